@@ -1,0 +1,62 @@
+// AWS: credentials, endpoints, and one signed call (facts/github-notify-credentials.md §9).
+//
+// A session resolves region and credentials once and renews them before they expire; a call signs,
+// retries by the 2026 standard numbers, corrects clock skew once, and turns AWS errors into
+// `struct error` with code and request id. One thread per session.
+#pragma once
+
+#include "dispatcher/http.h"
+#include "dispatcher/json.h"
+#include "dispatcher/secret.h"
+
+// An OIDC token for AssumeRoleWithWebIdentity, from whoever can mint one (github/actions in a job).
+struct aws_token_source {
+    struct error *(*token)(void *ctx, const char *audience, struct secret **out);
+    void *ctx;
+};
+
+struct aws_options {
+    const char *region;                    // from the spec; NULL: the SDK chain
+    const char *role_arn;                  // assumed with `oidc` when both are set
+    const char *role_session_name;         // [\w+=,.@-]{2,64}
+    const struct aws_token_source *oidc;   // NULL outside Actions
+    const char *account;                   // expected account id, or NULL
+};
+
+struct aws_credentials {
+    char *access_key;
+    struct secret *secret_key, *session_token; // token may be NULL
+    int64_t expires_ms;                        // wall; 0: never
+    char *account;                             // NULL when the provider does not say
+    const char *provider;                      // "environment", "web-identity", …: static text
+};
+
+struct aws_session;
+
+NODISCARD struct error *aws_session_new(const struct platform *platform, struct http_client *http,
+    const struct aws_options *options, struct aws_session **out);
+void aws_session_free(struct aws_session *session);
+void aws_session_freep(struct aws_session **session);
+
+/// Region in use, owned by the session; ERROR_CREDENTIALS with a hint when none can be found.
+NODISCARD struct error *aws_region(struct aws_session *session, const char **out);
+/// Current credentials, renewed if due; borrowed until the next call.
+NODISCARD struct error *aws_credentials_get(struct aws_session *session,
+    const struct aws_credentials **out);
+/// For `doctor`: one line per provider of the chain, what it found or why it passed.
+NODISCARD struct error *aws_credentials_explain(struct aws_session *session, struct buf *out);
+/// Base URL of a service ("ssm", "sts", "ecr"), with AWS_ENDPOINT_URL[_SERVICE] and profile rules.
+NODISCARD struct error *aws_endpoint(struct aws_session *session, const char *service, char **out);
+/// Milliseconds to add to our wall clock to get the service's; 0 until a skew was seen.
+int64_t aws_clock_offset_ms(const struct aws_session *session);
+
+struct aws_call {
+    const char *service;   // "ssm"
+    const char *target;    // X-Amz-Target, "AmazonSSM.GetParameter"
+    const struct json *body;
+    bool idempotent;       // repeated by the policy; else only when nothing was sent
+};
+/// JSON 1.1 protocol. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
+/// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound").
+NODISCARD struct error *aws_call(struct aws_session *session, const struct aws_call *call,
+    struct json **out);

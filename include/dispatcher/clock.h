@@ -1,0 +1,34 @@
+// Time, and the only place that reads it.
+//
+// wall: milliseconds since the Unix epoch. mono: milliseconds of a clock that never jumps; every
+// deadline in this program is an absolute mono time. Tests put a clock of their own in the platform,
+// which jumps instead of sleeping. Thread-safe.
+#pragma once
+
+#include <stdint.h>
+
+#include "dispatcher/cancel.h"
+#include "dispatcher/error.h"
+
+struct clock {
+    int64_t (*wall_ms)(const struct clock *clock);
+    int64_t (*mono_ms)(const struct clock *clock);
+    /// Returns at `mono_ms`, or with ERROR_CANCELLED as soon as `cancel` (may be NULL) is raised.
+    struct error *(*sleep_until)(const struct clock *clock, int64_t mono_ms, struct cancel *cancel);
+};
+
+extern const struct clock clock_system;
+
+int64_t clock_wall(const struct clock *clock);
+int64_t clock_mono(const struct clock *clock);
+NODISCARD struct error *clock_sleep_until(const struct clock *clock, int64_t mono_ms,
+    struct cancel *cancel);
+
+/// "2026-11-21T07:48:00Z" (RFC 3339, UTC, seconds); out holds at least 21 bytes.
+void clock_format_rfc3339(int64_t wall_ms, char out[21]);
+/// Reads RFC 3339 with Z or an offset, fractions dropped; false when it is anything else.
+bool clock_parse_rfc3339(const char *text, int64_t *wall_ms);
+/// Reads an HTTP date (RFC 9110 §5.6.7, IMF-fixdate only); false when it is anything else.
+bool clock_parse_http_date(const char *text, int64_t *wall_ms);
+/// "45s", "3m 12s", "2h 5m", "3d 4h"; out holds at least 32 bytes.
+void clock_format_duration(int64_t ms, char out[32]);

@@ -1,0 +1,89 @@
+// Tables that describe how a document maps to a struct: one table decodes, encodes, diagnoses,
+// and generates JSON Schema and the reference page.
+//
+//     static const struct field run_fields[] = {
+//         FIELD(struct run, id, "id", FIELD_INT, .required = true),
+//         FIELD(struct run, status, "status", FIELD_STR),
+//     };
+//     static const struct field_table run_table = FIELD_TABLE("run", struct run, run_fields);
+//
+// Storage by kind: STR `const char *` (NULL absent) · INT `int64_t` · BOOL `bool` · DURATION
+// `int64_t` ms · OBJECT: the struct embedded · LIST_STR `struct str_list` · LIST_OBJECT and
+// MAP_OBJECT `struct object_list` · MAP_STR `struct pair_list` · RAW `const struct json *`
+// (JSON only, borrowed from the document) · PRESENT fields set a bool at `present_offset`.
+// Everything decoded lives in the arena that was given. Tables are const data; pure.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum field_kind {
+    FIELD_STR,
+    FIELD_INT,
+    FIELD_BOOL,
+    FIELD_DURATION,
+    FIELD_OBJECT,
+    FIELD_LIST_STR,
+    FIELD_LIST_INT, // struct int_list
+    FIELD_LIST_OBJECT,
+    FIELD_MAP_STR,
+    FIELD_MAP_OBJECT, // elements start with `const char *key`
+    FIELD_RAW,
+};
+
+struct str_list {
+    const char **items;
+    size_t count;
+};
+struct int_list {
+    int64_t *items;
+    size_t count;
+};
+struct pair {
+    const char *key, *value;
+};
+struct pair_list {
+    struct pair *items;
+    size_t count;
+};
+struct object_list {
+    void *items; // array of the table's struct
+    size_t count;
+};
+
+struct field_table;
+
+struct field {
+    const char *name;
+    enum field_kind kind;
+    size_t offset;
+    size_t present_offset; // 0: none; else offset of a bool set when the key is there
+    bool required;
+    bool secret_ref;                  // value may be a secret reference; a literal is a lint error
+    bool placeholders;                // value may hold {placeholders}
+    const struct field_table *table;  // OBJECT, LIST_OBJECT, MAP_OBJECT
+    const char *const *values;        // STR: the allowed words, NULL-terminated
+    const char *(*check)(const char *value); // STR: NULL when fine, else what is wrong with it
+    int64_t min, max;                 // INT: both 0 means any
+    const char *fallback;             // the default, as text, for the reference
+    const char *doc;                  // one sentence for the reference and the schema
+};
+
+struct field_table {
+    const char *name; // for messages: "service"
+    size_t size;      // of the struct
+    const struct field *fields;
+    size_t count;
+    const char *doc;
+};
+
+#define FIELD(type, member, key, field_kind, ...)                                                  \
+    {                                                                                              \
+        .name = (key), .kind = (field_kind), .offset = offsetof(type, member), __VA_ARGS__         \
+    }
+#define FIELD_TABLE(label, type, list)                                                             \
+    {                                                                                              \
+        .name = (label), .size = sizeof(type), .fields = (list),                                   \
+        .count = sizeof(list) / sizeof((list)[0])                                                  \
+    }

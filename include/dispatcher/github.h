@@ -1,0 +1,146 @@
+// GitHub's REST API, as much of it as a deployment needs (facts/github-notify-credentials.md §1).
+//
+// A client speaks to one API host with one way of authenticating: a token, or an App whose
+// installation token is minted for one repository and `actions:write`, renewed before it expires and
+// on 401. Rate limits and Retry-After are obeyed inside; every request counts itself. One thread.
+#pragma once
+
+#include "dispatcher/arena.h"
+#include "dispatcher/http.h"
+#include "dispatcher/json.h"
+#include "dispatcher/jwt.h"
+
+struct github_options {
+    const char *api;              // "https://api.github.com" or a GHES base with /api/v3
+    const char *repository;       // "owner/repo" that all calls are about
+    struct secret *token;         // either this,
+    const char *app_id;           // or an App:
+    struct secret *app_key;       // PEM
+};
+
+struct github_client;
+
+NODISCARD struct error *github_client_new(const struct platform *platform,
+    struct http_client *http, const struct github_options *options, struct github_client **out);
+void github_client_free(struct github_client *client);
+void github_client_freep(struct github_client **client);
+
+struct github_counters {
+    int64_t sent;      // requests on the wire
+    int64_t counted;   // those that cost quota: everything but 304
+};
+struct github_counters github_client_counters(const struct github_client *client);
+/// Current installation or plain token (minted when due); for git over HTTPS.
+NODISCARD struct error *github_client_token(struct github_client *client, struct secret **out);
+
+// --- workflows -------------------------------------------------------------------------------
+
+struct github_input {
+    const char *name, *type;   // type: string | choice | boolean | number | environment
+    bool required;
+    const char *fallback;      // `default:`, or NULL
+    struct str_list options;   // of a choice
+};
+struct github_workflow {
+    const char *file;          // exact file name
+    bool dispatchable;         // declares workflow_dispatch
+    struct github_input *inputs;
+    size_t input_count;
+    const char *run_name;      // `run-name:` template, or NULL
+};
+/// Reads .github/workflows/<file> at `ref` through the contents API (one request) and takes its
+/// `on.workflow_dispatch` apart. *out NULL when the file (or the repository) is not there.
+NODISCARD struct error *github_workflow_read(struct github_client *client, const char *file,
+    const char *ref, struct arena *arena, struct github_workflow **out);
+/// The same from a text, for tests and `doctor`.
+NODISCARD struct error *github_workflow_parse(const char *file, struct str text,
+    struct arena *arena, struct github_workflow **out);
+/// `state` of the workflow ("active", "disabled_manually"); NULL when it is not there. For `doctor`.
+NODISCARD struct error *github_workflow_state(struct github_client *client, const char *file,
+    struct arena *arena, const char **state);
+
+// --- dispatch (protocols.md §3.6, dispatch-peers.md §4) -----------------------------------------
+
+enum github_dispatch_class {
+    GITHUB_SENT_KNOWN, // run id known
+    GITHUB_SENT_ANON,  // accepted, no identity: reconcile
+    GITHUB_NOT_SENT,   // no byte left this machine, after 3 tries; `error` says why
+    GITHUB_REJECTED,   // definite refusal; `error` holds GitHub's words
+    GITHUB_AMBIGUOUS,  // may have taken effect: reconcile, never send again; `error` says what was seen
+};
+struct github_dispatch {
+    const char *file, *ref;
+    struct pair_list inputs;
+};
+struct github_dispatch_result {
+    enum github_dispatch_class class;
+    int64_t run_id;           // KNOWN
+    const char *html_url;     // KNOWN
+    int64_t sent_at_ms;       // server's clock just before (Date of an earlier answer), wall ms
+    struct error *error;      // owned by the caller
+    int posts;                // POSTs that reached the wire; > 1 only after refusals that create nothing
+};
+/// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
+/// comes before a run exists. Never fails itself: the class tells.
+void github_dispatch_send(struct github_client *client, const struct github_dispatch *dispatch,
+    struct arena *arena, struct github_dispatch_result *out);
+
+// --- runs --------------------------------------------------------------------------------------
+
+struct github_run {
+    int64_t id, run_attempt;
+    const char *status, *conclusion; // conclusion NULL until completed
+    const char *html_url, *display_title, *path, *head_branch, *event, *actor, *head_sha;
+    int64_t created_ms, started_ms, updated_ms;
+};
+bool github_run_is_complete(const struct github_run *run);
+
+/// Conditional GET: *changed false (and *out untouched) on 304. *out NULL with *changed true on 404.
+NODISCARD struct error *github_run_get(struct github_client *client, int64_t id,
+    struct arena *arena, struct github_run **out, bool *changed);
+/// Every workflow_dispatch run of `file` created at or after `since_ms`, all pages. A page that
+/// cannot be read fails the whole listing.
+NODISCARD struct error *github_runs_list(struct github_client *client, const char *file,
+    int64_t since_ms, struct arena *arena, struct github_run **out, size_t *count);
+NODISCARD struct error *github_run_cancel(struct github_client *client, int64_t id);
+
+struct github_step {
+    const char *name, *status, *conclusion;
+    int64_t number, started_ms, completed_ms;
+};
+struct github_job {
+    int64_t id;
+    const char *name, *status, *conclusion, *html_url;
+    int64_t check_run_id; // 0 when unknown
+    int64_t started_ms, completed_ms;
+    struct github_step *steps;
+    size_t step_count;
+};
+/// Jobs of the latest attempt. Conditional like github_run_get.
+NODISCARD struct error *github_jobs_list(struct github_client *client, int64_t run_id,
+    struct arena *arena, struct github_job **out, size_t *count, bool *changed);
+
+struct github_annotation {
+    const char *path, *level, *title, *message;
+    int64_t line;
+};
+/// Best effort: count 0 when the token may not read checks.
+NODISCARD struct error *github_annotations(struct github_client *client, int64_t check_run_id,
+    struct arena *arena, struct github_annotation **out, size_t *count);
+/// The last `lines` lines of a job's log, following the one redirect without credentials; if
+/// `step_started_ms` and `step_completed_ms` are not 0, only lines stamped within. Text as GitHub sent
+/// it: show it through log_sanitize. *out NULL when there is no log (404).
+NODISCARD struct error *github_job_log_tail(struct github_client *client, int64_t job_id,
+    int64_t step_started_ms, int64_t step_completed_ms, size_t lines, struct arena *arena,
+    const char **out);
+
+/// For `doctor`: permissions of the installation token, quota left, server's Date.
+struct github_self {
+    const char *kind;          // "app" | "token"
+    const char *login;         // app slug or user, when it can be read
+    struct pair_list permissions;
+    int64_t quota_limit, quota_remaining, quota_reset_ms;
+    int64_t server_time_ms;
+};
+NODISCARD struct error *github_self(struct github_client *client, struct arena *arena,
+    struct github_self *out);

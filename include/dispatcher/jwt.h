@@ -1,0 +1,26 @@
+// JSON Web Tokens: making RS256 ones for a GitHub App (RFC 7515, RFC 7519).
+//
+// Verification is the service's and comes with it; decoding without verification is only for showing
+// what a token claims. Thread-safe.
+#pragma once
+
+#include "dispatcher/json.h"
+#include "dispatcher/secret.h"
+
+struct jwt_key;
+
+/// PEM, PKCS#1 or PKCS#8, RSA of 2048 bits or more, no passphrase. ERROR_CREDENTIALS else; never
+/// quotes the key. Literal "\n" sequences (keys pasted into one line) are accepted as line ends.
+NODISCARD struct error *jwt_key_from_pem(const struct secret *pem, struct jwt_key **out);
+void jwt_key_free(struct jwt_key *key);
+void jwt_key_freep(struct jwt_key **key);
+/// Compact serialisation of {"alg":"RS256","typ":"JWT"} and `claims`.
+NODISCARD struct error *jwt_sign_rs256(const struct jwt_key *key, const struct json *claims,
+    struct secret **out);
+/// Claims without any check; ERROR_INPUT when it is not a JWT.
+NODISCARD struct error *jwt_peek(struct str token, struct json **claims);
+/// Public half as a JWK object (kty, n, e, kid, alg, use), for the sandbox's issuer.
+NODISCARD struct error *jwt_key_public_jwk(const struct jwt_key *key, const char *kid,
+    struct json **out);
+/// A fresh 2048-bit key as PEM (PKCS#8), for the sandbox.
+NODISCARD struct error *jwt_key_generate_pem(struct secret **out);

@@ -1,0 +1,32 @@
+// Parameter Store: the four operations a version parameter needs. Thread rule as aws.h.
+#pragma once
+
+#include "dispatcher/aws.h"
+
+struct ssm_parameter {
+    const char *name, *value, *type; // type: String | SecureString
+    int64_t version;
+    const char *description;         // history only
+    const char *last_modified_user;  // history only, ARN
+    int64_t last_modified_ms;
+    struct str_list labels;          // history only
+};
+
+/// *out NULL when it does not exist. Strings live in the arena.
+NODISCARD struct error *ssm_get(struct aws_session *session, const char *name, struct arena *arena,
+    struct ssm_parameter **out);
+
+struct ssm_put {
+    const char *name, *value, *description;
+    const char *type; // NULL: String
+    bool overwrite;   // false: create only; ParameterAlreadyExists is ERROR_CONFLICT
+};
+/// One attempt chain that is *not* repeated blindly: after a lost answer the error has
+/// request_left set and the caller reads the history (protocols.md §4.1 step 3').
+NODISCARD struct error *ssm_put(struct aws_session *session, const struct ssm_put *put,
+    int64_t *version);
+/// Versions greater than `after`, oldest first. All pages.
+NODISCARD struct error *ssm_history(struct aws_session *session, const char *name, int64_t after,
+    struct arena *arena, struct ssm_parameter **out, size_t *count);
+NODISCARD struct error *ssm_label(struct aws_session *session, const char *name, int64_t version,
+    const char *label);
