@@ -65,7 +65,7 @@ char *error_text(const struct error *err) __attribute__((returns_nonnull));
 /// "dispatcher/net/http.c:120" of the innermost error, for debug logs.
 const char *error_source(const struct error *err);
 
-/// Exit code of the kind, and its name ("credentials") for JSON output.
+/// Exit code of the kind, and its name ("CREDENTIALS") for JSON output.
 int error_kind_exit_code(enum error_kind kind);
 const char *error_kind_name(enum error_kind kind);
 const char *error_kind_text(enum error_kind kind);

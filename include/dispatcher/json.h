@@ -53,13 +53,13 @@ void json_each(const struct json *object,
 
 // Building. Setters take ownership of children. A NULL string sets nothing. Text that is not UTF-8
 // has its bad bytes replaced by U+FFFD.
-struct json *json_object(void);
-struct json *json_array(void);
-struct json *json_string(const char *text);
-struct json *json_integer(int64_t number);
-struct json *json_boolean(bool value);
-struct json *json_null(void);
-struct json *json_copy(const struct json *value);
+struct json *json_make_object(void);
+struct json *json_make_array(void);
+struct json *json_make_string(const char *text);
+struct json *json_make_int(int64_t number);
+struct json *json_make_bool(bool value);
+struct json *json_make_null(void);
+struct json *json_clone(const struct json *value);
 void json_set(struct json *object, const char *key, struct json *child);
 void json_set_str(struct json *object, const char *key, const char *text);
 void json_set_int(struct json *object, const char *key, int64_t number);
