@@ -1,0 +1,519 @@
+// HTTP over libcurl's multi interface: the one place that sets its options (protocols.md §7.4).
+//
+// HTTP/1.1 only, redirects off, no compression, no netrc, proxy only when configured. A request
+// marked `once` gets a connection of its own: libcurl 7.88 repeats a POST by itself when a reused
+// connection dies before the first byte of the answer (protocols.md D1).
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "dispatcher/text.h"
+#include "dispatcher/url.h"
+#include "net_internal.h"
+
+enum {
+    DEFAULT_DEADLINE_MS = 30000,
+    CONNECT_TIMEOUT_MS = 10000,
+    STALL_BYTES_PER_SECOND = 100,
+    STALL_SECONDS = 30,
+    DEFAULT_MAX_RESPONSE = 8 * 1024 * 1024,
+    MAX_HEADERS = 500,
+    UPLOAD_BUFFER = 64 * 1024,
+    POLL_MS = 1000,
+};
+
+struct curl_transport {
+    struct http_transport base; // first: the two are cast to each other
+    const struct platform *platform;
+    CURLM *multi;
+    CURL **idle;
+    size_t idle_count;
+    char *user_agent, *proxy, *no_proxy, *ca_file;
+};
+
+// One exchange on the wire.
+struct transfer {
+    struct curl_transport *transport;
+    struct http_exchange *exchange;
+    struct transfer *next; // of the batch
+    CURL *easy;
+    struct curl_slist *headers;
+    struct error *body_error; // from the caller's reader or writer
+    bool capped, finished;
+    char problem[CURL_ERROR_SIZE];
+};
+
+// An option or question that this libcurl does not know is a bug of ours.
+static void
+check(CURLcode code)
+{
+    BUG_ON(code != CURLE_OK);
+}
+
+static int
+status_of(struct transfer *transfer)
+{
+    long status = 0;
+    check(curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status));
+    return (int)status;
+}
+
+static size_t
+on_header(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    struct http_response *response = &transfer->exchange->response;
+    struct str line = str_trim((struct str){bytes, size * count});
+    struct str name = {0}, value = {0};
+    if (str_starts(line, STR("HTTP/"))) { // a new block: the one before was 1xx or a proxy's
+        http_headers_done(&response->headers);
+        response->received_wall_ms = clock_wall(transfer->transport->platform->clock);
+        return size * count;
+    }
+    if (response->headers.count >= MAX_HEADERS) {
+        transfer->capped = true;
+        return 0;
+    }
+    if (line.len > 0 && str_cut(line, ':', &name, &value)) {
+        char *key CLEANUP(xfreep) = str_dup(str_trim(name));
+        char *text CLEANUP(xfreep) = str_dup(str_trim(value));
+        http_headers_add(&response->headers, key, text);
+        response->headers.failed = false; // a broken header of theirs is dropped
+    }
+    return size * count;
+}
+
+static size_t
+on_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    const struct http_request *request = transfer->exchange->request;
+    size_t len = size * count;
+    int status = status_of(transfer);
+    if (request->writer != NULL && status >= 200 && status < 300) {
+        transfer->body_error = request->writer->write(request->writer->ctx, bytes, len);
+        return transfer->body_error == NULL ? len : 0;
+    }
+    struct buf *body = &transfer->exchange->response.body;
+    buf_append(body, bytes, len);
+    transfer->capped = body->failed;
+    return body->failed ? 0 : len;
+}
+
+static size_t
+on_read(char *out, size_t size, size_t count, void *ctx)
+{
+    struct transfer *transfer = ctx;
+    const struct http_reader *reader = transfer->exchange->request->reader;
+    int64_t got = reader->read(reader->ctx, out, size * count, &transfer->body_error);
+    return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
+}
+
+static int
+on_seek(void *ctx, curl_off_t offset, int origin)
+{
+    struct transfer *transfer = ctx;
+    const struct http_reader *reader = transfer->exchange->request->reader;
+    if (offset != 0 || origin != SEEK_SET || reader->rewind == NULL) {
+        return CURL_SEEKFUNC_CANTSEEK;
+    }
+    transfer->body_error = reader->rewind(reader->ctx);
+    return transfer->body_error == NULL ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+// The only user of curl_slist_append: every line in here passed http_headers_add.
+static void
+slist_add(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    BUG_ON(longer == NULL);
+    *list = longer;
+}
+
+static void
+slist_wipe(struct curl_slist *list)
+{
+    for (struct curl_slist *at = list; at != NULL; at = at->next) {
+        OPENSSL_cleanse(at->data, strlen(at->data)); // may hold a token
+    }
+    curl_slist_free_all(list);
+}
+
+static void
+set_headers(struct transfer *transfer)
+{
+    const struct http_request *request = transfer->exchange->request;
+    for (size_t i = 0; request->headers != NULL && i < request->headers->count; i++) {
+        const struct http_header *header = &request->headers->list[i];
+        struct buf line = BUF_INIT(SIZE_MAX / 2);
+        buf_puts(&line, header->name);
+        buf_puts(&line, header->value[0] == '\0' ? ";" : ": ");
+        buf_puts(&line, header->value);
+        slist_add(&transfer->headers, buf_cstr(&line));
+        buf_wipe(&line);
+    }
+    slist_add(&transfer->headers, "Expect:");
+    if (http_headers_get(request->headers, "Content-Type") == NULL) {
+        slist_add(&transfer->headers, "Content-Type:");
+    }
+    check(curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers));
+}
+
+static void
+set_body(struct transfer *transfer)
+{
+    const struct http_request *request = transfer->exchange->request;
+    CURL *easy = transfer->easy;
+    bool has_body = request->method == HTTP_POST || request->method == HTTP_PUT ||
+                    request->method == HTTP_PATCH || request->body.len > 0;
+    if (request->reader != NULL) {
+        check(curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L));
+        check(
+            curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->reader->length));
+        check(curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read));
+        check(curl_easy_setopt(easy, CURLOPT_READDATA, transfer));
+        check(curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek));
+        check(curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer));
+    } else if (has_body) {
+        const char *bytes = request->body.ptr != NULL ? request->body.ptr : "";
+        check(curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len));
+        check(curl_easy_setopt(easy, CURLOPT_POSTFIELDS, bytes));
+    } else if (request->method == HTTP_HEAD) {
+        check(curl_easy_setopt(easy, CURLOPT_NOBODY, 1L));
+    }
+    check(curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, http_method_name(request->method)));
+}
+
+static void
+set_security(struct curl_transport *transport, CURL *easy, const char *scheme)
+{
+    check(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme));
+    check(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
+    check(curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED));
+    check(curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L));
+    check(curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
+    check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L));
+    check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L));
+    check(curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxy != NULL ? transport->proxy : ""));
+    check(curl_easy_setopt(easy, CURLOPT_NOPROXY, transport->no_proxy));
+    if (transport->ca_file != NULL) {
+        check(curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file));
+    }
+}
+
+static void
+set_limits(struct transfer *transfer)
+{
+    const struct http_request *request = transfer->exchange->request;
+    CURL *easy = transfer->easy;
+    int64_t now = clock_mono(transfer->transport->platform->clock);
+    int64_t left = request->deadline_ms == 0 ? DEFAULT_DEADLINE_MS : request->deadline_ms - now;
+    check(curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1)));
+    check(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS));
+    check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_SECOND));
+    check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS));
+    check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
+    check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
+    check(curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER));
+    check(curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L));
+    check(curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->once ? 1L : 0L));
+    size_t max = request->max_response > 0 ? request->max_response : DEFAULT_MAX_RESPONSE;
+    buf_init(&transfer->exchange->response.body, max);
+}
+
+static struct error *
+describe_error(const struct http_request *request, const char *code, const char *problem, bool left)
+{
+    struct buf what CLEANUP(buf_done) = BUF_INIT(8192);
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(2048);
+    http_describe(request, &what);
+    text_clean(str_of(problem), 500, &clean);
+    struct error *err = error_new(ERROR_UNAVAILABLE, "%s: %s", buf_cstr(&what), buf_cstr(&clean));
+    return error_remote(err, 0, code, NULL, left);
+}
+
+// The URL must be one we may speak to; *scheme is what libcurl is allowed to use.
+static struct error *
+check_url(const struct http_request *request, const char **scheme)
+{
+    struct url url CLEANUP(url_done) = {0};
+    TRY(url_parse(request->url, &url));
+    bool plain = strcmp(url.scheme, "http") == 0;
+    bool allowed =
+        request->allow_plain || request->unix_socket != NULL || url_host_is_loopback(url.host);
+    if (plain && !allowed) {
+        return error_hint(error_new(ERROR_INPUT, "'http://%s' is not encrypted", url.host),
+            "Use https; plain http is accepted for this machine (localhost) only.");
+    }
+    *scheme = plain ? "http" : "https";
+    return NULL;
+}
+
+static void
+set_callbacks(struct transfer *transfer)
+{
+    CURL *easy = transfer->easy;
+    check(curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer));
+    check(curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->problem));
+    check(curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header));
+    check(curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer));
+    check(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body));
+    check(curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer));
+}
+
+// NULL when the exchange failed before anything was sent.
+static struct transfer *
+transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
+{
+    const char *scheme = "https";
+    exchange->error = check_url(exchange->request, &scheme);
+    if (exchange->error != NULL) {
+        return NULL;
+    }
+    struct transfer *transfer = xcalloc(1, sizeof(*transfer));
+    transfer->transport = transport;
+    transfer->exchange = exchange;
+    transfer->easy =
+        transport->idle_count > 0 ? transport->idle[--transport->idle_count] : curl_easy_init();
+    BUG_ON(transfer->easy == NULL);
+    check(curl_easy_setopt(transfer->easy, CURLOPT_URL, exchange->request->url));
+    check(curl_easy_setopt(transfer->easy, CURLOPT_USERAGENT, transport->user_agent));
+    if (exchange->request->unix_socket != NULL) {
+        check(curl_easy_setopt(
+            transfer->easy, CURLOPT_UNIX_SOCKET_PATH, exchange->request->unix_socket));
+    }
+    set_callbacks(transfer);
+    set_security(transport, transfer->easy, scheme);
+    set_limits(transfer);
+    set_body(transfer);
+    set_headers(transfer);
+    BUG_ON(curl_multi_add_handle(transport->multi, transfer->easy) != CURLM_OK);
+    return transfer;
+}
+
+static const char *
+code_name(CURLcode code)
+{
+    static const struct {
+        CURLcode code;
+        const char *name;
+    } names[] = {
+        {CURLE_COULDNT_RESOLVE_HOST, "dns"},
+        {CURLE_COULDNT_RESOLVE_PROXY, "proxy"},
+        {CURLE_PROXY, "proxy"},
+        {CURLE_COULDNT_CONNECT, "connect"},
+        {CURLE_SSL_CONNECT_ERROR, "tls"},
+        {CURLE_PEER_FAILED_VERIFICATION, "tls"},
+        {CURLE_SSL_CACERT_BADFILE, "tls"},
+        {CURLE_SSL_ISSUER_ERROR, "tls"},
+        {CURLE_OPERATION_TIMEDOUT, "timeout"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (names[i].code == code) {
+            return names[i].name;
+        }
+    }
+    return "reset";
+}
+
+static bool
+request_left(struct transfer *transfer)
+{
+    long sent = 0;
+    check(curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent));
+    return sent > 0;
+}
+
+static struct error *
+transfer_error(struct transfer *transfer, CURLcode code)
+{
+    const struct http_request *request = transfer->exchange->request;
+    bool left = request_left(transfer);
+    if (transfer->body_error != NULL) {
+        struct error *err = transfer->body_error;
+        transfer->body_error = NULL;
+        return error_remote(err, 0, "body", NULL, left);
+    }
+    if (transfer->capped) {
+        char *problem CLEANUP(xfreep) =
+            xasprintf("the answer is larger than %zu bytes", transfer->exchange->response.body.max);
+        return describe_error(request, "cap", problem, left);
+    }
+    const char *problem =
+        transfer->problem[0] != '\0' ? transfer->problem : curl_easy_strerror(code);
+    struct error *err = describe_error(request, code_name(code), problem, left);
+    if (cstr_equal(code_name(code), "tls")) {
+        error_hint(err, "Check the host's certificate; a private CA is named by SSL_CERT_FILE.");
+    }
+    return err;
+}
+
+static void
+transfer_finish(struct transfer *transfer, CURLcode code)
+{
+    struct http_exchange *exchange = transfer->exchange;
+    curl_off_t elapsed_us = 0;
+    exchange->response.status = status_of(transfer);
+    check(curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &elapsed_us));
+    exchange->response.elapsed_ms = elapsed_us / 1000;
+    if (code != CURLE_OK) {
+        exchange->error = transfer_error(transfer, code);
+    }
+    transfer->finished = true;
+    struct log *log = transfer->transport->platform->log;
+    log_debug(log, "http", F_STR("method", http_method_name(exchange->request->method)),
+        F_INT("status", exchange->response.status), F_INT("ms", exchange->response.elapsed_ms));
+}
+
+// Interrupted: what is still going ends as cancelled, and says whether the request had left.
+static void
+transfer_abandon(struct transfer *transfer)
+{
+    struct error *err = error_new(ERROR_CANCELLED, "interrupted");
+    transfer->exchange->error = error_remote(err, 0, "cancelled", NULL, request_left(transfer));
+    transfer->finished = true;
+}
+
+static void
+transfer_release(struct transfer *transfer)
+{
+    struct curl_transport *transport = transfer->transport;
+    (void)curl_multi_remove_handle(transport->multi, transfer->easy);
+    curl_easy_reset(transfer->easy);
+    transport->idle =
+        xrealloc(transport->idle, (transport->idle_count + 1) * sizeof(*transport->idle));
+    transport->idle[transport->idle_count++] = transfer->easy;
+    slist_wipe(transfer->headers);
+    error_free(transfer->body_error);
+    free(transfer);
+}
+
+// Notes the results of finished transfers.
+static void
+reap(struct curl_transport *transport)
+{
+    int left = 0;
+    CURLMsg *message = NULL;
+    while ((message = curl_multi_info_read(transport->multi, &left)) != NULL) {
+        struct transfer *transfer = NULL;
+        CURLcode code = message->data.result;
+        check(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer));
+        transfer_finish(transfer, code);
+    }
+}
+
+// Releases what has finished and returns how many are still on the wire.
+static size_t
+sweep(struct transfer **list)
+{
+    size_t active = 0;
+    while (*list != NULL) {
+        struct transfer *transfer = *list;
+        if (transfer->finished) {
+            *list = transfer->next;
+            transfer_release(transfer);
+        } else {
+            list = &transfer->next;
+            active++;
+        }
+    }
+    return active;
+}
+
+static struct error *
+wait_for_activity(struct curl_transport *transport)
+{
+    struct cancel *cancel = transport->platform->cancel;
+    struct curl_waitfd wake = {.events = CURL_WAIT_POLLIN};
+    if (cancel != NULL) {
+        wake.fd = cancel_fd(cancel);
+    }
+    (void)curl_multi_poll(transport->multi, &wake, cancel != NULL ? 1 : 0, POLL_MS, NULL);
+    return cancel_check(cancel);
+}
+
+static struct error *
+transport_perform(
+    struct http_transport *base, struct http_exchange *exchanges, size_t count, size_t parallel)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+    struct transfer *list = NULL;
+    struct error *err = NULL;
+    size_t next = 0, active = 0;
+    while (err == NULL && (next < count || active > 0)) {
+        while (next < count && active < parallel) {
+            struct transfer *transfer = transfer_start(transport, &exchanges[next++]);
+            if (transfer != NULL) {
+                transfer->next = list;
+                list = transfer;
+                active++;
+            }
+        }
+        int running = 0;
+        BUG_ON(curl_multi_perform(transport->multi, &running) != CURLM_OK);
+        reap(transport);
+        size_t still = sweep(&list);
+        if (still > 0 && still == active) {
+            err = wait_for_activity(transport);
+        }
+        active = still;
+    }
+    for (struct transfer *transfer = list; transfer != NULL; transfer = transfer->next) {
+        transfer_abandon(transfer);
+    }
+    (void)sweep(&list);
+    return err;
+}
+
+static void
+transport_free(struct http_transport *base)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+    for (size_t i = 0; i < transport->idle_count; i++) {
+        curl_easy_cleanup(transport->idle[i]);
+    }
+    free(transport->idle);
+    (void)curl_multi_cleanup(transport->multi);
+    free(transport->user_agent);
+    free(transport->proxy);
+    free(transport->no_proxy);
+    free(transport->ca_file);
+    free(transport);
+    curl_global_cleanup();
+}
+
+static char *
+copy(const char *text)
+{
+    return text != NULL ? xstrdup(text) : NULL;
+}
+
+struct error *
+curl_transport_new(const struct platform *platform, const struct http_client_options *options,
+    struct http_transport **out)
+{
+    static const struct http_client_options none = {0};
+    options = options != NULL ? options : &none;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return error_new(ERROR_BUG, "libcurl cannot be initialised");
+    }
+    struct curl_transport *transport = xcalloc(1, sizeof(*transport));
+    transport->base = (struct http_transport){transport_perform, transport_free};
+    transport->platform = platform;
+    transport->multi = curl_multi_init();
+    BUG_ON(transport->multi == NULL);
+    const char *agent = options->user_agent;
+    transport->user_agent = xstrdup(agent != NULL ? agent : "dispatcher/" DISPATCHER_VERSION);
+    transport->proxy = copy(options->proxy);
+    // Loopback never goes through a proxy; without a proxy nothing does.
+    transport->no_proxy = options->proxy == NULL
+                              ? xstrdup("*")
+                              : xasprintf("%s%slocalhost,127.0.0.1,::1",
+                                    options->no_proxy != NULL ? options->no_proxy : "",
+                                    options->no_proxy != NULL ? "," : "");
+    transport->ca_file = copy(options->ca_file);
+    *out = &transport->base;
+    return NULL;
+}
