@@ -1,0 +1,121 @@
+// Deploying: what the front ends may ask, and what they are told while it goes on.
+//
+//     spec → snapshot → plan → steps → report
+//
+// deploy_prepare reads (spec, snapshot) and plans: no effect anywhere. deploy_run drives the plan to
+// its end through the journal. deploy_resume does the same for one that a dead process left behind.
+// The front end prints: it gets events, and at last a deployment whose result, exit_code, message and
+// hint say what is true. One thread per context.
+#pragma once
+
+#include "dispatcher/deployment.h"
+#include "dispatcher/diagnostic.h"
+#include "dispatcher/http.h"
+#include "dispatcher/platform.h"
+#include "dispatcher/store.h"
+
+// What a front end is told while a deployment goes on. All pointers are valid during the call only.
+enum deploy_event_kind {
+    DEPLOY_EVENT_STARTED,  // id exists, plan is made
+    DEPLOY_EVENT_STEP,     // `step` changed its state
+    DEPLOY_EVENT_PROGRESS, // upload: `subject` (a digest), `done`, `total`
+    DEPLOY_EVENT_RUN,      // the remote run changed; see deployment->run_*
+    DEPLOY_EVENT_JOBS,     // its jobs and steps changed; see deployment->jobs
+    DEPLOY_EVENT_NOTE,     // `text` is worth a line
+    DEPLOY_EVENT_WARNING,  // `text` is worth an annotation
+    DEPLOY_EVENT_FINISHED, // result is final, or we stop waiting
+};
+
+struct deploy_event {
+    enum deploy_event_kind kind;
+    const struct deployment *deployment;
+    const struct deployment_step *step;
+    const char *subject, *text;
+    int64_t done, total;
+};
+
+struct deploy_observer {
+    void (*event)(void *ctx, const struct deploy_event *event);
+    void *ctx;
+};
+
+/// The event as one object of `--json` and of the journal (docs/events.md).
+struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
+
+struct deploy_request {
+    const char *app, *env;
+    struct str_list images; // "[SERVICE=]SOURCE"
+    const char *version;    // NULL: from git, by the spec's rule
+    const char *specs, *config;
+    const char *checkout;   // directory of the app repository; NULL: "."
+    const char *on_cancel, *on_timeout, *on_failure; // NULL: the spec's
+    int64_t timeout_ms;     // 0: the spec's
+    bool no_wait, allow_dirty, allow_stale;
+};
+
+struct deploy_context;
+
+struct deploy_context_options {
+    const struct platform *platform;
+    struct http_client *http;       // borrowed
+    const char *ca_file;            // for git over HTTPS
+    const char *state_path;         // NULL: $DISPATCHER_STATE and the defaults of spec-format.md
+    bool live;                      // somebody watches: jobs and steps are worth a request each poll
+    const struct deploy_observer *observer; // may be NULL
+};
+struct deploy_context *deploy_context_new(const struct deploy_context_options *options);
+void deploy_context_free(struct deploy_context *context);
+void deploy_context_freep(struct deploy_context **context);
+
+/// Reads and plans. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the arena.
+NODISCARD struct error *deploy_prepare(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct deployment **out);
+/// The plan as text for people: one line a step with its reason.
+void deploy_plan_text(const struct deployment *deployment, struct buf *out);
+
+/// Journals the deployment and drives it. An error means that nothing was changed, or that local
+/// storage failed; every other outcome is in the deployment.
+NODISCARD struct error *deploy_run(struct deploy_context *context, struct deployment *deployment,
+    struct arena *arena);
+/// Continues `id`. One that is final is only loaded. ERROR_CONFLICT when another process has it.
+NODISCARD struct error *deploy_resume(struct deploy_context *context, const char *id,
+    struct arena *arena, struct deployment **out);
+/// Ends the uncertainty of one that ended `unknown`: follows `run_id`, or with 0 declares that it
+/// never ran and restores the parameters.
+NODISCARD struct error *deploy_resolve(struct deploy_context *context, const char *id,
+    int64_t run_id, struct arena *arena, struct deployment **out);
+/// Asks GitHub to cancel the remote run of `id`. The owner sees the run end.
+NODISCARD struct error *deploy_cancel(struct deploy_context *context, const char *id,
+    struct arena *arena, struct deployment **out);
+
+/// The journal, opened on first use.
+NODISCARD struct error *deploy_store(struct deploy_context *context, struct store **out);
+/// Loads one by id or unique prefix; ERROR_USAGE when there is none.
+NODISCARD struct error *deploy_load(struct deploy_context *context, const char *id,
+    struct arena *arena, struct deployment **out);
+
+// What a parameter says and who put it there, for `status`.
+struct deploy_status_row {
+    const char *app, *env, *service;
+    const char *version, *digest;
+    int64_t changed_ms;
+    const char *by;          // last writer, NULL when unknown
+    const char *deployment;  // id found in the description, or NULL
+    bool labelled;           // carries `deployed`: a run that used it succeeded
+    const char *drift;       // one sentence, or NULL
+};
+/// Reads what the parameters of an app say (one environment, or all that dispatcher.yaml lists).
+NODISCARD struct error *deploy_status(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct deploy_status_row **rows, size_t *count);
+
+// Renderings of the result, as text; the front end writes them where they belong.
+/// Lines for the end of a terminal run.
+void report_text(const struct deployment *deployment, bool color, struct buf *out);
+/// Markdown of $GITHUB_STEP_SUMMARY.
+void report_summary(const struct deployment *deployment, struct buf *out);
+/// Lines of $GITHUB_OUTPUT. `random_hex` makes the delimiters.
+void report_outputs(const struct deployment *deployment, const char *random_hex, struct buf *out);
+/// `::error::`, `::warning::` and `::notice::` lines.
+void report_annotations(const struct deployment *deployment, struct buf *out);

@@ -1,0 +1,130 @@
+// One deployment as data: what was asked, what is true, what was done, how it ended.
+//
+// The whole of it is JSON in the journal (deployment_encode/decode), so that a killed process loses
+// nothing: a field that a resumed step needs stands here or nowhere. Strings live in the arena and
+// are never secret: keys are kept as references ("env:DEPLOYMENT_APP_KEY").
+#pragma once
+
+#include "dispatcher/field.h"
+#include "dispatcher/json.h"
+
+// A service of the app that takes part.
+struct deployment_service {
+    const char *name;       // key in `services:`
+    const char *source;     // `--image` as written, NULL when the registry must have it already
+    const char *registry;   // host
+    const char *repository;
+    const char *parameter;
+    const char *digest;     // what the registry holds under the version; set by snapshot or push
+    bool present;           // the registry had it before we started
+    const char *previous;   // value of the parameter before, NULL when it did not exist
+    int64_t previous_version; // n0: its version number, 0 when it did not exist
+    int64_t written_version;  // n1: the version we wrote, 0 while not written
+    const char *parameter_type;
+    const char *restore;    // NULL | restored | kept | superseded | failed | nothing
+    const char *restore_note;
+};
+
+struct deployment_commit {
+    const char *sha, *author, *subject;
+    int64_t time_ms;
+};
+
+// The remote run's failing part, for the report.
+struct deployment_failure {
+    const char *job, *job_url, *step;
+    struct str_list annotations;
+    const char *log_tail; // sanitized
+};
+
+struct deployment_job_step {
+    const char *name, *status, *conclusion;
+};
+struct deployment_job {
+    const char *name, *status, *conclusion, *url;
+    int64_t started_ms, completed_ms;
+    struct object_list steps; // struct deployment_job_step
+};
+
+// One planned step. `kind` names the step_ops; `service` is the index it is about, -1 for none.
+struct deployment_step {
+    const char *name;   // "push web"
+    const char *kind;   // push | write | trigger | follow | record
+    int64_t service;
+    const char *reason; // "not in the registry"
+    bool skip;          // planned as not needed
+    const char *state;  // NULL | intent | waiting | done | skipped | failed | undone | undo-failed
+    const char *note;   // how it ended: "8.4 MiB in 3 layers"
+    int64_t started_ms, ended_ms;
+};
+
+struct deployment {
+    // What was asked
+    const char *id;
+    const char *app, *name, *title, *env;
+    const char *version;
+    const char *repository; // owner/repo of the app
+    const char *sha, *tag, *branch;
+    const char *specs, *specs_commit; // where the spec came from
+    const char *actor;
+    const char *caller_url; // the CI run that asked, or NULL
+    const char *on_failure, *on_cancel, *on_timeout;
+    int64_t timeout_ms, queue_timeout_ms;
+    bool no_wait;
+    int64_t created_ms; // wall
+
+    // Where things are
+    const char *region, *account, *role;
+    bool create_repository;
+    const char *github_api, *github_app_id, *github_app_key;
+    const char *workflow_repo, *workflow_file, *workflow_ref;
+    const char *id_input; // NULL when the workflow does not declare it
+    bool id_in_run_name;  // its run-name shows the id
+    struct pair_list inputs;
+    const char *claim_key; // what the dispatch id is made of
+    bool has_target;
+
+    struct object_list services; // struct deployment_service
+    struct object_list commits;  // struct deployment_commit: since the version deployed before
+    bool commits_complete;
+    struct str_list notes; // what a reader should know: "ancestry unknown: shallow clone"
+
+    struct object_list steps; // struct deployment_step, in order
+
+    // The dispatch
+    const char *dispatch_id;
+    int64_t dispatch_try;    // 1-based
+    const char *dispatch_state; // NULL | intent | sent | adopted | rejected | unknown
+    int64_t dispatched_at_ms;   // GitHub's clock
+    int64_t run_id;
+    const char *run_url;
+
+    // The remote run
+    const char *run_status, *run_conclusion;
+    int64_t run_started_ms, run_completed_ms;
+    int64_t wait_started_ms; // wall; deadlines count from here after a resume too
+    int64_t run_seen_running_ms;
+    struct object_list jobs; // struct deployment_job
+    struct deployment_failure failure;
+
+    // How it ended
+    const char *result; // NULL while running, else deployed | triggered | failed | cancelled | …
+    int64_t exit_code;
+    bool proven;
+    const char *proof;   // one sentence: what was and what was not checked
+    const char *message; // one sentence for people
+    const char *hint;
+    const char *unfinished; // why a non-final one stopped: "interrupted"
+    int64_t finished_ms;
+    int64_t quota_requests; // requests to GitHub that count against the quota
+};
+
+struct deployment *deployment_new(struct arena *arena);
+struct json *deployment_encode(const struct deployment *deployment);
+NODISCARD struct error *deployment_decode(struct str json, struct arena *arena,
+    struct deployment **out);
+
+struct deployment_service *deployment_service_at(const struct deployment *deployment, size_t index);
+struct deployment_step *deployment_step_at(const struct deployment *deployment, size_t index);
+/// Adds a sentence to `notes` unless it stands there already.
+void deployment_note(struct deployment *deployment, struct arena *arena, const char *text);
