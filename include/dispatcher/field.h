@@ -78,9 +78,11 @@ struct field_table {
     const char *doc;
 };
 
-#define FIELD(type, member, key, field_kind, ...)                                                  \
+// FIELD(struct, member, "key", FIELD_KIND, .required = true, …): name and kind come first in
+// struct field, so the list fills them in order.
+#define FIELD(type, member, ...)                                                                   \
     {                                                                                              \
-        .name = (key), .kind = (field_kind), .offset = offsetof(type, member), __VA_ARGS__         \
+        __VA_ARGS__, .offset = offsetof(type, member)                                              \
     }
 #define FIELD_TABLE(label, type, list)                                                             \
     {                                                                                              \
