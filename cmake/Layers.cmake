@@ -19,7 +19,7 @@ function(layer name)
 endfunction()
 
 layer(base USES PkgConfig::JANSSON PkgConfig::OPENSSL Threads::Threads)
-layer(crypto BELOW base USES PkgConfig::OPENSSL)
+layer(crypto BELOW base net USES PkgConfig::OPENSSL)
 layer(net BELOW base USES PkgConfig::CURL)
 layer(spec BELOW base net crypto USES PkgConfig::YAML)
 layer(store BELOW base net crypto USES PkgConfig::SQLITE)
