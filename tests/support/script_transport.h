@@ -1,8 +1,9 @@
 // A transport that plays a script: each expected request and the reply it gets.
 //
+//     static const char *const auth[] = {"Authorization: Bearer *", "!Cookie", NULL};
 //     static const struct script_step steps[] = {
 //         {.method = HTTP_POST, .url = "https://api.github.com/app/installations/7/access_tokens",
-//             .headers = (const char *[]){"Authorization: Bearer *", "!Cookie", NULL},
+//             .headers = auth,
 //             .status = 201, .reply = "{\"token\":\"t\"}"},
 //         {.method = HTTP_GET, .url = "https://api.github.com/meta", .failure = "connection reset",
 //             .request_left = true},
