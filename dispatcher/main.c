@@ -1,9 +1,12 @@
 // The process: captures the environment, raises the fences, hands over to cli/. Nothing else.
-#include <stdio.h>
+#include "cli/process.h"
+#include "cli/run.h"
+
+extern char **environ;
 
 int
-main(void)
+main(int argc, char **argv)
 {
-    fputs("dispatcher: no commands yet\n", stderr);
-    return 70;
+    const struct environment *env = process_start(&environ);
+    return cli_main(env, argc > 0 ? argv + 1 : argv);
 }

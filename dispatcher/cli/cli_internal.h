@@ -1,8 +1,9 @@
 // What every command of the command line shares: its descriptor, its parsed arguments, its output.
 //
 // One table entry a command drives parsing, --help, the man page, shell completion and the
-// docs-against-help check. A command lives in cli/command_<name>.c, exports one descriptor, and is
-// listed in cli/commands.c. Commands print through `struct cli` only: its streams mask secrets.
+// docs-against-help check. A command lives in cli/command_<symbol>.c, defines the one descriptor
+// `command_<symbol>`, and is listed by one line in cli/commands.def. Commands print through
+// `struct cli` only: its streams mask secrets.
 #pragma once
 
 #include <stdio.h>
@@ -19,10 +20,10 @@ enum cli_option_kind {
 };
 
 struct cli_option {
-    const char *name;  // without the dashes
+    const char *name; // without the dashes
     enum cli_option_kind kind;
-    const char *value; // placeholder in help: "ENV"
-    const char *help;  // one line
+    const char *value;          // placeholder in help: "ENV"
+    const char *help;           // one line
     const char *const *choices; // VALUE: allowed words, NULL-terminated, or NULL
 };
 
@@ -38,32 +39,51 @@ const char *cli_positional(const struct cli_arguments *arguments, size_t index);
 struct cli {
     struct platform platform;
     struct http_client_options http_options; // proxy and CA file already taken from the environment
-    bool color;      // stdout is a terminal and NO_COLOR is unset
-    bool terminal;   // stdout is a terminal
-    bool in_actions; // GITHUB_ACTIONS=true
-    int width;       // columns, 80 when unknown
+    bool color;                              // stdout is a terminal and NO_COLOR is unset
+    bool terminal;                           // stdout is a terminal that can move its cursor
+    bool error_terminal;                     // the same of stderr, for progress beside --json
+    bool in_actions;                         // GITHUB_ACTIONS=true
+    int width;                               // columns, 80 when unknown
+
+    /// Set by a command once it has changed something outside. From then on a standard output that
+    /// cannot be written (a full disk) is told on stderr but no longer turns exit code 0 into 13.
+    bool changed;
+
+    // Owned by output.c. Tests of commands set the two buffers: output is collected there.
+    struct buf *capture_out, *capture_err;
+    int write_error; // first errno of standard output, 0 while all is well
 };
 
-/// Standard output and error: whole texts, secrets masked. Errors of writing end the process with 13.
+/// Standard output and error: whole texts, secrets masked. A standard output that fails is
+/// remembered (cli->write_error), drops what follows, and makes main end with 13; a reader that
+/// went away (EPIPE) is no error. A deployment under way is never ended by its own output.
 void cli_out(struct cli *cli, struct str text);
 void cli_outf(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);
 void cli_err(struct cli *cli, struct str text);
 void cli_errf(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);
+/// "dispatcher: <sentences>" and, when there is one, "  hint: <hint>", on stderr, as main does it.
+void cli_print_error(struct cli *cli, const struct error *err);
 
 struct cli_command {
-    const char *name;        // "deploy", "spec lint"
-    const char *arguments;   // "APP --env ENV", for the usage line
+    const char *name;      // "deploy", "spec lint"
+    const char *arguments; // "APP --env ENV", for the usage line; NULL: none
     size_t min_positional, max_positional;
     const struct cli_option *options;
     size_t option_count;
     const char *summary;     // one line, lower case, no stop
-    const char *description; // paragraphs
+    const char *description; // paragraphs, separated by empty lines
     const char *examples;    // "$ dispatcher …" lines, each may be followed by a comment line
-    /// An error is printed by main and sets the exit code by its kind; without one *exit_code counts
-    /// (0 on entry), for outcomes that the command has already reported.
+    /// An error is printed by main and sets the exit code by its kind; without one *exit_code
+    /// counts (0 on entry), for outcomes that the command has already reported.
     struct error *(*run)(struct cli *cli, const struct cli_arguments *arguments, int *exit_code);
 };
 
 /// All commands, in the order of the help page.
 extern const struct cli_command *const cli_commands[];
 extern const size_t cli_command_count;
+
+#define COMMAND_GROUP(title)
+#define COMMAND(symbol) extern const struct cli_command command_##symbol;
+#include "commands.def"
+#undef COMMAND
+#undef COMMAND_GROUP
