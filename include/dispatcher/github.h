@@ -1,8 +1,17 @@
 // GitHub's REST API, as much of it as a deployment needs (facts/github-notify-credentials.md §1).
 //
 // A client speaks to one API host with one way of authenticating: a token, or an App whose
-// installation token is minted for one repository and `actions:write`, renewed before it expires and
-// on 401. Rate limits and Retry-After are obeyed inside; every request counts itself. One thread.
+// installation token is minted for one repository with `actions: write` and, where the installation
+// grants them, `contents: read` and `checks: read`; renewed at 50 minutes or 80 % of its life and once
+// on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the server refuses it.
+// Every request counts itself. One thread.
+//
+// Reads, minting and cancelling repeat what is transient (reset, timeout, 408, 5xx) and wait out
+// limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was set,
+// or for a minute when none was. Then: 401, 403 → ERROR_CREDENTIALS · 404 → a value where the header
+// says so, else ERROR_REFUSED · other 4xx → ERROR_REFUSED with GitHub's words · the rest
+// ERROR_UNAVAILABLE. A renamed repository is followed. Strings are as GitHub sent them: text_clean
+// what is shown.
 #pragma once
 
 #include "dispatcher/arena.h"
@@ -30,6 +39,13 @@ struct github_counters {
     int64_t counted;   // those that cost quota: everything but 304
 };
 struct github_counters github_client_counters(const struct github_client *client);
+/// Until when calls may keep trying (absolute mono time); 0: a minute each. A call that would have to
+/// wait longer fails at once with ERROR_UNAVAILABLE, so "now" makes every call a single try.
+void github_client_set_deadline(struct github_client *client, int64_t deadline_mono_ms);
+/// Mono time before which GitHub asked not to be called; 0 or past: free to call.
+int64_t github_client_not_before(const struct github_client *client);
+/// owner/repo that calls are about; another one than was given once GitHub said that it moved.
+const char *github_client_repository(const struct github_client *client);
 /// Current installation or plain token (minted when due); for git over HTTPS.
 NODISCARD struct error *github_client_token(struct github_client *client, struct secret **out);
 
@@ -66,6 +82,8 @@ enum github_dispatch_class {
     GITHUB_SENT_ANON,  // accepted, no identity: reconcile
     GITHUB_NOT_SENT,   // no byte left this machine, after 3 tries; `error` says why
     GITHUB_REJECTED,   // definite refusal; `error` holds GitHub's words
+    GITHUB_LIMITED,    // refused by a rate limit: wait until `not_before_ms`, reconcile, and only if
+                       // no run is found call github_dispatch_send again with the same inputs
     GITHUB_AMBIGUOUS,  // may have taken effect: reconcile, never send again; `error` says what was seen
 };
 struct github_dispatch {
@@ -77,11 +95,16 @@ struct github_dispatch_result {
     int64_t run_id;           // KNOWN
     const char *html_url;     // KNOWN
     int64_t sent_at_ms;       // server's clock just before (Date of an earlier answer), wall ms
+    int64_t not_before_ms;    // LIMITED: mono time
     struct error *error;      // owned by the caller
     int posts;                // POSTs that reached the wire; > 1 only after refusals that create nothing
 };
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
-/// comes before a run exists. Never fails itself: the class tells.
+/// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
+/// is a definite refusal, so sending again is safe. `once` is set on every POST. While GitHub wants to
+/// be left alone nothing is sent (LIMITED with posts 0). Without any earlier Date it reads
+/// /rate_limit (free) first, so that sent_at_ms is GitHub's clock. Never fails itself: the class tells;
+/// AMBIGUOUS errors are ERROR_UNKNOWN.
 void github_dispatch_send(struct github_client *client, const struct github_dispatch *dispatch,
     struct arena *arena, struct github_dispatch_result *out);
 
@@ -128,8 +151,9 @@ struct github_annotation {
 NODISCARD struct error *github_annotations(struct github_client *client, int64_t check_run_id,
     struct arena *arena, struct github_annotation **out, size_t *count);
 /// The last `lines` lines of a job's log, following the one redirect without credentials; if
-/// `step_started_ms` and `step_completed_ms` are not 0, only lines stamped within. Text as GitHub sent
-/// it: show it through log_sanitize. *out NULL when there is no log (404).
+/// `step_started_ms` and `step_completed_ms` are not 0, only lines stamped within these seconds (or, when
+/// none is, the log's last). Only the lines to be returned are ever in memory. Text as GitHub sent it:
+/// show it through log_sanitize. *out NULL when there is no log (404, or 410 when it expired).
 NODISCARD struct error *github_job_log_tail(struct github_client *client, int64_t job_id,
     int64_t step_started_ms, int64_t step_completed_ms, size_t lines, struct arena *arena,
     const char **out);
