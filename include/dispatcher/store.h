@@ -3,7 +3,9 @@
 // A deployment is one row with its whole document as JSON; every change of a step is committed with
 // the document in one transaction, intent before effect, result after. Whoever advances a deployment
 // holds its claim: an OS lock that vanishes with the process, so a killed owner blocks nobody.
-// All failures are ERROR_STORAGE and fail-stop: no external effect may follow one (protocols.md C20).
+// All failures are ERROR_STORAGE and fail-stop: no external effect may follow one (protocols.md C20);
+// after one that leaves the file in doubt (disk full, I/O error) the handle refuses everything else.
+// Beside PATH lie PATH-wal, PATH-shm (SQLite) and PATH-claims (the claims, always empty).
 // One thread per handle; many processes per file.
 #pragma once
 
@@ -61,11 +63,13 @@ struct store_event {
 };
 NODISCARD struct error *store_add_event(struct store *store, const char *id, const char *json,
     int64_t at_ms);
+/// At most 10,000 with a sequence greater than `after`, oldest first.
 NODISCARD struct error *store_events(struct store *store, const char *id, int64_t after,
     struct arena *arena, struct store_event **events, size_t *count);
 
 struct store_claim;
-/// Takes the exclusive right to advance `id`; *out NULL when another process has it.
+/// Takes the exclusive right to advance `id`; *out NULL when somebody else has it, in this process or
+/// another. The deployment need not exist yet.
 NODISCARD struct error *store_claim(struct store *store, const char *id, struct store_claim **out);
 void store_claim_release(struct store_claim *claim);
 void store_claim_releasep(struct store_claim **claim);

@@ -1,0 +1,80 @@
+// The schema, as the list of steps that made it. A step that was released is never edited: the next
+// change is a new step.
+#include "store_internal.h"
+
+static const char *const migrations[] = {
+    // 1
+    "CREATE TABLE deployments ("
+    " id TEXT NOT NULL PRIMARY KEY,"
+    " app TEXT NOT NULL, env TEXT NOT NULL, version TEXT NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN ('running', 'final')),"
+    " result TEXT, exit_code INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    " document TEXT NOT NULL,"
+    " CHECK ((state = 'final') = (result IS NOT NULL))) STRICT;"
+    "CREATE INDEX deployments_by_target ON deployments (app, env, created_ms);"
+    "CREATE INDEX deployments_by_state ON deployments (state, created_ms);"
+    "CREATE TABLE steps ("
+    " sequence INTEGER PRIMARY KEY,"
+    " deployment TEXT NOT NULL REFERENCES deployments (id),"
+    " ordinal INTEGER NOT NULL, name TEXT NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN ('intent', 'done', 'skipped', 'waiting', 'failed',"
+    "  'undoing', 'undone', 'undo-failed')),"
+    " note TEXT, at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX steps_by_deployment ON steps (deployment, sequence);"
+    "CREATE TABLE events ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " deployment TEXT NOT NULL REFERENCES deployments (id),"
+    " at_ms INTEGER NOT NULL, json TEXT NOT NULL) STRICT;"
+    "CREATE INDEX events_by_deployment ON events (deployment, sequence);"
+    "CREATE TABLE durations ("
+    " sequence INTEGER PRIMARY KEY,"
+    " deployment TEXT NOT NULL UNIQUE REFERENCES deployments (id),"
+    " app TEXT NOT NULL, env TEXT NOT NULL, duration_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX durations_by_target ON durations (app, env, sequence);"
+    "PRAGMA application_id = 1145656144;" // STORE_APPLICATION_ID
+    "PRAGMA user_version = 1;",
+};
+
+const int store_schema_version = (int)ARRAY_LENGTH(migrations);
+
+// Each statement of a step in turn.
+static struct error *
+apply(struct store *store, const char *sql)
+{
+    while (*sql != '\0') {
+        const char *rest = NULL;
+        sqlite3_stmt *stmt = NULL;
+        int code = sqlite3_prepare_v2(store->db, sql, -1, &stmt, &rest);
+        if (code == SQLITE_OK) {
+            code = sqlite3_step(stmt);
+        }
+        bool fine = code == SQLITE_DONE || code == SQLITE_ROW;
+        struct error *err = fine ? NULL : store_error(store, code, "write");
+        (void)sqlite3_finalize(stmt);
+        TRY(err);
+        sql = rest;
+    }
+    return NULL;
+}
+
+static struct error *
+apply_missing(struct store *store)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "PRAGMA user_version");
+    int64_t version = query_row(&query) ? query_get_int(&query, 0) : 0;
+    TRY(query_finish(&query));
+    query_done(&query);
+    for (; version < store_schema_version; version++) {
+        TRY(apply(store, migrations[version]));
+    }
+    return NULL;
+}
+
+struct error *
+store_migrate(struct store *store)
+{
+    TRY(store_begin(store));
+    return store_end(store, apply_missing(store));
+}
