@@ -250,7 +250,7 @@ take_option(struct reader *reader, const char *argument)
         return error_hint(
             error_new(ERROR_USAGE, "%s: '--%s' needs a value", command_name(reader), option->name),
             "Write '--%s %s'; a value that starts with '--' is written '--%s=VALUE'.", option->name,
-            option->value != NULL ? option->value : "VALUE", option->name);
+            cli_option_placeholder(option), option->name);
     }
     reader->at++;
     return take_value(reader, option, next);

@@ -73,3 +73,12 @@ cli_find_option(const struct cli_command *command, struct str name)
         command != NULL ? find_in(command->options, command->option_count, name) : NULL;
     return found != NULL ? found : find_in(cli_global_options, cli_global_option_count, name);
 }
+
+const char *
+cli_option_placeholder(const struct cli_option *option)
+{
+    if (option->kind == CLI_FLAG || option->value != NULL) {
+        return option->value;
+    }
+    return option->kind == CLI_DURATION ? "DURATION" : "VALUE";
+}

@@ -24,3 +24,5 @@ bool cli_is_family(struct str word);
 bool cli_in_family(const struct cli_command *command, struct str word);
 /// An option of the command or a global one, or NULL.
 const struct cli_option *cli_find_option(const struct cli_command *command, struct str name);
+/// How help writes the value of an option: its placeholder, or "VALUE" or "DURATION"; NULL: a flag.
+const char *cli_option_placeholder(const struct cli_option *option);

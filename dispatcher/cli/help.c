@@ -31,11 +31,8 @@ help_usage_line(const struct cli_command *command, struct buf *out)
 void
 help_option_form(const struct cli_option *option, struct buf *out)
 {
-    buf_printf(out, "--%s", option->name);
-    if (option->kind != CLI_FLAG) {
-        const char *fallback = option->kind == CLI_DURATION ? "DURATION" : "VALUE";
-        buf_printf(out, " %s", option->value != NULL ? option->value : fallback);
-    }
+    const char *value = cli_option_placeholder(option);
+    buf_printf(out, "--%s%s%s", option->name, value != NULL ? " " : "", value != NULL ? value : "");
 }
 
 static void
