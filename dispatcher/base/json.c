@@ -126,6 +126,13 @@ json_int(const struct json *value, int64_t fallback)
     return json_is_int(value) ? json_integer_value(inner(value)) : fallback;
 }
 
+double
+json_number(const struct json *value, double fallback)
+{
+    return value != NULL && json_is_number(inner(value)) ? json_number_value(inner(value))
+                                                         : fallback;
+}
+
 bool
 json_bool(const struct json *value, bool fallback)
 {

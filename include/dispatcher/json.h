@@ -40,6 +40,7 @@ const struct json *json_get(const struct json *object, const char *key);
 const struct json *json_path(const struct json *object, const char *path);
 const char *json_str(const struct json *value);           // NULL when not a string
 int64_t json_int(const struct json *value, int64_t fallback);
+double json_number(const struct json *value, double fallback); // any number
 bool json_bool(const struct json *value, bool fallback);
 bool json_is_null(const struct json *value);              // also true for absent
 bool json_is_object(const struct json *value);
