@@ -54,9 +54,13 @@ struct aws_call {
     const char *service;   // "ssm"
     const char *target;    // X-Amz-Target, "AmazonSSM.GetParameter"
     const struct json *body;
-    bool idempotent;       // repeated by the policy; else only when nothing was sent
+    const char *region;    // NULL: the session's
+    bool idempotent;       // repeated by the policy (3 attempts); else only when it was not done
+    bool read;             // changes nothing: 5 attempts
 };
 /// JSON 1.1 protocol. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
-/// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound").
+/// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound"), and
+/// ->request_left says whether the service may have done it: false after a refusal (4xx), true after
+/// a lost answer, a 5xx or an answer that cannot be read.
 NODISCARD struct error *aws_call(struct aws_session *session, const struct aws_call *call,
     struct json **out);
