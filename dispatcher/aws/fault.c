@@ -81,6 +81,8 @@ read_xml(struct str body, struct aws_fault *out)
         const char *code, *message, *request;
     } shapes[] = {
         {"ErrorResponse/Error/Code", "ErrorResponse/Error/Message", "ErrorResponse/RequestId"},
+        {"ErrorResponse/Errors/Error/Code", "ErrorResponse/Errors/Error/Message",
+            "ErrorResponse/RequestId"},
         {"Error/Code", "Error/Message", "Error/RequestId"},
         {"Response/Errors/Error/Code", "Response/Errors/Error/Message", "Response/RequestID"},
     };

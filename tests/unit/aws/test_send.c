@@ -503,6 +503,11 @@ reads_every_error_shape(void **state)
             "<ErrorResponse xmlns=\"x\"><Error><Type>Sender</Type><Code>Bad</Code><Message>m "
             "&amp; n.</Message></Error><RequestId>R1</RequestId></ErrorResponse>",
             NULL, ERROR_REFUSED, "Bad: m & n (HTTP 400, request R1)", NULL},
+        {403,
+            "<ErrorResponse><Errors><Error><Code>SignatureDoesNotMatch</Code></Error></Errors>"
+            "</ErrorResponse>",
+            NULL, ERROR_CREDENTIALS, "SignatureDoesNotMatch (HTTP 403)",
+            "Check the secret key and this machine's clock."},
         {403, "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>", NULL,
             ERROR_CREDENTIALS, "AccessDenied (HTTP 403)", denied_hint},
         {401,

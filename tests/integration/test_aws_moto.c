@@ -1,0 +1,379 @@
+// The AWS room over libcurl against moto_server, which rebuilds every signature with botocore and
+// checks permissions. with_moto.py starts it and hands over the endpoint and keys.
+#include "dispatcher/ecr.h"
+#include "dispatcher/ssm.h"
+#include "dispatcher/sts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aws_fixture.h"
+#include "dispatcher/file.h"
+#include "dispatcher/memory.h"
+
+extern char **environ;
+
+#define ACCOUNT "123456789012"
+
+// One process-wide view of what with_moto.py gave.
+static const char *
+given(const struct environment *env, const char *name)
+{
+    const char *value = environment_get(env, name);
+    if (value == NULL) {
+        fail_msg("%s is not set: run this program by with_moto.py", name);
+    }
+    return value;
+}
+
+struct world {
+    struct environment *given, *env;
+    struct platform platform;
+    struct http_client *http;
+    struct aws_session *session;
+    struct arena *arena;
+};
+
+static void
+world_done(struct world *world)
+{
+    aws_session_free(world->session);
+    http_client_free(world->http);
+    environment_free(world->env);
+    environment_free(world->given);
+    arena_free(world->arena);
+}
+
+static void
+world_open(struct world *world, const char *const *pairs, const struct aws_options *options)
+{
+    char *list[16] = {0};
+    world->arena = arena_new();
+    world->given = environment_new(environ);
+    list[0] =
+        arena_printf(world->arena, "AWS_ENDPOINT_URL=%s", given(world->given, "TEST_ENDPOINT"));
+    list[1] = arena_printf(world->arena, "AWS_REGION=%s", given(world->given, "TEST_REGION"));
+    // The rest is "NAME=TEST_VARIABLE": filled from what with_moto.py gave, or as it stands.
+    for (size_t i = 0; pairs[i] != NULL; i++) {
+        const char *value = strchr(pairs[i], '=') + 1;
+        bool is_ours = strncmp(value, "TEST_", 5) == 0;
+        list[i + 2] = arena_printf(world->arena, "%.*s%s", (int)(value - pairs[i]), pairs[i],
+            is_ours ? given(world->given, value) : value);
+    }
+    world->env = environment_new(list);
+    world->platform =
+        (struct platform){.clock = &clock_system, .random = &random_system, .env = world->env};
+    assert_success(http_client_new(&world->platform, NULL, &world->http));
+    assert_success(aws_session_new(&world->platform, world->http, options, &world->session));
+}
+
+static const char *const admin[] = {
+    "AWS_ACCESS_KEY_ID=TEST_KEY", "AWS_SECRET_ACCESS_KEY=TEST_SECRET", NULL};
+
+static void
+knows_who_it_is(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct sts_identity identity = {0};
+    world_open(&world, admin, &(struct aws_options){.account = ACCOUNT});
+    assert_success(sts_caller_identity(world.session, world.arena, &identity));
+    assert_string_equal(identity.account, ACCOUNT);
+    assert_string_equal(identity.arn, "arn:aws:iam::" ACCOUNT ":user/admin");
+    assert_non_null(identity.user_id);
+}
+
+// Proves that the server looks at signatures at all.
+static void
+a_wrong_secret_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "AWS_ACCESS_KEY_ID=TEST_KEY", "AWS_SECRET_ACCESS_KEY=not-the-secret", NULL};
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *parameter = NULL;
+    struct sts_identity identity = {0};
+    world_open(&world, wrong, NULL);
+    struct error *err = ssm_get(world.session, "/x", world.arena, &parameter);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
+    assert_string_equal(error_remote_of(err)->code, "SignatureDoesNotMatch");
+    error_free(err);
+    err = sts_caller_identity(world.session, world.arena, &identity);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
+    assert_string_equal(error_remote_of(err)->code, "SignatureDoesNotMatch");
+    error_free(err);
+}
+
+static void
+a_missing_permission_is_named(void **state)
+{
+    (void)state;
+    static const char *const nobody[] = {
+        "AWS_ACCESS_KEY_ID=TEST_NOBODY_KEY", "AWS_SECRET_ACCESS_KEY=TEST_NOBODY_SECRET", NULL};
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *parameter = NULL;
+    world_open(&world, nobody, NULL);
+    struct error *err = ssm_get(world.session, "/x", world.arena, &parameter);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
+    assert_int_equal(error_remote_of(err)->status, 403);
+    assert_string_equal(error_hint_of(err),
+        "Allow the action 'ssm:GetParameter' to the role in use; "
+        "'dispatcher doctor' shows which one that is.");
+    error_free(err);
+}
+
+static int64_t
+put(struct world *world, const char *value, const char *description)
+{
+    int64_t version = 0;
+    const struct ssm_put what = {
+        .name = "/app/web/version", .value = value, .description = description, .overwrite = true};
+    assert_success(ssm_put(world->session, &what, &version));
+    return version;
+}
+
+static void
+writes_and_reads_a_parameter(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *got = NULL;
+    int64_t version = 0;
+    world_open(&world, admin, NULL);
+    assert_success(ssm_get(world.session, "/app/web/version", world.arena, &got));
+    assert_null(got);
+    const struct ssm_put create = {
+        .name = "/app/web/version", .value = "grün \"v1\" & <x>", .description = "first"};
+    assert_success(ssm_put(world.session, &create, &version));
+    assert_int_equal(version, 1);
+    struct error *err = ssm_put(world.session, &create, &version);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CONFLICT);
+    assert_false(error_remote_of(err)->request_left);
+    error_free(err);
+    assert_int_equal(put(&world, "v2", "dispatcher d-1 epoch=1 prev=1"), 2);
+    assert_success(ssm_get(world.session, "/app/web/version", world.arena, &got));
+    assert_string_equal(got->name, "/app/web/version");
+    assert_string_equal(got->value, "v2");
+    assert_string_equal(got->type, "String");
+    assert_int_equal(got->version, 2);
+    int64_t age = clock_wall(&clock_system) - got->last_modified_ms;
+    assert_true(age > -5000 && age < 60 * 1000);
+}
+
+static void
+reads_the_history_in_pages(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    world_open(&world, admin, NULL);
+    assert_success(ssm_history(world.session, "/not/there", 0, world.arena, &list, &count));
+    assert_int_equal(count, 0);
+    for (int i = 3; i <= 60; i++) {
+        char *value = arena_printf(world.arena, "v%d", i);
+        assert_int_equal(put(&world, value, value), i);
+    }
+    assert_success(ssm_history(world.session, "/app/web/version", 1, world.arena, &list, &count));
+    assert_int_equal(count, 59);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(list[i].version, i + 2);
+    }
+    assert_string_equal(list[0].description, "dispatcher d-1 epoch=1 prev=1");
+    assert_string_equal(list[58].value, "v60");
+    assert_non_null(list[58].last_modified_user);
+}
+
+static size_t
+labels_of(struct world *world, int64_t version)
+{
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    assert_success(
+        ssm_history(world->session, "/app/web/version", version - 1, world->arena, &list, &count));
+    assert_int_equal(list[0].version, version);
+    return list[0].labels.count;
+}
+
+static void
+labels_move(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    world_open(&world, admin, NULL);
+    assert_success(ssm_label(world.session, "/app/web/version", 2, "deployed"));
+    assert_int_equal(labels_of(&world, 2), 1);
+    assert_success(ssm_label(world.session, "/app/web/version", 3, "deployed"));
+    assert_int_equal(labels_of(&world, 2), 0);
+    assert_int_equal(labels_of(&world, 3), 1);
+    assert_failure(ssm_label(world.session, "/app/web/version", 3, "aws-mine"), ERROR_REFUSED,
+        "label version 3 of parameter '/app/web/version' as 'aws-mine': Parameter Store does not "
+        "take this label",
+        "A label starts with a letter and neither with 'aws' nor with 'ssm'.");
+}
+
+static void
+finds_images(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    const char *digest = "untouched";
+    bool repository = false;
+    world_open(&world, admin, NULL);
+    assert_success(ecr_image_digest(
+        world.session, ACCOUNT, "filled", "v1", world.arena, &digest, &repository));
+    assert_string_equal(digest, given(world.given, "TEST_IMAGE_DIGEST"));
+    assert_true(repository);
+    assert_success(ecr_image_digest(
+        world.session, ACCOUNT, "filled", "v2", world.arena, &digest, &repository));
+    assert_null(digest);
+    assert_true(repository);
+    assert_success(
+        ecr_image_digest(world.session, NULL, "missing", "v1", world.arena, &digest, &repository));
+    assert_null(digest);
+    assert_false(repository);
+    assert_success(ecr_create_repository(world.session, "missing"));
+    assert_success(ecr_create_repository(world.session, "missing"));
+    assert_success(
+        ecr_image_digest(world.session, NULL, "missing", "v1", world.arena, &digest, &repository));
+    assert_null(digest);
+    assert_true(repository);
+}
+
+static void
+logs_in_to_the_registry(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ecr_login login CLEANUP(ecr_login_done) = {0};
+    world_open(&world, admin, NULL);
+    assert_success(ecr_login(world.session, ACCOUNT ".dkr.ecr.us-east-1.amazonaws.com", &login));
+    assert_string_equal(login.user, "AWS");
+    assert_true(secret_expose(login.password).len > 0);
+    assert_int_not_equal(login.expires_ms, 0);
+}
+
+static struct error *
+fake_token(void *ctx, const char *audience, struct secret **out)
+{
+    unsigned *asked = ctx;
+    (*asked)++;
+    assert_string_equal(audience, "sts.amazonaws.com");
+    *out = secret_new(STR("eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXBvOm8vciJ9.c2ln"));
+    return NULL;
+}
+
+// moto fails on any unsigned request while it checks signatures, so it is told to let one action
+// through; all after that one are checked again.
+static void
+let_one_action_through(const struct world *world)
+{
+    char *url CLEANUP(xfreep) =
+        xasprintf("%s/moto-api/reset-auth", given(world->given, "TEST_ENDPOINT"));
+    struct http_headers headers CLEANUP(http_headers_done) = {0};
+    struct http_response response CLEANUP(http_response_done) = {0};
+    http_headers_add(&headers, "Content-Type", "text/plain");
+    const struct http_request request = {
+        .method = HTTP_POST, .url = url, .headers = &headers, .body = STR("1")};
+    assert_success(http_send(world->http, &request, &response));
+    assert_int_equal(response.status, 200);
+}
+
+static void
+becomes_the_role_with_the_jobs_token(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {NULL};
+    struct world world CLEANUP(world_done) = {0};
+    struct environment *env = environment_new(environ);
+    unsigned asked = 0;
+    const struct aws_token_source source = {fake_token, &asked};
+    const struct aws_options options = {.role_arn = given(env, "TEST_ROLE"),
+        .role_session_name = "payments-production",
+        .oidc = &source,
+        .account = ACCOUNT};
+    struct sts_identity identity = {0};
+    struct ssm_parameter *parameter = NULL;
+    world_open(&world, nothing, &options);
+    let_one_action_through(&world);
+    assert_success(sts_caller_identity(world.session, world.arena, &identity));
+    assert_string_equal(
+        identity.arn, "arn:aws:sts::" ACCOUNT ":assumed-role/deployer/payments-production");
+    assert_success(ssm_get(world.session, "/app/web/version", world.arena, &parameter));
+    assert_non_null(parameter);
+    assert_int_equal(asked, 1);
+    const struct aws_credentials *credentials = NULL;
+    assert_success(aws_credentials_get(world.session, &credentials));
+    assert_string_equal(credentials->provider, "oidc");
+    assert_string_equal(credentials->account, ACCOUNT);
+    int64_t left = credentials->expires_ms - clock_wall(&clock_system);
+    assert_true(left > 50 * 60 * 1000 && left < 70 * 60 * 1000);
+    environment_free(env);
+}
+
+static void
+becomes_the_role_of_a_profile(void **state)
+{
+    (void)state;
+    struct aws_fixture *home CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    struct environment *env = environment_new(environ);
+    char *config CLEANUP(xfreep) =
+        xasprintf("[profile deployer]\nrole_arn = %s\nsource_profile = admin\n"
+                  "role_session_name = by-profile\nduration_seconds = 900\n",
+            given(env, "TEST_ROLE"));
+    char *credentials CLEANUP(xfreep) =
+        xasprintf("[admin]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+            given(env, "TEST_KEY"), given(env, "TEST_SECRET"));
+    char *home_pair CLEANUP(xfreep) = xasprintf("HOME=%s", home->home);
+    aws_fixture_file(home, ".aws/config", config);
+    aws_fixture_file(home, ".aws/credentials", credentials);
+    const char *const pairs[] = {home_pair, "AWS_PROFILE=deployer", NULL};
+    struct world world CLEANUP(world_done) = {0};
+    struct sts_identity identity = {0};
+    world_open(&world, pairs, NULL);
+    assert_success(sts_caller_identity(world.session, world.arena, &identity));
+    assert_string_equal(identity.arn, "arn:aws:sts::" ACCOUNT ":assumed-role/deployer/by-profile");
+    environment_free(env);
+}
+
+static void
+another_account_is_refused(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *parameter = NULL;
+    world_open(&world, admin, &(struct aws_options){.account = "210987654321"});
+    assert_failure(ssm_get(world.session, "/app/web/version", world.arena, &parameter),
+        ERROR_CREDENTIALS,
+        "read parameter '/app/web/version': AWS credentials from 'environment' belong to account "
+        "'" ACCOUNT "', the configuration wants '210987654321'",
+        "Use credentials of account '210987654321', or correct 'aws.account' in dispatcher.yaml.");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_who_it_is),
+        cmocka_unit_test(a_wrong_secret_is_refused),
+        cmocka_unit_test(a_missing_permission_is_named),
+        cmocka_unit_test(writes_and_reads_a_parameter),
+        cmocka_unit_test(reads_the_history_in_pages),
+        cmocka_unit_test(labels_move),
+        cmocka_unit_test(finds_images),
+        cmocka_unit_test(logs_in_to_the_registry),
+        cmocka_unit_test(becomes_the_role_with_the_jobs_token),
+        cmocka_unit_test(becomes_the_role_of_a_profile),
+        cmocka_unit_test(another_account_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
