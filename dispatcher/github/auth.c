@@ -61,6 +61,15 @@ installation_problem(const struct github_client *client, const struct json *inst
     return NULL;
 }
 
+static void
+keep_granted(struct github_client *client, const struct json *permissions)
+{
+    if (json_is_object(permissions)) {
+        json_free(client->granted);
+        client->granted = json_clone(permissions);
+    }
+}
+
 static struct error *
 find_installation(struct github_client *client)
 {
@@ -76,12 +85,12 @@ find_installation(struct github_client *client)
     }
     TRY(installation_problem(client, installation));
     client->installation_id = json_int(json_get(installation, "id"), 0);
-    json_free(client->granted);
-    client->granted = json_clone(json_get(installation, "permissions"));
+    keep_granted(client, json_get(installation, "permissions"));
     return NULL;
 }
 
-// One repository and what we use of it. Without a list of what is granted, everything is asked for.
+// One repository and what we use of it. Without a list of what is granted only what must be is
+// asked.
 static char *
 mint_body(const struct github_client *client, bool least)
 {
@@ -126,10 +135,7 @@ keep_token(struct github_client *client, const struct json *answer)
     }
     client->expires_mono_ms = now + life;
     client->renew_mono_ms = now + (life * 4 / 5 < RENEW_AFTER_MS ? life * 4 / 5 : RENEW_AFTER_MS);
-    if (json_is_object(json_get(answer, "permissions"))) {
-        json_free(client->granted);
-        client->granted = json_clone(json_get(answer, "permissions"));
-    }
+    keep_granted(client, json_get(answer, "permissions"));
     log_debug(client->platform->log, "installation token made",
         F_STR("repository", client->repository), F_INT("life_s", life / 1000));
     return NULL;
