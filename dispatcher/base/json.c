@@ -74,8 +74,11 @@ json_parse(struct str text, const struct json_limits *limits, struct json **out)
     json_t *value = json_loadb(text.ptr != NULL ? text.ptr : "", text.len,
         JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
     if (value == NULL) {
-        return error_new(ERROR_UNAVAILABLE, "unusable answer: JSON, line %d column %d: %s",
-            problem.line, problem.column, problem.text);
+        // jansson adds "near '…'": part of the answer, which may be half a token.
+        const char *near = strstr(problem.text, " near '");
+        int len = near != NULL ? (int)(near - problem.text) : (int)strlen(problem.text);
+        return error_new(ERROR_UNAVAILABLE, "unusable answer: JSON, line %d column %d: %.*s",
+            problem.line, problem.column, len, problem.text);
     }
     *out = outer(value);
     return NULL;

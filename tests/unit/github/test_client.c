@@ -887,6 +887,27 @@ useless_mint_answers(void **state)
 }
 
 static void
+half_a_token_is_not_shown(void **state)
+{
+    (void)state;
+    static const char *const replies[] = {"{\"token\":\"ghs_canary", "ghs_canary",
+        "{\"token\":\"ghs_canary\",\"token\":\"ghs_canary\"}", "{\"token\":ghs_canary}"};
+    for (size_t i = 0; i < ARRAY_LENGTH(replies); i++) {
+        const struct script_step steps[] = {
+            INSTALLATION,
+            {.method = HTTP_POST, .url = MINT_URL, .status = 201, .reply = replies[i]},
+        };
+        struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_app(steps, 2);
+        struct secret *token = NULL;
+        struct error *err CLEANUP(error_freep) = github_client_token(f->client, &token);
+        assert_non_null(err);
+        char *text = error_text(err);
+        assert_null(strstr(text, "canary"));
+        free(text);
+    }
+}
+
+static void
 a_moved_repository_is_minted_for_by_id(void **state)
 {
     (void)state;
@@ -944,6 +965,7 @@ main(void)
         cmocka_unit_test(what_is_wrong_with_an_app_is_said),
         cmocka_unit_test(asked_for_too_much_asks_for_less_then_tells),
         cmocka_unit_test(useless_mint_answers),
+        cmocka_unit_test(half_a_token_is_not_shown),
         cmocka_unit_test(a_moved_repository_is_minted_for_by_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
