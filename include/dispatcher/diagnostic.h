@@ -17,7 +17,7 @@ struct source_span {
 
 struct diagnostic {
     enum diagnostic_severity severity;
-    const char *rule; // stable id, "unknown-key", for SARIF and for documentation
+    const char *rule; // stable id of diagnostic_rules.def: "unknown-key"
     const char *file;
     struct source_span span;
     const char *message; // lower case, no stop, subject quoted
@@ -30,10 +30,13 @@ struct diagnostics;
 struct diagnostics *diagnostics_new(void);
 void diagnostics_free(struct diagnostics *list);
 void diagnostics_freep(struct diagnostics **list);
-/// `text` is the whole file, for the source line; may be empty.
+/// `text` is the whole file, for the source line; may be empty. `rule` is borrowed (a literal);
+/// everything else is copied, and foreign text in the message is made harmless.
 void diagnostics_add(struct diagnostics *list, enum diagnostic_severity severity, const char *rule,
     const char *file, struct str text, struct source_span span, const char *help,
     const char *format, ...) PRINTF_LIKE(8, 9);
+/// What a rule of diagnostic_rules.def means, in one sentence; NULL for an unknown id.
+const char *diagnostic_rule_text(const char *rule);
 /// Sorted by file, line, column; exact duplicates dropped.
 void diagnostics_sort(struct diagnostics *list);
 size_t diagnostics_count(const struct diagnostics *list, enum diagnostic_severity severity);

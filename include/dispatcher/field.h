@@ -12,6 +12,8 @@
 // MAP_OBJECT `struct object_list` · MAP_STR `struct pair_list` · RAW `const struct json *`
 // (JSON only, borrowed from the document) · PRESENT fields set a bool at `present_offset`.
 // Everything decoded lives in the arena that was given. Tables are const data; pure.
+//
+// The members from `pattern` on matter to YAML specs only: JSON answers are read leniently.
 #pragma once
 
 #include <stdbool.h>
@@ -68,6 +70,13 @@ struct field {
     int64_t min, max;                 // INT: both 0 means any
     const char *fallback;             // the default, as text, for the reference
     const char *doc;                  // one sentence for the reference and the schema
+    const char *pattern;              // what `check` accepts, as a regular expression (schema)
+    const char *(*key_check)(const char *key); // MAP_*: like `check`, for each key
+    const char *key_pattern;          // MAP_*: like `pattern`
+    const char *key_label;            // MAP_*: what a key is, for the reference: "service"
+    bool open_values;                 // a word outside `values` is a warning: others own the list
+    bool numeric_text;                // STR that people write as a bare number
+    bool rest;                        // MAP_OBJECT that takes every key no other field names
 };
 
 struct field_table {
@@ -76,6 +85,7 @@ struct field_table {
     const struct field *fields;
     size_t count;
     const char *doc;
+    bool open; // unknown keys are accepted and ignored
 };
 
 // FIELD(struct, member, "key", FIELD_KIND, .required = true, …): name and kind come first in

@@ -16,6 +16,14 @@ struct spec_document {
     struct str text;
 };
 
+// What is to run where; all strings NULL when absent. May still hold late placeholders (spec_expand).
+struct setting_target {
+    const char *kind; // ecs | ecs-express | apprunner
+    const char *cluster, *service, *container;
+    const char *source, *connection, *start, *access_role; // apprunner
+    int64_t port;                                          // 0: not given
+};
+
 // One service of an app, with the conventions applied.
 struct setting_service {
     const char *key;        // in `services:`
@@ -26,6 +34,8 @@ struct setting_service {
     const char *repository; // "my-app-staging-web"; {version} and the like already expanded
     const char *parameter;  // "/my-app/staging/web/version"
     bool deployable;        // no image_tag, no external image, and in `deploy.services` if given
+    struct setting_target target; // `deploy.targets.<key>` over `deploy.target`
+    bool has_target;
 };
 
 // One rule of `allow:`.
@@ -36,12 +46,6 @@ struct setting_allow {
 
 struct setting_window {
     const char *deny, *tz, *reason, *manual;
-};
-
-// What is to run where; all strings NULL when absent.
-struct setting_target {
-    const char *kind; // ecs | ecs-express | apprunner
-    const char *cluster, *service, *container;
 };
 
 // Where an effective value came from, for `spec show`.
@@ -65,7 +69,10 @@ struct settings {
     const char *compression, *on_failure, *on_cancel, *on_timeout;
     const char *stale; // reject | warn | allow
 
-    const char *region, *account, *prefix, *role, *registry;
+    // region, account: NULL when dispatcher.yaml does not say; role and registry then still hold
+    // {region} or {account}, as the credential chain knows them: pass both through spec_expand.
+    const char *region, *account, *prefix, *role;
+    const char *registry; // host and port without scheme
     bool create_repository;
     struct setting_service *services;
     size_t service_count;
@@ -75,6 +82,7 @@ struct settings {
     struct pair_list workflow_inputs; // may still hold {version} {digest} {sha} {tag}
     int64_t workflow_timeout_ms, workflow_queue_timeout_ms;
 
+    bool has_allow; // `allow` or `branch` was written; an empty list then means never
     struct setting_allow *allow;
     size_t allow_count;
     struct setting_window *windows;
@@ -115,6 +123,7 @@ void spec_reference(struct buf *out);
 // Values known only later.
 struct spec_context {
     const char *version, *digest, *sha, *tag, *service;
+    const char *account, *region; // used where the settings have none
 };
 /// Expands the late placeholders; ERROR_SPEC names one that is unset.
 NODISCARD struct error *spec_expand(const struct settings *settings,

@@ -3,6 +3,7 @@
 // libyaml's event parser with caps (protocols.md T21): 64 KiB, depth 32, 10,000 events, one document,
 // duplicate keys refused; aliases and tags refused unless the limits allow them (infra workflow
 // files may hold them). Every scalar is text: YAML 1.1's booleans and octals surprise nobody.
+// Characters that hide what a reader sees (other line separators, BiDi controls) are refused as well.
 // The tree lives in the arena; the text is copied. Not thread-safe per tree.
 #pragma once
 
@@ -14,8 +15,11 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 struct yaml_node {
     enum yaml_kind kind;
     struct source_span span;
+    unsigned end_line, end_column; // 1-based, just after the node; columns count code points
     const char *text;             // SCALAR
     bool quoted;                  // SCALAR written with quotes or as a block
+    bool block;                   // SCALAR written with '|' or '>'
+    bool flow;                    // SEQUENCE in brackets, MAPPING in braces
     struct yaml_node *first;      // SEQUENCE items, or MAPPING keys
     struct yaml_node *value;      // of a MAPPING key
     struct yaml_node *next;       // next item or key

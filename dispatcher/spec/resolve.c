@@ -1,0 +1,302 @@
+// Both documents into the effective settings of one app in one environment: precedence and
+// placeholders of single values (spec-format.md, "Precedence"). Services, targets and rules are
+// resolve_services.c's and resolve_rules.c's.
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "resolve_internal.h"
+
+// One single value: where it may stand, what it is without, where it goes.
+struct setting {
+    const char *key, *deploy_path, *config_path, *fallback;
+    enum expand_mode mode;
+    size_t offset;                           // a const char * of struct settings
+    const char *(*check)(const char *value); // once it is expanded
+};
+
+#define SETTING(member) .offset = offsetof(struct settings, member)
+// The order matters: {account}, {region} and {prefix} are placeholders of what follows them.
+static const struct setting texts[] = {
+    {"via", "via", NULL, "workflow", EXPAND_NOT, SETTING(via)},
+    {"version", "version", NULL, "sha", EXPAND_NOT, SETTING(version_from)},
+    {"compression", "compression", NULL, "fast", EXPAND_NOT, SETTING(compression)},
+    {"on_failure", "on_failure", NULL, "restore", EXPAND_NOT, SETTING(on_failure)},
+    {"on_cancel", "on_cancel", NULL, "leave", EXPAND_NOT, SETTING(on_cancel)},
+    {"on_timeout", "on_timeout", NULL, "leave", EXPAND_NOT, SETTING(on_timeout)},
+    {"stale", "stale", NULL, "reject", EXPAND_NOT, SETTING(stale)},
+    {"aws.region", NULL, "aws.region", NULL, EXPAND_NOT, SETTING(region)},
+    {"aws.account", NULL, "aws.account", NULL, EXPAND_NOT, SETTING(account)},
+    {"aws.prefix", NULL, "aws.prefix", NULL, EXPAND_EARLY, SETTING(prefix), check_name},
+    {"aws.role", NULL, "aws.role", NULL, EXPAND_PLACE, SETTING(role), check_arn},
+    {"registry", NULL, "registry", "{account}.dkr.ecr.{region}.amazonaws.com", EXPAND_PLACE,
+        SETTING(registry), check_registry},
+    {"github.api", NULL, "github.api", "https://api.github.com", EXPAND_NOT, SETTING(github_api)},
+    {"github.app_id", NULL, "github.app_id", NULL, EXPAND_NOT, SETTING(github_app_id)},
+    {"github.app_key", NULL, "github.app_key", NULL, EXPAND_NOT, SETTING(github_app_key)},
+    {"workflow.repo", NULL, "workflow.repo", NULL, EXPAND_EARLY, SETTING(workflow_repo),
+        check_repo},
+    {"workflow.file", NULL, "workflow.file", "deploy-app.yaml", EXPAND_EARLY,
+        SETTING(workflow_file), check_workflow_file},
+    {"workflow.ref", NULL, "workflow.ref", "main", EXPAND_EARLY, SETTING(workflow_ref),
+        check_branch},
+    {"workflow.id_input", NULL, "workflow.id_input", "distinct_id", EXPAND_NOT,
+        SETTING(workflow_id_input)},
+};
+
+const struct yaml_node *
+resolve_find(const struct resolve *resolve, const char *deploy_path, const char *config_path,
+    const struct spec_source **source)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(resolve->layers); i++) {
+        bool app_side = i == LAYER_ENVIRONMENT || i == LAYER_DEPLOY;
+        const char *path = app_side ? deploy_path : config_path;
+        const struct yaml_node *node = path != NULL ? spec_node_at(resolve->layers[i], path) : NULL;
+        if (node != NULL) {
+            *source =
+                app_side ? &resolve->documents->app_source : &resolve->documents->config_source;
+            return node;
+        }
+    }
+    *source = &resolve->documents->config_source;
+    return NULL;
+}
+
+void
+resolve_origin(struct resolve *resolve, const char *key, const char *value,
+    const struct spec_source *source, const struct yaml_node *at)
+{
+    struct settings *settings = resolve->settings;
+    if (settings->origin_count == resolve->origin_capacity) {
+        size_t capacity = resolve->origin_capacity == 0 ? 64 : 2 * resolve->origin_capacity;
+        struct setting_origin *more = arena_array(resolve->arena, capacity, sizeof(*more));
+        if (settings->origin_count > 0) {
+            memcpy(more, settings->origins, settings->origin_count * sizeof(*more));
+        }
+        settings->origins = more;
+        resolve->origin_capacity = capacity;
+    }
+    settings->origins[settings->origin_count++] = (struct setting_origin){.key = key,
+        .value = value,
+        .file = at != NULL ? source->file : NULL,
+        .line = at != NULL ? at->span.line : 0};
+}
+
+struct lookup {
+    const struct settings *settings;
+    const char *subdomain, *service;
+};
+
+static const char *
+lookup_early(const void *ctx, struct str word)
+{
+    const struct lookup *lookup = ctx;
+    const struct settings *settings = lookup->settings;
+    const struct {
+        const char *word, *value;
+    } known[] = {
+        {"app", settings->app},
+        {"name", settings->name},
+        {"env", settings->env},
+        {"subdomain", lookup->subdomain},
+        {"region", settings->region},
+        {"account", settings->account},
+        {"prefix", settings->prefix},
+        {"service", lookup->service},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(known); i++) {
+        if (str_equal(word, str_of(known[i].word))) {
+            return known[i].value;
+        }
+    }
+    return NULL;
+}
+
+static bool
+may_stay(enum expand_mode mode, struct str word)
+{
+    bool place = str_equal(word, STR("account")) || str_equal(word, STR("region"));
+    bool late = str_equal(word, STR("version")) || str_equal(word, STR("digest")) ||
+                str_equal(word, STR("sha")) || str_equal(word, STR("tag")) ||
+                str_equal(word, STR("service"));
+    return (mode >= EXPAND_PLACE && place) || (mode >= EXPAND_LATE && late) ||
+           (mode == EXPAND_WORKER && str_equal(word, STR("worker")));
+}
+
+static void
+complain_unset(const struct resolve *resolve, const struct spec_source *source,
+    const struct yaml_node *at, struct str word)
+{
+    bool aws = str_equal(word, STR("account")) || str_equal(word, STR("region")) ||
+               str_equal(word, STR("prefix"));
+    const char *help = aws ? arena_printf(resolve->arena, "set 'aws.%.*s' in %s", STR_FMT(word),
+                                 resolve->documents->config_source.file)
+                           : NULL;
+    spec_complain(source, DIAGNOSTIC_ERROR, aws ? "unset-placeholder" : "late-placeholder", at,
+        help, aws ? "placeholder '{%.*s}' is not set" : "placeholder '{%.*s}' is not known here",
+        STR_FMT(word));
+}
+
+const char *
+resolve_expand(const struct resolve *resolve, enum expand_mode mode, const char *text,
+    const char *service, const struct spec_source *source, const struct yaml_node *at)
+{
+    if (mode == EXPAND_NOT) {
+        return text;
+    }
+    const struct spec_app *app = &resolve->documents->app;
+    struct lookup lookup = {.settings = resolve->settings,
+        .subdomain = app->subdomain != NULL ? app->subdomain : app->name,
+        .service = service};
+    const char *expanded = placeholder_expand(text, resolve->arena, lookup_early, &lookup);
+    if (expanded == NULL) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "bad-value", at, NULL,
+            "the value has more than 64 KiB once its placeholders are replaced");
+        return "";
+    }
+    size_t from = 0;
+    struct str word = {0};
+    while (placeholder_next(expanded, &from, &word)) {
+        if (placeholder_is_known(word) && !may_stay(mode, word)) {
+            complain_unset(resolve, source, at, word);
+        }
+    }
+    return expanded;
+}
+
+static void
+resolve_text(struct resolve *resolve, const struct setting *setting)
+{
+    const struct spec_source *source = NULL;
+    const struct yaml_node *node =
+        resolve_find(resolve, setting->deploy_path, setting->config_path, &source);
+    const char *text = node != NULL ? node->text : setting->fallback;
+    if (text == NULL) {
+        return;
+    }
+    text = resolve_expand(resolve, setting->mode, text, NULL, source, node);
+    const char *problem =
+        setting->check != NULL && !text_has_placeholder(text) ? setting->check(text) : NULL;
+    if (problem != NULL) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "bad-value", node, NULL, "bad '%s' '%.80s': %s",
+            setting->key, text, problem);
+    }
+    resolve_origin(resolve, setting->key, text, source, node);
+    memcpy((char *)resolve->settings + setting->offset, &text, sizeof(text));
+}
+
+static void
+resolve_duration(struct resolve *resolve, const char *key, const char *fallback, int64_t *out)
+{
+    const struct spec_source *source = NULL;
+    const struct yaml_node *node = resolve_find(resolve, NULL, key, &source);
+    const char *text = node != NULL ? node->text : fallback;
+    (void)spec_duration_parse(str_of(text), out); // decoding has checked it
+    resolve_origin(resolve, key, text, source, node);
+}
+
+static void
+add_input(struct resolve *resolve, const char *name, const char *value,
+    const struct spec_source *source, const struct yaml_node *at)
+{
+    struct pair_list *inputs = &resolve->settings->workflow_inputs;
+    value = resolve_expand(resolve, EXPAND_LATE, value, NULL, source, at);
+    inputs->items[inputs->count++] = (struct pair){name, value};
+    resolve_origin(
+        resolve, arena_printf(resolve->arena, "workflow.inputs.%s", name), value, source, at);
+}
+
+static void
+resolve_inputs(struct resolve *resolve)
+{
+    const struct spec_source *source = NULL;
+    const struct yaml_node *node = resolve_find(resolve, NULL, "workflow.inputs", &source);
+    size_t room = node != NULL ? node->count : 2;
+    resolve->settings->workflow_inputs.items =
+        arena_array(resolve->arena, room, sizeof(struct pair));
+    if (node == NULL) {
+        add_input(resolve, "application", "{app}", source, NULL);
+        add_input(resolve, "environment", "{env}", source, NULL);
+        return;
+    }
+    for (const struct yaml_node *key = node->first; key != NULL; key = key->next) {
+        add_input(resolve, key->text, key->value->text, source, key->value);
+    }
+}
+
+static const char *
+without_scheme(const char *registry)
+{
+    const char *separator = strstr(registry, "://");
+    return separator != NULL ? separator + 3 : registry;
+}
+
+static void
+resolve_identity(struct resolve *resolve)
+{
+    const struct spec_app *app = &resolve->documents->app;
+    const struct spec_source *source = &resolve->documents->app_source;
+    struct settings *settings = resolve->settings;
+    settings->name = app->name;
+    settings->title = app->title != NULL ? app->title : app->name;
+    settings->repo = app->repo;
+    settings->enabled = app->enabled;
+    const struct yaml_node *root = resolve->documents->app_root;
+    resolve_origin(resolve, "name", app->name, source, yaml_get(root, "name"));
+    resolve_origin(resolve, "title", settings->title, source, spec_node_at(root, "title"));
+    if (app->repo != NULL) {
+        resolve_origin(resolve, "repo", app->repo, source, yaml_get(root, "repo"));
+    }
+    resolve_origin(
+        resolve, "enabled", app->enabled ? "true" : "false", source, spec_node_at(root, "enabled"));
+}
+
+static void
+check_workflow_repo(struct resolve *resolve)
+{
+    const struct settings *settings = resolve->settings;
+    if (cstr_equal(settings->via, "workflow") && settings->workflow_repo == NULL) {
+        spec_complain(&resolve->documents->config_source, DIAGNOSTIC_ERROR, "missing-key", NULL,
+            "add 'workflow: {repo: owner/infra}'", "'via: workflow' needs 'workflow.repo'");
+    }
+}
+
+static const struct yaml_node *
+child_of(const struct yaml_node *root, const char *map, const char *key)
+{
+    const struct yaml_node *node = yaml_get(yaml_get(root, map), key);
+    return spec_node_is_empty(node) ? NULL : node;
+}
+
+struct settings *
+resolve_settings(
+    struct spec_documents *documents, const char *app, const char *env, struct arena *arena)
+{
+    struct settings *settings = arena_alloc(arena, sizeof(*settings));
+    settings->app = arena_dup(arena, app);
+    settings->env = arena_dup(arena, env);
+    struct resolve resolve = {.documents = documents, .arena = arena, .settings = settings};
+    const struct yaml_node *deploy = spec_node_at(documents->app_root, "deploy");
+    resolve.layers[LAYER_ENVIRONMENT] = child_of(deploy, "environments", env);
+    resolve.layers[LAYER_DEPLOY] = deploy;
+    resolve.layers[LAYER_CONFIG_ENV] = child_of(documents->config_root, "env", env);
+    resolve.layers[LAYER_CONFIG] = documents->config_root;
+
+    resolve_identity(&resolve);
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+        resolve_text(&resolve, &texts[i]);
+    }
+    settings->registry = without_scheme(settings->registry);
+    settings->create_repository = documents->config.create_repository;
+    resolve_origin(&resolve, "create_repository", settings->create_repository ? "true" : "false",
+        &documents->config_source, spec_node_at(documents->config_root, "create_repository"));
+    resolve_inputs(&resolve);
+    resolve_duration(&resolve, "workflow.timeout", "30m", &settings->workflow_timeout_ms);
+    resolve_duration(
+        &resolve, "workflow.queue_timeout", "30m", &settings->workflow_queue_timeout_ms);
+    check_workflow_repo(&resolve);
+    resolve_services(&resolve);
+    resolve_targets(&resolve);
+    resolve_rules(&resolve);
+    resolve_rest(&resolve);
+    return settings;
+}

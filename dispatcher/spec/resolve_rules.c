@@ -1,0 +1,142 @@
+// Who may deploy when, with the organisation's floor applied, and the origins of everything that
+// `struct settings` does not carry. Evaluates nothing: that is deploy's and the service's.
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "resolve_internal.h"
+
+// Without `events` a rule means these, as far as the floor allows them (orchestrators.md §2.3, 5).
+static struct str_list
+default_events(const struct resolve *resolve, const struct config_policy_env *floor)
+{
+    static const char *const usual[] = {"push", "workflow_dispatch"};
+    bool narrowed = floor != NULL && yaml_get(floor->at.node, "events") != NULL;
+    struct str_list out = {arena_array(resolve->arena, ARRAY_LENGTH(usual), sizeof(char *)), 0};
+    for (size_t i = 0; i < ARRAY_LENGTH(usual); i++) {
+        if (!narrowed || str_list_has(&floor->events, usual[i])) {
+            out.items[out.count++] = usual[i];
+        }
+    }
+    return out;
+}
+
+static void
+resolve_allow(struct resolve *resolve, const struct spec_environment *environment)
+{
+    struct settings *settings = resolve->settings;
+    const struct config_policy_env *floor = policy_of(resolve->documents, settings->env);
+    const struct spec_allow *rules = environment->allow.items;
+    size_t count = environment->branch != NULL ? 1 : environment->allow.count;
+    settings->has_allow =
+        environment->branch != NULL || spec_node_at(environment->at.node, "allow") != NULL;
+    settings->allow = arena_array(resolve->arena, count, sizeof(*settings->allow));
+    settings->allow_count = count;
+    if (environment->branch != NULL) {
+        const char **ref = arena_array(resolve->arena, 1, sizeof(*ref));
+        ref[0] = arena_printf(resolve->arena, "refs/heads/%s", environment->branch);
+        settings->allow[0] = (struct setting_allow){
+            .id = "branch", .refs = {ref, 1}, .events = default_events(resolve, floor)};
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool own = yaml_get(rules[i].at.node, "events") != NULL;
+        settings->allow[i] = (struct setting_allow){.id = rules[i].id,
+            .refs = rules[i].refs,
+            .events = own ? rules[i].events : default_events(resolve, floor)};
+    }
+}
+
+static void
+resolve_windows(struct resolve *resolve, const struct spec_environment *environment)
+{
+    struct settings *settings = resolve->settings;
+    const struct spec_window *windows = environment->windows.items;
+    size_t count = environment->windows.count;
+    settings->windows = arena_array(resolve->arena, count, sizeof(*settings->windows));
+    settings->window_count = count;
+    for (size_t i = 0; i < count; i++) {
+        settings->windows[i] = (struct setting_window){.deny = windows[i].deny,
+            .tz = windows[i].tz != NULL ? windows[i].tz : "UTC",
+            .reason = windows[i].reason,
+            .manual = windows[i].manual};
+    }
+}
+
+void
+resolve_rules(struct resolve *resolve)
+{
+    const struct spec_environment *environment =
+        environment_of(resolve->documents, resolve->settings->env);
+    if (environment != NULL) {
+        resolve_allow(resolve, environment);
+        resolve_windows(resolve, environment);
+    }
+}
+
+// Every single value below a node, with its path: "verify[0].body.version".
+static void
+add_origins(struct resolve *resolve, const char *path, const struct spec_source *source,
+    const struct yaml_node *node, enum expand_mode mode)
+{
+    if (node->kind == YAML_SCALAR) {
+        const char *text = resolve_expand(resolve, mode, node->text, NULL, source, node);
+        resolve_origin(resolve, path, text, source, node);
+        return;
+    }
+    if (node->first == NULL) {
+        resolve_origin(resolve, path, node->kind == YAML_SEQUENCE ? "[]" : "{}", source, node);
+    }
+    size_t index = 0;
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
+        if (node->kind == YAML_MAPPING) {
+            add_origins(resolve, arena_printf(resolve->arena, "%s.%s", path, child->text), source,
+                child->value, mode);
+        } else {
+            add_origins(resolve, arena_printf(resolve->arena, "%s[%zu]", path, index++), source,
+                child, mode);
+        }
+    }
+}
+
+void
+resolve_rest(struct resolve *resolve)
+{
+    static const struct {
+        const char *key;
+        const char *config_path;
+        enum expand_mode mode;
+    } rest[] = {
+        {"branch", NULL, EXPAND_NOT},
+        {"allow", NULL, EXPAND_NOT},
+        {"github_environment", NULL, EXPAND_EARLY},
+        {"promote_from", NULL, EXPAND_NOT},
+        {"queue", NULL, EXPAND_NOT},
+        {"approvals", NULL, EXPAND_NOT},
+        {"windows", NULL, EXPAND_NOT},
+        {"rollback", NULL, EXPAND_NOT},
+        {"emergency", NULL, EXPAND_NOT},
+        {"workers", NULL, EXPAND_WORKER},
+        {"migrate", NULL, EXPAND_LATE},
+        {"verify", NULL, EXPAND_LATE},
+        {"notify", "notify", EXPAND_NOT},
+        {"repository_id", NULL, EXPAND_NOT},
+        {"owner_id", NULL, EXPAND_NOT},
+        {"workflow", NULL, EXPAND_NOT},
+        {"via_workflow", NULL, EXPAND_NOT},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rest); i++) {
+        const struct spec_source *source = NULL;
+        const struct yaml_node *node =
+            resolve_find(resolve, rest[i].key, rest[i].config_path, &source);
+        if (node != NULL) {
+            const char *key =
+                strcmp(rest[i].key, "workflow") == 0 ? "caller_workflow" : rest[i].key;
+            add_origins(resolve, key, source, node, rest[i].mode);
+        }
+    }
+    const struct config_policy_env *floor = policy_of(resolve->documents, resolve->settings->env);
+    if (floor != NULL && floor->at.node != NULL) {
+        add_origins(
+            resolve, "policy", &resolve->documents->config_source, floor->at.node, EXPAND_NOT);
+    }
+}

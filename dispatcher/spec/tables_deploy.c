@@ -1,0 +1,243 @@
+// The `deploy:` block as field tables (spec-format.md). Data only.
+#include "patterns.h"
+#include "spec_internal.h"
+
+static const char *const kinds[] = {"ecs", "ecs-express", "apprunner", NULL};
+static const char *const runners[] = {"any", "github-hosted", "self-hosted", NULL};
+
+static const struct field target_fields[] = {
+    FIELD(struct spec_target, kind, "kind", FIELD_STR, .values = kinds,
+        .doc = "What runs the service; required once `deploy` and its environment are merged."),
+    FIELD(struct spec_target, cluster, "cluster", FIELD_STR, .placeholders = true,
+        .doc = "ECS: the cluster."),
+    FIELD(struct spec_target, service, "service", FIELD_STR, .placeholders = true,
+        .doc = "Name of the ECS or App Runner service."),
+    FIELD(struct spec_target, container, "container", FIELD_STR, .placeholders = true,
+        .doc = "ECS: the container of the task definition that gets the image."),
+    FIELD(struct spec_target, port, "port", FIELD_INT, .min = 1, .max = 65535,
+        .doc = "App Runner: the port that the container listens on."),
+    FIELD(struct spec_target, access_role, "access_role", FIELD_STR, .check = check_arn,
+        .pattern = PATTERN_ARN, .placeholders = true,
+        .doc = "App Runner: role that pulls the image."),
+    FIELD(struct spec_target, source, "source", FIELD_STR,
+        .values = (const char *const[]){"image", "code", NULL},
+        .doc = "App Runner: deploy an image, or build from the repository."),
+    FIELD(struct spec_target, connection, "connection", FIELD_STR, .check = check_arn,
+        .pattern = PATTERN_ARN, .placeholders = true,
+        .doc = "App Runner, `source: code`: the connection to the repository."),
+    FIELD(struct spec_target, start, "start", FIELD_STR, .placeholders = true,
+        .doc =
+            "App Runner, `source: code`: start command; `{worker}` is the worker's entry point."),
+};
+static const struct field_table target_table =
+    FIELD_TABLE("target", struct spec_target, target_fields);
+
+static const struct field workers_fields[] = {
+    FIELD(struct spec_workers, files, "files", FIELD_STR, .required = true,
+        .check = check_relative_path, .pattern = "^[^/]",
+        .doc = "Pattern of the entry points in the app repository; one service for each."),
+    FIELD(struct spec_workers, target, "target", FIELD_OBJECT, .required = true,
+        .table = &target_table, .doc = "What each worker runs on."),
+};
+static const struct field_table workers_table =
+    FIELD_TABLE("workers", struct spec_workers, workers_fields);
+
+static const struct field migrate_fields[] = {
+    FIELD(struct spec_migrate, service, "service", FIELD_STR,
+        .doc = "Whose image and network the one-off task uses.", .fallback = "the only service"),
+    FIELD(struct spec_migrate, command, "command", FIELD_LIST_STR, .required = true,
+        .placeholders = true, .doc = "Command and arguments."),
+    FIELD(struct spec_migrate, timeout_ms, "timeout", FIELD_DURATION, .min = 1000, .max = 86400000,
+        .fallback = "10m", .doc = "How long it may take."),
+};
+static const struct field_table migrate_table =
+    FIELD_TABLE("migrate", struct spec_migrate, migrate_fields);
+
+static const struct field verify_fields[] = {
+    FIELD(struct spec_verify, url, "url", FIELD_STR, .required = true, .check = check_url,
+        .pattern = PATTERN_URL, .placeholders = true, .doc = "Asked after the rollout; https."),
+    FIELD(struct spec_verify, expect, "expect", FIELD_INT, .min = 100, .max = 599,
+        .fallback = "200", .doc = "HTTP status that counts as healthy."),
+    FIELD(struct spec_verify, body, "body", FIELD_MAP_STR, .placeholders = true,
+        .key_label = "field", .doc = "Fields of the JSON answer and what they must be."),
+    FIELD(struct spec_verify, within_ms, "within", FIELD_DURATION, .min = 1000, .max = 86400000,
+        .fallback = "5m", .doc = "How long to keep asking."),
+};
+static const struct field_table verify_table =
+    FIELD_TABLE("verify", struct spec_verify, verify_fields);
+
+static const struct field via_workflow_fields[] = {
+    FIELD(struct spec_via_workflow, ref_to, "ref_to", FIELD_STR, .required = true,
+        .check = check_ref_to, .pattern = PATTERN_REF_TO,
+        .doc = "The reusable workflow that the caller's job must run inside."),
+    FIELD(struct spec_via_workflow, refs, "refs", FIELD_LIST_STR, .check = check_ref_pattern,
+        .pattern = PATTERN_REF, .doc = "At which refs of it."),
+};
+static const struct field_table via_workflow_table =
+    FIELD_TABLE("via_workflow", struct spec_via_workflow, via_workflow_fields);
+
+static const struct field actors_fields[] = {
+    FIELD(struct spec_actors, teams, "teams", FIELD_LIST_STR, .check = check_key_name,
+        .pattern = PATTERN_KEY_NAME, .doc = "GitHub teams whose members may."),
+    FIELD(struct spec_actors, deny_bots, "deny_bots", FIELD_BOOL, .fallback = "false",
+        .doc = "Whether bots may not."),
+};
+static const struct field_table actors_table =
+    FIELD_TABLE("actors", struct spec_actors, actors_fields);
+
+static const struct field allow_fields[] = {
+    FIELD(struct spec_allow, id, "id", FIELD_STR, .required = true, .check = check_name,
+        .pattern = PATTERN_NAME, .doc = "Name of the rule, for messages and audit."),
+    FIELD(struct spec_allow, refs, "refs", FIELD_LIST_STR, .required = true,
+        .check = check_ref_pattern, .pattern = PATTERN_REF,
+        .doc = "Refs that may deploy; `*` inside a segment, `**` across. Empty: never."),
+    FIELD(struct spec_allow, events, "events", FIELD_LIST_STR,
+        .fallback = "[push, workflow_dispatch]", .doc = "GitHub Actions events that may deploy."),
+    FIELD(struct spec_allow, runner, "runner", FIELD_STR, .values = runners, .fallback = "any",
+        .doc = "Where the caller's job must run."),
+    FIELD(struct spec_allow, actors, "actors", FIELD_OBJECT, .table = &actors_table,
+        .doc = "Who may deploy."),
+};
+static const struct field_table allow_table = FIELD_TABLE("allow", struct spec_allow, allow_fields);
+
+static const struct field promote_fields[] = {
+    FIELD(struct spec_promote, environment, "environment", FIELD_STR, .required = true,
+        .check = check_name, .pattern = PATTERN_NAME,
+        .doc = "Where the version must have been before."),
+    FIELD(struct spec_promote, soak_ms, "soak", FIELD_DURATION, .fallback = "0s",
+        .doc = "For how long."),
+    FIELD(struct spec_promote, same_digest, "same_digest", FIELD_BOOL, .fallback = "false",
+        .doc = "Whether the very same image is asked for."),
+};
+static const struct field_table promote_table =
+    FIELD_TABLE("promote_from", struct spec_promote, promote_fields);
+
+static const struct field approvals_fields[] = {
+    FIELD(struct spec_approvals, count, "count", FIELD_INT, .min = 0, .max = 10, .fallback = "0",
+        .doc = "How many people must approve."),
+    FIELD(struct spec_approvals, teams, "teams", FIELD_LIST_STR, .check = check_key_name,
+        .pattern = PATTERN_KEY_NAME, .doc = "GitHub teams whose members may approve."),
+    FIELD(struct spec_approvals, self, "self", FIELD_BOOL, .fallback = "false",
+        .doc = "Whether the requester's own approval counts."),
+    FIELD(struct spec_approvals, valid_for_ms, "valid_for", FIELD_DURATION, .min = 60000,
+        .max = INT64_C(2592000000), .fallback = "4h", .doc = "When an approval expires."),
+    FIELD(struct spec_approvals, rollback_exempt, "rollback_exempt", FIELD_BOOL,
+        .fallback = "false", .doc = "Whether a rollback needs none."),
+};
+const struct field_table spec_approvals_table =
+    FIELD_TABLE("approvals", struct spec_approvals, approvals_fields);
+
+static const struct field window_fields[] = {
+    FIELD(struct spec_window, deny, "deny", FIELD_STR, .required = true, .check = check_window,
+        .pattern = PATTERN_WINDOW,
+        .doc = "Weekly time without deployments: `Fri 15:00 - Mon 07:00`."),
+    FIELD(struct spec_window, tz, "tz", FIELD_STR, .check = check_timezone,
+        .pattern = PATTERN_TIMEZONE, .fallback = "UTC", .doc = "IANA time zone."),
+    FIELD(struct spec_window, reason, "reason", FIELD_STR, .doc = "Shown to whoever is refused."),
+    FIELD(struct spec_window, manual, "manual", FIELD_STR,
+        .values = (const char *const[]){"emergency", NULL},
+        .doc = "`emergency`: people may still deploy by the emergency path."),
+};
+static const struct field_table window_table =
+    FIELD_TABLE("windows", struct spec_window, window_fields);
+
+static const struct field rollback_fields[] = {
+    FIELD(struct spec_rollback, lock, "lock", FIELD_BOOL, .fallback = "false",
+        .doc = "Whether a rollback locks the environment."),
+    FIELD(struct spec_rollback, keep, "keep", FIELD_INT, .min = 1, .max = 100, .fallback = "10",
+        .doc = "How many proven releases are kept to go back to."),
+};
+static const struct field_table rollback_table =
+    FIELD_TABLE("rollback", struct spec_rollback, rollback_fields);
+
+static const struct field emergency_fields[] = {
+    FIELD(struct spec_emergency, teams, "teams", FIELD_LIST_STR, .required = true,
+        .check = check_key_name, .pattern = PATTERN_KEY_NAME,
+        .doc = "GitHub teams whose members may take the emergency path."),
+};
+static const struct field_table emergency_table =
+    FIELD_TABLE("emergency", struct spec_emergency, emergency_fields);
+
+// What `deploy` and each environment may both say.
+#define BEHAVIOUR_FIELDS(type)                                                                     \
+    FIELD(type, behaviour.via, "via", FIELD_STR,                                                   \
+        .values = (const char *const[]){"workflow", "direct", NULL}, .fallback = "workflow",       \
+        .doc = "Trigger the infra workflow, or roll out from here."),                              \
+        FIELD(type, behaviour.version, "version", FIELD_STR,                                       \
+            .values = (const char *const[]){"sha", "tag", NULL}, .fallback = "sha",                \
+            .doc = "The version is the full commit, or the semantic version tagged at it."),       \
+        FIELD(type, behaviour.services, "services", FIELD_LIST_STR,                                \
+            .fallback = "every service without `image_tag` and without an external `image`",       \
+            .doc = "Which services a deployment is about."),                                       \
+        FIELD(type, behaviour.compression, "compression", FIELD_STR,                               \
+            .values = (const char *const[]){"fast", "small", "zstd", NULL}, .fallback = "fast",    \
+            .doc = "How layers are compressed for the push."),                                     \
+        FIELD(type, behaviour.on_failure, "on_failure", FIELD_STR,                                 \
+            .values = (const char *const[]){"restore", "keep", NULL}, .fallback = "restore",       \
+            .doc = "What becomes of the version parameter when the deployment fails."),            \
+        FIELD(type, behaviour.on_cancel, "on_cancel", FIELD_STR,                                   \
+            .values = (const char *const[]){"leave", "cancel", NULL}, .fallback = "leave",         \
+            .doc = "What becomes of the remote run when we are interrupted."),                     \
+        FIELD(type, behaviour.on_timeout, "on_timeout", FIELD_STR,                                 \
+            .values = (const char *const[]){"leave", "cancel", NULL}, .fallback = "leave",         \
+            .doc = "What becomes of the remote run when the time is up."),                         \
+        FIELD(type, behaviour.target, "target", FIELD_OBJECT, .table = &target_table,              \
+            .doc = "What the services run on; merged key by key."),                                \
+        FIELD(type, behaviour.targets, "targets", FIELD_MAP_OBJECT, .table = &target_table,        \
+            .key_check = check_key_name, .key_pattern = PATTERN_KEY_NAME, .key_label = "service",  \
+            .doc = "The same by service, over `target`."),                                         \
+        FIELD(type, behaviour.workers, "workers", FIELD_OBJECT, .table = &workers_table,           \
+            .doc = "One service for each entry point found in the app repository."),               \
+        FIELD(type, behaviour.migrate, "migrate", FIELD_OBJECT, .table = &migrate_table,           \
+            .doc = "One-off task on the new image, before the rollout."),                          \
+        FIELD(type, behaviour.verify, "verify", FIELD_LIST_OBJECT, .table = &verify_table,         \
+            .doc = "HTTP checks after the rollout."),                                              \
+    {                                                                                              \
+        .name = "notify", .kind = FIELD_RAW, .doc = "Whom to tell; its form is not checked."       \
+    }
+
+static const struct field environment_fields[] = {
+    FIELD(struct spec_environment, branch, "branch", FIELD_STR, .check = check_branch,
+        .pattern = PATTERN_BRANCH,
+        .doc = "Short for `allow: [{id: branch, refs: [refs/heads/X]}]`."),
+    FIELD(struct spec_environment, allow, "allow", FIELD_LIST_OBJECT, .table = &allow_table,
+        .doc = "Who may deploy: any rule, all of its keys. Empty: nobody."),
+    FIELD(struct spec_environment, github_environment, "github_environment", FIELD_STR,
+        .placeholders = true, .doc = "GitHub environment that the caller's job must use."),
+    FIELD(struct spec_environment, promote_from, "promote_from", FIELD_OBJECT,
+        .table = &promote_table, .doc = "Only versions that were somewhere else before."),
+    FIELD(struct spec_environment, queue, "queue", FIELD_STR,
+        .values = (const char *const[]){"all", "latest", NULL}, .fallback = "all",
+        .doc = "Whether waiting deployments all run, or only the latest."),
+    FIELD(struct spec_environment, stale, "stale", FIELD_STR,
+        .values = (const char *const[]){"reject", "warn", "allow", NULL}, .fallback = "reject",
+        .doc = "What happens to a commit older than the one deployed."),
+    FIELD(struct spec_environment, approvals, "approvals", FIELD_OBJECT,
+        .table = &spec_approvals_table, .doc = "Who must approve."),
+    FIELD(struct spec_environment, windows, "windows", FIELD_LIST_OBJECT, .table = &window_table,
+        .doc = "When nothing is deployed."),
+    FIELD(struct spec_environment, rollback, "rollback", FIELD_OBJECT, .table = &rollback_table,
+        .doc = "How rollbacks behave."),
+    FIELD(struct spec_environment, emergency, "emergency", FIELD_OBJECT, .table = &emergency_table,
+        .doc = "Who may pass windows and approvals."),
+    BEHAVIOUR_FIELDS(struct spec_environment),
+};
+static const struct field_table environment_table =
+    FIELD_TABLE("environment", struct spec_environment, environment_fields);
+
+static const struct field deploy_fields[] = {
+    BEHAVIOUR_FIELDS(struct spec_deploy),
+    FIELD(struct spec_deploy, repository_id, "repository_id", FIELD_INT, .min = 1, .max = INT64_MAX,
+        .doc = "GitHub's number of the app repository; `spec pin` fills it in."),
+    FIELD(struct spec_deploy, owner_id, "owner_id", FIELD_INT, .min = 1, .max = INT64_MAX,
+        .doc = "GitHub's number of its owner; `spec pin` fills it in."),
+    FIELD(struct spec_deploy, workflow, "workflow", FIELD_STR, .check = check_workflow_path,
+        .pattern = PATTERN_WORKFLOW_PATH, .doc = "The caller's workflow file, exact."),
+    FIELD(struct spec_deploy, via_workflow, "via_workflow", FIELD_OBJECT,
+        .table = &via_workflow_table, .doc = "Reusable workflow that the caller must run inside."),
+    FIELD(struct spec_deploy, environments, "environments", FIELD_MAP_OBJECT,
+        .table = &environment_table, .key_check = check_name, .key_pattern = PATTERN_NAME,
+        .key_label = "environment", .doc = "What differs by environment."),
+};
+const struct field_table spec_deploy_table =
+    FIELD_TABLE("deploy", struct spec_deploy, deploy_fields);
