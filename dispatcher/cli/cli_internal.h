@@ -42,6 +42,7 @@ struct cli {
     bool color;                              // stdout is a terminal and NO_COLOR is unset
     bool terminal;                           // stdout is a terminal that can move its cursor
     bool error_terminal;                     // the same of stderr, for progress beside --json
+    bool utf8;                               // the locale's character set
     bool in_actions;                         // GITHUB_ACTIONS=true
     int width;                               // columns, 80 when unknown
 
@@ -51,7 +52,8 @@ struct cli {
 
     // Owned by output.c. Tests of commands set the two buffers: output is collected there.
     struct buf *capture_out, *capture_err;
-    int write_error; // first errno of standard output, 0 while all is well
+    int write_error;   // first errno of standard output, 0 while all is well
+    struct live *live; // the live area that is on the terminal (live.h), or NULL
 };
 
 /// Standard output and error: whole texts, secrets masked. A standard output that fails is

@@ -1,14 +1,59 @@
-// `dispatcher help`: pages made from the tables.
+// `dispatcher help`: pages made from the tables, for people, for man and for docs/.
 #include "commands.h"
 #include "dispatcher/arena.h"
+#include "dispatcher/text.h"
 #include "help.h"
+#include "manual.h"
+
+enum { PAGE_MAX = 4 * 1024 * 1024 };
+
+// What was asked for.
+struct topic {
+    const struct cli_command *command;
+    const char *family;
+    bool exit_codes;
+};
 
 static struct error *
-unknown(struct cli *cli, const char *words)
+find_topic(const struct cli_arguments *arguments, struct arena *arena, struct topic *out)
 {
-    (void)cli;
-    return error_hint(error_new(ERROR_USAGE, "no command is called '%.60s'", words),
+    const char *first = cli_positional(arguments, 0), *second = cli_positional(arguments, 1);
+    if (first == NULL) {
+        return NULL;
+    }
+    const char *name = second != NULL ? arena_printf(arena, "%s %s", first, second) : first;
+    out->command = cli_find_command(str_of(name));
+    out->exit_codes = cstr_equal(name, "exit-codes");
+    out->family = second == NULL && cli_is_family(str_of(first)) ? first : NULL;
+    if (out->command != NULL || out->exit_codes || out->family != NULL) {
+        return NULL;
+    }
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(256);
+    text_clean(str_of(name), 60, &clean);
+    return error_hint(error_new(ERROR_USAGE, "there is no command '%s'", buf_cstr(&clean)),
         "'dispatcher help' lists the commands.");
+}
+
+static void
+put_names(struct buf *out)
+{
+    for (size_t i = 0; i < cli_command_count; i++) {
+        buf_printf(out, "%s\n", cli_commands[i]->name);
+    }
+}
+
+static void
+put_page(const struct topic *topic, size_t width, struct buf *out)
+{
+    if (topic->command != NULL) {
+        help_command_page(topic->command, width, out);
+    } else if (topic->exit_codes) {
+        exit_codes_text(out);
+    } else if (topic->family != NULL) {
+        help_family_page(str_of(topic->family), out);
+    } else {
+        help_main_page(out);
+    }
 }
 
 static struct error *
@@ -16,34 +61,42 @@ run_help(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     (void)exit_code;
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct buf page CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
-    const char *first = cli_positional(arguments, 0), *second = cli_positional(arguments, 1);
-    if (first == NULL) {
-        help_main_page(&page);
-        cli_out(cli, buf_str(&page));
-        return NULL;
-    }
-    const char *name = second != NULL ? arena_printf(arena, "%s %s", first, second) : first;
-    const struct cli_command *command = cli_find_command(str_of(name));
-    if (command != NULL) {
-        help_command_page(command, (size_t)cli->width, &page);
-    } else if (second == NULL && cli_is_family(str_of(first))) {
-        help_family_page(str_of(first), &page);
+    struct buf page CLEANUP(buf_done) = BUF_INIT(PAGE_MAX);
+    struct topic topic = {0};
+    TRY(find_topic(arguments, arena, &topic));
+    if (cli_flag(arguments, "list")) {
+        put_names(&page);
+    } else if (cli_flag(arguments, "man") && !topic.exit_codes) {
+        manual_page(topic.command, &page);
+    } else if (cli_flag(arguments, "markdown")) {
+        (topic.exit_codes ? exit_codes_markdown : reference_markdown)(&page);
     } else {
-        return unknown(cli, name);
+        put_page(&topic, (size_t)cli->width, &page);
     }
+    TRY(buf_finish(&page, "the page"));
     cli_out(cli, buf_str(&page));
     return NULL;
 }
 
+static const struct cli_option options[] = {
+    {"man", CLI_FLAG, NULL, "print the manual page instead, as roff", NULL},
+    {"markdown", CLI_FLAG, NULL, "print docs/cli-reference.md or docs/errors.md instead", NULL},
+    {"list", CLI_FLAG, NULL, "print the names of all commands, one a line", NULL},
+};
+
 const struct cli_command command_help = {
     .name = "help",
-    .arguments = "[COMMAND]",
+    .arguments = "[COMMAND|exit-codes]",
     .max_positional = 2,
-    .summary = "what the commands do, with examples",
+    .options = options,
+    .option_count = ARRAY_LENGTH(options),
+    .summary = "show what a command does, its options and examples",
     .description = "Without a command, lists all of them. 'dispatcher COMMAND --help' shows the "
-                   "same page as 'dispatcher help COMMAND'.",
+                   "same page as 'dispatcher help COMMAND'. 'dispatcher help exit-codes' shows "
+                   "what each exit code says.",
     .examples = "$ dispatcher help\n"
-                "$ dispatcher help version\n",
+                "$ dispatcher help version\n"
+                "$ dispatcher help exit-codes\n"
+                "$ dispatcher help version --man | man -l -\n",
     .run = run_help,
 };

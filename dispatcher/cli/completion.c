@@ -78,6 +78,7 @@ completion_of_argument(const struct cli_command *command, size_t position, struc
 {
     struct str word = {0}, rest = str_of(command->arguments), last = {0};
     size_t count = 0;
+    bool repeats = false;
     while (str_cut(rest, ' ', &word, &rest) && count <= position) {
         if (str_starts(word, STR("--")) || str_starts(word, STR("[--"))) {
             if (!str_ends(word, STR("]"))) {
@@ -86,10 +87,11 @@ completion_of_argument(const struct cli_command *command, size_t position, struc
             continue;
         }
         last = bare(word);
+        repeats = str_contains(word, STR("..."));
         count++;
     }
-    bool beyond = position >= command->max_positional;
-    return beyond ? (struct completion){.kind = COMPLETE_NOTHING} : completion_of(last, scratch);
+    bool named = position < command->max_positional && (position < count || repeats);
+    return named ? completion_of(last, scratch) : (struct completion){.kind = COMPLETE_NOTHING};
 }
 
 void

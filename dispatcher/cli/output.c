@@ -10,6 +10,7 @@
 
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
+#include "live.h"
 
 enum {
     TEXT_MAX = 64 * 1024 * 1024, // one text; the longest is a log that was asked for
@@ -46,7 +47,9 @@ cli_out(struct cli *cli, struct str text)
     if (cli->capture_out != NULL) {
         buf_add(cli->capture_out, buf_str(&masked));
     } else if (cli->write_error == 0) {
+        live_hold(cli->live);
         cli->write_error = masked.failed ? EFBIG : write_all(STDOUT_FILENO, buf_str(&masked));
+        live_release(cli->live);
     }
 }
 
@@ -58,7 +61,9 @@ cli_err(struct cli *cli, struct str text)
     if (cli->capture_err != NULL) {
         buf_add(cli->capture_err, buf_str(&masked));
     } else {
+        live_hold(cli->live);
         (void)write_all(STDERR_FILENO, buf_str(&masked)); // nowhere left to complain
+        live_release(cli->live);
     }
 }
 

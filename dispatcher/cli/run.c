@@ -117,6 +117,9 @@ cli_main(const struct environment *env, char *const *argv)
     enum log_level level = LOG_WARN;
     cli_setup(&cli, env);
     struct error *err = cli_log_level(env, &level);
+    if (level > LOG_WARN) {
+        cli.terminal = cli.error_terminal = false; // log lines and a live area do not mix
+    }
     cli.platform.log = log_new(stderr, level, LOG_TEXT);
     cli.platform.cancel = cancel_new();
     if (err != NULL) {

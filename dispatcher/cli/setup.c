@@ -27,6 +27,23 @@ is_capable(const struct environment *env, int fd)
     return isatty(fd) == 1 && term != NULL && strcmp(term, "dumb") != 0;
 }
 
+// LC_ALL, then LC_CTYPE, then LANG decide (POSIX.1-2008 §8.2).
+static bool
+is_utf8(const struct environment *env)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        struct str value = str_of(environment_get(env, names[i])), head = {0}, charset = {0};
+        if (value.len > 0) {
+            (void)str_cut(value, '.', &head, &charset);
+            (void)str_cut(charset, '@', &charset, &head);
+            return str_equal_nocase(charset, STR("UTF-8")) ||
+                   str_equal_nocase(charset, STR("utf8"));
+        }
+    }
+    return false;
+}
+
 static const char *
 first_of(const struct environment *env, const char *name, const char *other)
 {
@@ -57,6 +74,7 @@ cli_setup(struct cli *cli, const struct environment *env)
     cli->terminal = is_capable(env, STDOUT_FILENO);
     cli->error_terminal = is_capable(env, STDERR_FILENO);
     cli->color = cli->terminal && environment_get(env, "NO_COLOR") == NULL;
+    cli->utf8 = is_utf8(env);
     cli->in_actions = str_equal(str_of(environment_get(env, "GITHUB_ACTIONS")), STR("true"));
     cli->width = cli_terminal_width(cli->terminal ? STDOUT_FILENO : STDERR_FILENO);
     cli->http_options = (struct http_client_options){
