@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "aws_internal.h"
+#include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/sts.h"
 
@@ -276,6 +277,16 @@ fetch_again(struct aws_session *session)
     return NULL;
 }
 
+static bool
+same_secret(const struct secret *a, const struct secret *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    struct str left = secret_expose(a), right = secret_expose(b);
+    return left.len == right.len && digest_equal(left.ptr, right.ptr, left.len);
+}
+
 struct error *
 aws_credentials_renew(struct aws_session *session, bool *changed)
 {
@@ -283,10 +294,7 @@ aws_credentials_renew(struct aws_session *session, bool *changed)
     struct secret *old_token CLEANUP(secret_freep) = secret_ref(session->credentials.session_token);
     TRY(fetch_again(session));
     const struct aws_credentials *now = &session->credentials;
-    bool same_token = old_token == NULL || now->session_token == NULL
-                          ? old_token == now->session_token
-                          : str_equal(secret_expose(old_token), secret_expose(now->session_token));
-    *changed = !same_token || strcmp(old_key, now->access_key) != 0;
+    *changed = !same_secret(old_token, now->session_token) || strcmp(old_key, now->access_key) != 0;
     return NULL;
 }
 

@@ -1,4 +1,5 @@
-// The GitHub Actions job we may be running in: its OIDC tokens and its facts. Thread rule as http.h.
+// The GitHub Actions job we may be running in: its OIDC tokens and its facts. Thread rule as
+// http.h.
 #pragma once
 
 #include "dispatcher/http.h"

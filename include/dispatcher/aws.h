@@ -16,11 +16,11 @@ struct aws_token_source {
 };
 
 struct aws_options {
-    const char *region;                    // from the spec; NULL: the SDK chain
-    const char *role_arn;                  // assumed with `oidc` when both are set
-    const char *role_session_name;         // [\w+=,.@-]{2,64}
-    const struct aws_token_source *oidc;   // NULL outside Actions
-    const char *account;                   // expected account id, or NULL
+    const char *region;                  // from the spec; NULL: the SDK chain
+    const char *role_arn;                // assumed with `oidc` when both are set
+    const char *role_session_name;       // [\w+=,.@-]{2,64}
+    const struct aws_token_source *oidc; // NULL outside Actions
+    const char *account;                 // expected account id, or NULL
 };
 
 struct aws_credentials {
@@ -41,8 +41,8 @@ void aws_session_freep(struct aws_session **session);
 /// Region in use, owned by the session; ERROR_CREDENTIALS with a hint when none can be found.
 NODISCARD struct error *aws_region(struct aws_session *session, const char **out);
 /// Current credentials, renewed if due; borrowed until the next call.
-NODISCARD struct error *aws_credentials_get(struct aws_session *session,
-    const struct aws_credentials **out);
+NODISCARD struct error *aws_credentials_get(
+    struct aws_session *session, const struct aws_credentials **out);
 /// For `doctor`: one line per provider of the chain, what it found or why it passed.
 NODISCARD struct error *aws_credentials_explain(struct aws_session *session, struct buf *out);
 /// Base URL of a service ("ssm", "sts", "ecr"), with AWS_ENDPOINT_URL[_SERVICE] and profile rules.
@@ -51,16 +51,16 @@ NODISCARD struct error *aws_endpoint(struct aws_session *session, const char *se
 int64_t aws_clock_offset_ms(const struct aws_session *session);
 
 struct aws_call {
-    const char *service;   // "ssm"
-    const char *target;    // X-Amz-Target, "AmazonSSM.GetParameter"
+    const char *service; // "ssm"
+    const char *target;  // X-Amz-Target, "AmazonSSM.GetParameter"
     const struct json *body;
-    const char *region;    // NULL: the session's
-    bool idempotent;       // repeated by the policy (3 attempts); else only when it was not done
-    bool read;             // changes nothing: 5 attempts
+    const char *region; // NULL: the session's
+    bool idempotent;    // repeated by the policy (3 attempts); else only when it was not done
+    bool read;          // changes nothing: 5 attempts
 };
 /// JSON 1.1 protocol. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
 /// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound"), and
-/// ->request_left says whether the service may have done it: false after a refusal (4xx), true after
-/// a lost answer, a 5xx or an answer that cannot be read.
-NODISCARD struct error *aws_call(struct aws_session *session, const struct aws_call *call,
-    struct json **out);
+/// ->request_left says whether the service may have done it: false after a refusal (4xx), true
+/// after a lost answer, a 5xx or an answer that cannot be read.
+NODISCARD struct error *aws_call(
+    struct aws_session *session, const struct aws_call *call, struct json **out);

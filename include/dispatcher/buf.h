@@ -4,8 +4,9 @@
 //     buf_printf(&buf, "%s/%s", owner, repo);
 //     TRY(buf_finish(&buf, "request path"));
 //
-// A buffer that would pass its cap stays failed: appends do nothing and buf_finish tells. Check once
-// at the end instead of after each append. Not thread-safe; the owner is whoever holds the struct.
+// A buffer that would pass its cap stays failed: appends do nothing and buf_finish tells. Check
+// once at the end instead of after each append. Not thread-safe; the owner is whoever holds the
+// struct.
 #pragma once
 
 #include <stdarg.h>

@@ -27,6 +27,7 @@ void base64url_encode(struct str bytes, struct buf *out);  // RFC 4648 §5, no p
 /// Strict; ERROR_INPUT on anything else.
 NODISCARD struct error *base64_decode(struct str text, struct buf *out);
 NODISCARD struct error *base64url_decode(struct str text, struct buf *out);
-void base32_encode_lower(struct str bytes, struct buf *out); // RFC 4648 §6 alphabet in lower case, no padding
+void base32_encode_lower(
+    struct str bytes, struct buf *out); // RFC 4648 §6 alphabet in lower case, no padding
 /// Constant time for equal lengths.
 bool digest_equal(const void *a, const void *b, size_t len);

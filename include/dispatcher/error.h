@@ -1,8 +1,8 @@
 // What went wrong, as a value.
 //
 // A function that can fail returns `struct error *`: NULL is success, anything else is owned by the
-// receiver and freed with error_free. Outputs are untouched on failure. Each *meaningful* layer adds
-// one sentence:
+// receiver and freed with error_free. Outputs are untouched on failure. Each *meaningful* layer
+// adds one sentence:
 //
 //     struct error *err = http_send(client, &request, &response);
 //     if (err != NULL) {
@@ -27,10 +27,10 @@ enum error_kind {
 
 // What the other side said, where there was one.
 struct error_remote {
-    int status;          // HTTP status, 0 when no answer came
-    char *code;          // the service's own error code ("ParameterNotFound"), or NULL
-    char *request_id;    // as the service returned it, or NULL
-    bool request_left;   // true when at least one byte of the request may have left this machine
+    int status;        // HTTP status, 0 when no answer came
+    char *code;        // the service's own error code ("ParameterNotFound"), or NULL
+    char *request_id;  // as the service returned it, or NULL
+    bool request_left; // true when at least one byte of the request may have left this machine
 };
 
 struct error;
@@ -40,14 +40,14 @@ struct error *error_make(enum error_kind kind, const char *file, int line, const
 #define error_new(kind, ...) error_make((kind), __FILE__, __LINE__, __VA_ARGS__)
 
 /// Adds an outer sentence; kind, hint and remote stay those of `cause`, which is consumed.
-struct error *error_wrap(struct error *cause, const char *format, ...)
-    PRINTF_LIKE(2, 3) __attribute__((returns_nonnull));
+struct error *error_wrap(struct error *cause, const char *format, ...) PRINTF_LIKE(2, 3)
+    __attribute__((returns_nonnull));
 /// The same, and from here on the error is of `kind`.
 struct error *error_wrap_as(enum error_kind kind, struct error *cause, const char *format, ...)
     PRINTF_LIKE(3, 4) __attribute__((returns_nonnull));
 /// Attaches a hint (a sentence with a stop), replacing an inner one; returns `err`.
-struct error *error_hint(struct error *err, const char *format, ...)
-    PRINTF_LIKE(2, 3) __attribute__((returns_nonnull));
+struct error *error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3)
+    __attribute__((returns_nonnull));
 /// Attaches what the remote said (strings are copied); returns `err`.
 struct error *error_remote(struct error *err, int status, const char *code, const char *request_id,
     bool request_left) __attribute__((returns_nonnull));

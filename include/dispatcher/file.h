@@ -1,4 +1,5 @@
-// Reading and writing whole files, with caps. No path from a spec or an archive comes here unchecked.
+// Reading and writing whole files, with caps. No path from a spec or an archive comes here
+// unchecked.
 //
 // Errors are ERROR_INPUT for reading and ERROR_STORAGE for writing, with the path quoted.
 // Thread-safe.

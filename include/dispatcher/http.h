@@ -7,9 +7,10 @@
 // Any status is a success here: only a missing answer is an error (ERROR_UNAVAILABLE, or
 // ERROR_CANCELLED), and its error_remote_of()->request_left says whether the server may have seen
 // it. error_remote_of()->code is then one of: "dns", "connect", "proxy", "tls", "timeout", "reset",
-// "cap" (answer over max_response), "body" (our reader or writer failed). "tls", "cap" and "body" are
-// not worth repeating. Redirects are never followed. TLS 1.2 or newer, always verified. Plain http only to loopback
-// and to the fixed credential addresses of the caller's choice (`allow_plain`).
+// "cap" (answer over max_response), "body" (our reader or writer failed). "tls", "cap" and "body"
+// are not worth repeating. Redirects are never followed. TLS 1.2 or newer, always verified. Plain
+// http only to loopback and to the fixed credential addresses of the caller's choice
+// (`allow_plain`).
 //
 // A client belongs to one thread and keeps connections alive; requests are borrowed for the call.
 #pragma once
@@ -47,8 +48,8 @@ void http_headers_add_secret(struct http_headers *headers, const char *name, con
 const char *http_headers_get(const struct http_headers *headers, const char *name);
 void http_headers_done(struct http_headers *headers);
 
-// A body that is not in memory. `read` fills up to `size` bytes and returns the count, 0 at the end,
-// -1 to fail the request (set *err). `rewind` (may be NULL) starts again for a retry.
+// A body that is not in memory. `read` fills up to `size` bytes and returns the count, 0 at the
+// end, -1 to fail the request (set *err). `rewind` (may be NULL) starts again for a retry.
 struct http_reader {
     int64_t (*read)(void *ctx, char *out, size_t size, struct error **err);
     struct error *(*rewind)(void *ctx);
@@ -69,10 +70,10 @@ struct http_request {
     struct str body;
     const struct http_reader *reader; // wins over body
     const struct http_writer *writer;
-    int64_t deadline_ms;  // absolute mono time; 0: 30 s from now
-    size_t max_response;  // body cap in bytes; 0: 8 MiB
-    bool once;            // not idempotent: a connection of its own, never reused, never repeated
-    bool allow_plain;     // http:// to a host that is not loopback (metadata services only)
+    int64_t deadline_ms; // absolute mono time; 0: 30 s from now
+    size_t max_response; // body cap in bytes; 0: 8 MiB
+    bool once;           // not idempotent: a connection of its own, never reused, never repeated
+    bool allow_plain;    // http:// to a host that is not loopback (metadata services only)
     const char *unix_socket; // connect there instead of the URL's host, or NULL
 };
 
@@ -90,7 +91,7 @@ struct http_client_options {
     const char *user_agent; // NULL: "dispatcher/<version>"
     const char *proxy;      // from HTTPS_PROXY where the front end honours it, else NULL
     const char *no_proxy;
-    const char *ca_file;    // SSL_CERT_FILE or AWS_CA_BUNDLE, else NULL
+    const char *ca_file; // SSL_CERT_FILE or AWS_CA_BUNDLE, else NULL
 };
 
 struct http_client;
@@ -100,8 +101,8 @@ NODISCARD struct error *http_client_new(const struct platform *platform,
 void http_client_free(struct http_client *client);
 void http_client_freep(struct http_client **client);
 
-NODISCARD struct error *http_send(struct http_client *client, const struct http_request *request,
-    struct http_response *response);
+NODISCARD struct error *http_send(
+    struct http_client *client, const struct http_request *request, struct http_response *response);
 
 // One element of a batch.
 struct http_exchange {
@@ -111,8 +112,8 @@ struct http_exchange {
 };
 /// Sends all, at most `parallel` at a time, over reused connections. Fails only when cancelled;
 /// otherwise each exchange has its own outcome.
-NODISCARD struct error *http_send_all(struct http_client *client, struct http_exchange *exchanges,
-    size_t count, size_t parallel);
+NODISCARD struct error *http_send_all(
+    struct http_client *client, struct http_exchange *exchanges, size_t count, size_t parallel);
 
 // What carries exchanges: libcurl in production, a script in tests.
 struct http_transport {

@@ -12,18 +12,23 @@
 #include "dispatcher/field.h"
 #include "dispatcher/http.h"
 
-enum image_kind { IMAGE_OCI_LAYOUT, IMAGE_OCI_ARCHIVE, IMAGE_DOCKER_ARCHIVE, IMAGE_DOCKER_DAEMON,
-    IMAGE_REGISTRY };
+enum image_kind {
+    IMAGE_OCI_LAYOUT,
+    IMAGE_OCI_ARCHIVE,
+    IMAGE_DOCKER_ARCHIVE,
+    IMAGE_DOCKER_DAEMON,
+    IMAGE_REGISTRY
+};
 
 struct image_source {
     enum image_kind kind;
-    const char *text; // as written
-    const char *path; // file or directory; for DAEMON and REGISTRY the reference
+    const char *text;      // as written
+    const char *path;      // file or directory; for DAEMON and REGISTRY the reference
     const char *reference; // tag or digest inside, or NULL
 };
 /// Checks the form only. ERROR_USAGE names the forms that exist.
-NODISCARD struct error *image_source_parse(const char *text, struct arena *arena,
-    struct image_source **out);
+NODISCARD struct error *image_source_parse(
+    const char *text, struct arena *arena, struct image_source **out);
 
 // A content descriptor (OCI image spec "descriptor").
 struct image_descriptor {
@@ -41,7 +46,8 @@ struct image_manifest {
 
 struct image; // opened
 
-/// Opens, checks every manifest down to its blobs' presence and size. ERROR_INPUT says what is wrong.
+/// Opens, checks every manifest down to its blobs' presence and size. ERROR_INPUT says what is
+/// wrong.
 NODISCARD struct error *image_open(const struct image_source *source, struct image **out);
 void image_close(struct image *image);
 void image_closep(struct image **image);
@@ -50,14 +56,14 @@ void image_closep(struct image **image);
 /// (layers to be compressed) this compresses once to find out, deterministically.
 NODISCARD struct error *image_digest(struct image *image, const char **out);
 /// All manifests in the order they must be pushed: children first, the tagged one last.
-NODISCARD struct error *image_manifests(struct image *image, const struct image_manifest **out,
-    size_t *count);
+NODISCARD struct error *image_manifests(
+    struct image *image, const struct image_manifest **out, size_t *count);
 /// All blobs (configs and layers) without repeats.
-NODISCARD struct error *image_blobs(struct image *image, const struct image_descriptor **out,
-    size_t *count);
+NODISCARD struct error *image_blobs(
+    struct image *image, const struct image_descriptor **out, size_t *count);
 /// A reader for one blob; it verifies size and digest as it goes and fails at the end if they lie.
-NODISCARD struct error *image_blob_open(struct image *image, const struct image_descriptor *blob,
-    struct http_reader *out);
+NODISCARD struct error *image_blob_open(
+    struct image *image, const struct image_descriptor *blob, struct http_reader *out);
 void image_blob_close(struct http_reader *reader);
 /// "linux/amd64, linux/arm64"; "" when nobody says.
 const char *image_platforms(const struct image *image);

@@ -1,7 +1,7 @@
 // JSON Web Tokens: making RS256 ones for a GitHub App (RFC 7515, RFC 7519).
 //
-// Verification is the service's and comes with it; decoding without verification is only for showing
-// what a token claims. Thread-safe.
+// Verification is the service's and comes with it; decoding without verification is only for
+// showing what a token claims. Thread-safe.
 #pragma once
 
 #include "dispatcher/json.h"
@@ -15,12 +15,12 @@ NODISCARD struct error *jwt_key_from_pem(const struct secret *pem, struct jwt_ke
 void jwt_key_free(struct jwt_key *key);
 void jwt_key_freep(struct jwt_key **key);
 /// Compact serialisation of {"alg":"RS256","typ":"JWT"} and `claims`.
-NODISCARD struct error *jwt_sign_rs256(const struct jwt_key *key, const struct json *claims,
-    struct secret **out);
+NODISCARD struct error *jwt_sign_rs256(
+    const struct jwt_key *key, const struct json *claims, struct secret **out);
 /// Claims without any check; ERROR_INPUT when it is not a JWT.
 NODISCARD struct error *jwt_peek(struct str token, struct json **claims);
 /// Public half as a JWK object (kty, n, e, kid, alg, use), for the sandbox's issuer.
-NODISCARD struct error *jwt_key_public_jwk(const struct jwt_key *key, const char *kid,
-    struct json **out);
+NODISCARD struct error *jwt_key_public_jwk(
+    const struct jwt_key *key, const char *kid, struct json **out);
 /// A fresh 2048-bit key as PEM (PKCS#8), for the sandbox.
 NODISCARD struct error *jwt_key_generate_pem(struct secret **out);

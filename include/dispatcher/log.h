@@ -2,8 +2,8 @@
 //
 //     log_info(platform->log, "step started", F_STR("step", name), F_INT("attempt", n));
 //
-// base, net and the providers log at debug only; the engine and the front ends log the rest, so that
-// nothing is said twice. The sink masks registered secrets. A NULL log drops everything.
+// base, net and the providers log at debug only; the engine and the front ends log the rest, so
+// that nothing is said twice. The sink masks registered secrets. A NULL log drops everything.
 // Thread-safe: one line is one write.
 #pragma once
 

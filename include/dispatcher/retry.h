@@ -33,10 +33,10 @@ enum retry_outcome retry_outcome_of_status(int status);
 int64_t retry_after_ms(const struct http_headers *headers, int64_t now_wall_ms);
 
 /// Sends until RETRY_DONE or the policy stops; the last answer, whatever its status, is the result.
-/// All failures fold into one error ("…, after 3 attempts in 2s"), whose request_left tells of any of
-/// the attempts. The deadline (0: 30 s) is the budget of all attempts and waits together. A reader
-/// must have rewind; once a writer got bytes, or when the request is marked `once`, there is no other
-/// attempt.
-NODISCARD struct error *http_send_retry(struct http_client *client,
-    const struct platform *platform, const struct http_request *request,
-    const struct retry_policy *policy, struct http_response *response);
+/// All failures fold into one error ("…, after 3 attempts in 2s"), whose request_left tells of any
+/// of the attempts. The deadline (0: 30 s) is the budget of all attempts and waits together. A
+/// reader must have rewind; once a writer got bytes, or when the request is marked `once`, there is
+/// no other attempt.
+NODISCARD struct error *http_send_retry(struct http_client *client, const struct platform *platform,
+    const struct http_request *request, const struct retry_policy *policy,
+    struct http_response *response);

@@ -1,8 +1,8 @@
 // Bytes that must never be shown: tokens, keys, passwords.
 //
 // There is no printf path: only secret_expose() gives the bytes, which is greppable. The memory is
-// wiped on release. Every secret of 6 bytes or more is also entered in a process-wide mask table, so
-// that secret_mask() can blank it in any text on its way out (last line of defence).
+// wiped on release. Every secret of 6 bytes or more is also entered in a process-wide mask table,
+// so that secret_mask() can blank it in any text on its way out (last line of defence).
 //
 //     struct secret *token CLEANUP(secret_freep) = secret_new(str_of(value));
 //     http_headers_add_secret(&headers, "Authorization", "Bearer ", token);

@@ -1,5 +1,5 @@
-// The documents: `dispatcher.yaml` (struct config), `appspecs/<app>.yaml` (struct app_spec), and what
-// the two say together about one app in one environment (struct settings).
+// The documents: `dispatcher.yaml` (struct config), `appspecs/<app>.yaml` (struct app_spec), and
+// what the two say together about one app in one environment (struct settings).
 //
 // All of it is pure: texts in, structs and diagnostics out. Finding and fetching the files is
 // deploy/specs. The format is docs/spec-reference.md, generated from the tables in spec/.
@@ -16,7 +16,8 @@ struct spec_document {
     struct str text;
 };
 
-// What is to run where; all strings NULL when absent. May still hold late placeholders (spec_expand).
+// What is to run where; all strings NULL when absent. May still hold late placeholders
+// (spec_expand).
 struct setting_target {
     const char *kind; // ecs | ecs-express | apprunner
     const char *cluster, *service, *container;
@@ -26,10 +27,10 @@ struct setting_target {
 
 // One service of an app, with the conventions applied.
 struct setting_service {
-    const char *key;        // in `services:`
-    const char *name;       // `name:`, else the key
-    const char *image;      // external image, or NULL
-    const char *image_tag;  // pinned version, or NULL
+    const char *key;       // in `services:`
+    const char *name;      // `name:`, else the key
+    const char *image;     // external image, or NULL
+    const char *image_tag; // pinned version, or NULL
     const char *dockerfile, *context;
     const char *repository; // "my-app-staging-web"; {version} and the like already expanded
     const char *parameter;  // "/my-app/staging/web/version"
@@ -50,9 +51,9 @@ struct setting_window {
 
 // Where an effective value came from, for `spec show`.
 struct setting_origin {
-    const char *key;   // "workflow.repo"
+    const char *key; // "workflow.repo"
     const char *value;
-    const char *file;  // NULL: built-in default or the command line
+    const char *file; // NULL: built-in default or the command line
     unsigned line;
 };
 

@@ -1,12 +1,12 @@
 // The journal and history: SQLite, WAL, synchronous=FULL (design.md §5 "Where state lives").
 //
 // A deployment is one row with its whole document as JSON; every change of a step is committed with
-// the document in one transaction, intent before effect, result after. Whoever advances a deployment
-// holds its claim: an OS lock that vanishes with the process, so a killed owner blocks nobody.
-// All failures are ERROR_STORAGE and fail-stop: no external effect may follow one (protocols.md C20);
-// after one that leaves the file in doubt (disk full, I/O error) the handle refuses everything else.
-// Beside PATH lie PATH-wal, PATH-shm (SQLite) and PATH-claims (the claims, always empty).
-// One thread per handle; many processes per file.
+// the document in one transaction, intent before effect, result after. Whoever advances a
+// deployment holds its claim: an OS lock that vanishes with the process, so a killed owner blocks
+// nobody. All failures are ERROR_STORAGE and fail-stop: no external effect may follow one
+// (protocols.md C20); after one that leaves the file in doubt (disk full, I/O error) the handle
+// refuses everything else. Beside PATH lie PATH-wal, PATH-shm (SQLite) and PATH-claims (the claims,
+// always empty). One thread per handle; many processes per file.
 #pragma once
 
 #include "dispatcher/arena.h"
@@ -17,18 +17,19 @@ struct store;
 struct store_deployment {
     const char *id; // "d-…", unique
     const char *app, *env, *version;
-    const char *state;    // running | final
-    const char *result;   // deployed | failed | …: NULL while running
-    int exit_code;        // meaningful when final
+    const char *state;              // running | final
+    const char *result;             // deployed | failed | …: NULL while running
+    int exit_code;                  // meaningful when final
     int64_t created_ms, updated_ms; // wall
-    const char *document; // JSON, the engine's
+    const char *document;           // JSON, the engine's
 };
 
 struct store_step {
     int ordinal;
-    const char *name;  // "push web"
-    const char *state; // intent | done | skipped | waiting | failed | undoing | undone | undo-failed
-    const char *note;  // one line for people, or NULL
+    const char *name; // "push web"
+    const char
+        *state;       // intent | done | skipped | waiting | failed | undoing | undone | undo-failed
+    const char *note; // one line for people, or NULL
     int64_t at_ms;
 };
 
@@ -44,13 +45,14 @@ void store_close(struct store *store);
 void store_closep(struct store **store);
 
 NODISCARD struct error *store_insert(struct store *store, const struct store_deployment *row);
-/// Updates the row and, when `step` is given, appends to its step log: one transaction, durable on return.
-NODISCARD struct error *store_save(struct store *store, const struct store_deployment *row,
-    const struct store_step *step);
+/// Updates the row and, when `step` is given, appends to its step log: one transaction, durable on
+/// return.
+NODISCARD struct error *store_save(
+    struct store *store, const struct store_deployment *row, const struct store_step *step);
 /// By full id or unique prefix of at least 6 characters; *out NULL when there is none, ERROR_USAGE
 /// when several match.
-NODISCARD struct error *store_find(struct store *store, const char *id, struct arena *arena,
-    struct store_deployment **out);
+NODISCARD struct error *store_find(
+    struct store *store, const char *id, struct arena *arena, struct store_deployment **out);
 NODISCARD struct error *store_list(struct store *store, const struct store_filter *filter,
     struct arena *arena, struct store_deployment **rows, size_t *count);
 /// The step log of a deployment in order of writing.
@@ -61,22 +63,22 @@ struct store_event {
     int64_t sequence, at_ms;
     const char *json; // one event line as --json prints it
 };
-NODISCARD struct error *store_add_event(struct store *store, const char *id, const char *json,
-    int64_t at_ms);
+NODISCARD struct error *store_add_event(
+    struct store *store, const char *id, const char *json, int64_t at_ms);
 /// At most 10,000 with a sequence greater than `after`, oldest first.
 NODISCARD struct error *store_events(struct store *store, const char *id, int64_t after,
     struct arena *arena, struct store_event **events, size_t *count);
 
 struct store_claim;
-/// Takes the exclusive right to advance `id`; *out NULL when somebody else has it, in this process or
-/// another. The deployment need not exist yet.
+/// Takes the exclusive right to advance `id`; *out NULL when somebody else has it, in this process
+/// or another. The deployment need not exist yet.
 NODISCARD struct error *store_claim(struct store *store, const char *id, struct store_claim **out);
 void store_claim_release(struct store_claim *claim);
 void store_claim_releasep(struct store_claim **claim);
 
 /// Median duration of the last successful remote runs of (app, env); 0 when unknown.
-NODISCARD struct error *store_usual_duration(struct store *store, const char *app, const char *env,
-    int64_t *out_ms);
+NODISCARD struct error *store_usual_duration(
+    struct store *store, const char *app, const char *env, int64_t *out_ms);
 /// Records one, with the deployment.
-NODISCARD struct error *store_add_duration(struct store *store, const char *id, const char *app,
-    const char *env, int64_t duration_ms);
+NODISCARD struct error *store_add_duration(
+    struct store *store, const char *id, const char *app, const char *env, int64_t duration_ms);

@@ -41,7 +41,8 @@ bool str_is_utf8(struct str text);
 char *str_dup(struct str text);
 /// Compares two C strings where NULL equals only NULL.
 bool cstr_equal(const char *a, const char *b);
-/// Number of single-character edits (insert, delete, replace, swap) between the two; for "did you mean".
+/// Number of single-character edits (insert, delete, replace, swap) between the two; for "did you
+/// mean".
 size_t str_distance(struct str a, struct str b);
 /// The closest of `candidates` (NULL-terminated) within a third of its length, or NULL.
 const char *str_closest(struct str text, const char *const *candidates);

@@ -4,9 +4,10 @@
 #include "dispatcher/buf.h"
 
 struct url {
-    char *scheme, *host, *path, *query; // host without brackets, lower case; path at least "/"; query NULL if none
-    unsigned port;                      // explicit or the scheme's
-    bool has_user;                      // user or password present: refused by most callers
+    char *scheme, *host, *path,
+        *query;    // host without brackets, lower case; path at least "/"; query NULL if none
+    unsigned port; // explicit or the scheme's
+    bool has_user; // user or password present: refused by most callers
 };
 
 /// ERROR_INPUT when it is not an absolute http(s) URL.

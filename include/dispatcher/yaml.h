@@ -1,10 +1,10 @@
 // YAML documents as a tree that remembers where everything stands.
 //
-// libyaml's event parser with caps (protocols.md T21): 64 KiB, depth 32, 10,000 events, one document,
-// duplicate keys refused; aliases and tags refused unless the limits allow them (infra workflow
-// files may hold them). Every scalar is text: YAML 1.1's booleans and octals surprise nobody.
-// Characters that hide what a reader sees (other line separators, BiDi controls) are refused as well.
-// The tree lives in the arena; the text is copied. Not thread-safe per tree.
+// libyaml's event parser with caps (protocols.md T21): 64 KiB, depth 32, 10,000 events, one
+// document, duplicate keys refused; aliases and tags refused unless the limits allow them (infra
+// workflow files may hold them). Every scalar is text: YAML 1.1's booleans and octals surprise
+// nobody. Characters that hide what a reader sees (other line separators, BiDi controls) are
+// refused as well. The tree lives in the arena; the text is copied. Not thread-safe per tree.
 #pragma once
 
 #include "dispatcher/arena.h"
@@ -16,13 +16,13 @@ struct yaml_node {
     enum yaml_kind kind;
     struct source_span span;
     unsigned end_line, end_column; // 1-based, just after the node; columns count code points
-    const char *text;             // SCALAR
-    bool quoted;                  // SCALAR written with quotes or as a block
-    bool block;                   // SCALAR written with '|' or '>'
-    bool flow;                    // SEQUENCE in brackets, MAPPING in braces
-    struct yaml_node *first;      // SEQUENCE items, or MAPPING keys
-    struct yaml_node *value;      // of a MAPPING key
-    struct yaml_node *next;       // next item or key
+    const char *text;              // SCALAR
+    bool quoted;                   // SCALAR written with quotes or as a block
+    bool block;                    // SCALAR written with '|' or '>'
+    bool flow;                     // SEQUENCE in brackets, MAPPING in braces
+    struct yaml_node *first;       // SEQUENCE items, or MAPPING keys
+    struct yaml_node *value;       // of a MAPPING key
+    struct yaml_node *next;        // next item or key
     size_t count;
 };
 
@@ -32,8 +32,9 @@ struct yaml_limits {
     bool allow_aliases; // expanded, each expansion counting towards max_events
     bool allow_tags;    // ignored
 };
-extern const struct yaml_limits yaml_limits_spec;     // the figures above
-extern const struct yaml_limits yaml_limits_workflow; // 512 KiB, 64, 50,000, aliases and tags allowed
+extern const struct yaml_limits yaml_limits_spec; // the figures above
+extern const struct yaml_limits
+    yaml_limits_workflow; // 512 KiB, 64, 50,000, aliases and tags allowed
 
 /// Problems become diagnostics; `*out` is NULL then, or for an empty document.
 void yaml_parse(const char *file, struct str text, const struct yaml_limits *limits,

@@ -490,7 +490,7 @@ long_words_are_cut(void **state)
     (void)state;
     char reply[4096] = "{\"message\":\"";
     memset(reply + strlen(reply), 'x', 3000);
-    strcpy(reply + strlen("{\"message\":\"") + 3000, "\"}");
+    memcpy(reply + strlen("{\"message\":\"") + 3000, "\"}", sizeof("\"}"));
     const struct script_step steps[] = {{.url = RUN_URL, .status = 422, .reply = reply}};
     fails(steps, 1, ERROR_REFUSED, "xxx… (HTTP 422)", NULL);
 }
