@@ -1,0 +1,460 @@
+// Docker archives: what docker save, podman save and kaniko write. All three shapes are led by
+// manifest.json, which names a configuration and layer tars in order: ID/layer.tar with links
+// (Docker to 24), blobs/sha256/… (Docker from 25, which is an OCI layout as well), DIFFID.tar
+// (podman).
+//
+// An archive has no manifest of its own, so one is made: plain layers are compressed (once to learn
+// their digests, again while they are sent), compressed ones are taken as they are. Configuration
+// and layers are held to the digests that name them; plain layers also to the configuration's
+// diff_ids.
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "dispatcher/name.h"
+#include "image_internal.h"
+
+enum { MANIFEST_JSON_MAX = 8 * 1024 * 1024, IMAGES_MAX = 1024 };
+
+struct archive_entry_document {
+    const char *config;
+    struct str_list tags, layers;
+};
+static const struct field entry_fields[] = {
+    FIELD(struct archive_entry_document, config, "Config", FIELD_STR, .required = true),
+    FIELD(struct archive_entry_document, tags, "RepoTags", FIELD_LIST_STR),
+    FIELD(struct archive_entry_document, layers, "Layers", FIELD_LIST_STR),
+};
+static const struct field_table entry_table =
+    FIELD_TABLE("image", struct archive_entry_document, entry_fields);
+
+struct entries {
+    struct archive_entry_document *items;
+    size_t count;
+};
+
+enum layer_form { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
+
+struct layer {
+    const char *path, *diff_id;
+    enum layer_form form;
+    char digest[SHA256_DIGEST_TEXT_SIZE]; // "" until known
+    int64_t size;
+};
+
+// What is left to do once somebody asks for the digest.
+struct pending {
+    struct image_descriptor config;
+    const char *config_path;
+    struct layer *layers;
+    size_t count;
+};
+
+static struct error *
+read_entries(struct image *image, struct entries *out)
+{
+    struct buf bytes CLEANUP(buf_done) = BUF_INIT(MANIFEST_JSON_MAX);
+    struct json *json CLEANUP(json_freep) = NULL;
+    bool found = false;
+    TRY(image_store_read(image->store, "manifest.json", &bytes, &found));
+    if (!found) {
+        struct image_file other CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+        TRY(image->store->open(image->store, "index.json", &other));
+        struct error *err =
+            error_new(ERROR_INPUT, "it is not a Docker archive: no 'manifest.json'");
+        return other.fd < 0 ? err
+                            : error_hint(err, "It looks like an OCI layout: oci-archive:%s.",
+                                  image->source.path);
+    }
+    struct error *err = json_parse(buf_str(&bytes), &json_limits_default, &json);
+    if (err != NULL) {
+        return image_json_error(err, "'manifest.json'");
+    }
+    size_t count = json_count(json);
+    if (!json_is_array(json) || count > IMAGES_MAX) {
+        return error_new(
+            ERROR_INPUT, "'manifest.json' is not a list of at most %d images", IMAGES_MAX);
+    }
+    out->items = arena_array(image->arena, count, sizeof(*out->items));
+    for (out->count = 0; out->count < count; out->count++) {
+        err = json_decode(
+            json_at(json, out->count), &entry_table, image->arena, &out->items[out->count]);
+        if (err != NULL) {
+            const char *subject =
+                arena_printf(image->arena, "'manifest.json': image %zu", out->count);
+            return image_json_error(err, subject);
+        }
+    }
+    return NULL;
+}
+
+// Tags are written short or with a host, with or without ":latest"; REF may leave either out.
+static bool
+tag_is_meant(const char *tag, const char *reference)
+{
+    bool has_tag = strchr(reference, ':') != NULL;
+    char *wanted CLEANUP(xfreep) = xasprintf("%s%s", reference, has_tag ? "" : ":latest");
+    char *tail CLEANUP(xfreep) = xasprintf("/%s", wanted);
+    return strcmp(tag, wanted) == 0 || str_ends(str_of(tag), str_of(tail));
+}
+
+static bool
+is_meant(const struct archive_entry_document *entry, const char *reference)
+{
+    bool meant = reference == NULL;
+    for (size_t i = 0; i < entry->tags.count && !meant; i++) {
+        meant = tag_is_meant(entry->tags.items[i], reference);
+    }
+    return meant;
+}
+
+static const char *
+choices(const struct image *image, const struct entries *entries)
+{
+    enum { SHOWN = 5 };
+    struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
+    size_t count = 0;
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct archive_entry_document *entry = &entries->items[i];
+        for (size_t k = 0; k < entry->tags.count; k++, count++) {
+            if (count < SHOWN) {
+                buf_printf(&text, "%s%s", count > 0 ? ", " : "",
+                    image_quote(image->arena, entry->tags.items[k]));
+            }
+        }
+    }
+    if (count > SHOWN) {
+        buf_printf(&text, " and %zu more", count - SHOWN);
+    }
+    return count > 0 ? arena_str(image->arena, buf_str(&text)) : "images without a name";
+}
+
+static struct error *
+select_entry(const struct image *image, const struct entries *entries,
+    const struct archive_entry_document **out)
+{
+    const char *reference = image->source.reference;
+    const struct archive_entry_document *found = NULL;
+    if (entries->count == 0) {
+        return error_new(ERROR_INPUT, "'manifest.json' lists no image");
+    }
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct archive_entry_document *entry = &entries->items[i];
+        if (!is_meant(entry, reference)) {
+            continue;
+        }
+        if (found != NULL && strcmp(found->config, entry->config) != 0) {
+            return error_hint(error_new(ERROR_INPUT, "it holds several images%s%s",
+                                  reference != NULL ? " named " : "",
+                                  reference != NULL ? image_quote(image->arena, reference) : ""),
+                "Say which one, as in docker-archive:%s:NAME:TAG; there are %s.",
+                image->source.path, choices(image, entries));
+        }
+        found = entry;
+    }
+    if (found == NULL) {
+        return error_hint(error_new(ERROR_INPUT, "it holds no image named %s",
+                              image_quote(image->arena, reference)),
+            "There are %s.", choices(image, entries));
+    }
+    *out = found;
+    return NULL;
+}
+
+// "blobs/sha256/<hex>" and "<hex>.json" promise a digest; other names promise nothing.
+static struct str
+promised_hex(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct str name = str_of(slash != NULL ? slash + 1 : path);
+    if (str_ends(name, STR(".json"))) {
+        name.len -= strlen(".json");
+    }
+    char text[SHA256_DIGEST_TEXT_SIZE + 1] = "sha256:";
+    if (name.len != SHA256_HEX_SIZE - 1) {
+        return (struct str){0};
+    }
+    memcpy(text + strlen("sha256:"), name.ptr, name.len);
+    return digest_is_valid(str_of(text)) ? name : (struct str){0};
+}
+
+static struct error *
+check_promise(const struct image *image, const char *what, const char *path, const char *digest)
+{
+    struct str hex = promised_hex(path);
+    if (hex.len == 0 || str_equal(hex, str_skip(str_of(digest), strlen("sha256:")))) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_INPUT, "%s %s is corrupt: its content has digest '%s'", what,
+                          image_quote(image->arena, path), digest),
+        "Save the image again.");
+}
+
+static struct error *
+open_member(struct image *image, const char *what, const char *path, struct image_file *out)
+{
+    TRY(image->store->open(image->store, path, out));
+    if (out->fd < 0) {
+        return error_hint(error_new(ERROR_INPUT, "%s %s is not in the archive", what,
+                              image_quote(image->arena, path)),
+            "The archive is incomplete; save the image again.");
+    }
+    return NULL;
+}
+
+static struct error *
+read_config(
+    struct image *image, const char *path, struct pending *pending, struct config_document *out)
+{
+    struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_CONFIG_MAX);
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    bool found = false;
+    TRY(open_member(image, "configuration", path, &file));
+    TRY(image_store_read(image->store, path, &bytes, &found));
+    unsigned char hash[SHA256_SIZE];
+    char *digest = arena_alloc(image->arena, SHA256_DIGEST_TEXT_SIZE);
+    sha256_of(buf_str(&bytes), hash);
+    sha256_digest_text(hash, digest);
+    TRY(check_promise(image, "configuration", path, digest));
+    const char *subject =
+        arena_printf(image->arena, "configuration %s", image_quote(image->arena, path));
+    TRY(config_parse(buf_str(&bytes), subject, image->arena, out));
+    pending->config =
+        (struct image_descriptor){MEDIA_DOCKER_CONFIG, digest, (int64_t)bytes.len, NULL};
+    pending->config_path = path;
+    return NULL;
+}
+
+// Sets the form by the first bytes: a tar never starts like this.
+static struct error *
+find_form(struct image *image, const struct image_file *file, struct layer *layer)
+{
+    char head[6] = {0};
+    size_t len = file->size < (int64_t)sizeof(head) ? (size_t)file->size : sizeof(head);
+    TRY(image_file_read(file, 0, head, len));
+    struct str start = {head, len};
+    layer->form = LAYER_PLAIN;
+    if (str_starts(start, STR("\x1f\x8b"))) {
+        layer->form = LAYER_GZIP;
+    } else if (str_starts(start, STR("\x28\xb5\x2f\xfd"))) {
+        layer->form = LAYER_ZSTD;
+    } else if (str_starts(start, STR("\xfd"
+                                     "7zXZ")) ||
+               str_starts(start, STR("BZh"))) {
+        return error_new(ERROR_INPUT, "layer %s is compressed in a way that no runtime reads",
+            image_quote(image->arena, layer->path));
+    }
+    return NULL;
+}
+
+static struct error *
+add_layers(struct image *image, const struct archive_entry_document *entry,
+    const struct config_document *config, struct pending *pending)
+{
+    if (entry->layers.count > IMAGE_LAYERS_MAX) {
+        return error_new(
+            ERROR_INPUT, "it has %zu layers, more than %d", entry->layers.count, IMAGE_LAYERS_MAX);
+    }
+    if (entry->layers.count != config->diff_ids.count) {
+        return error_new(ERROR_INPUT, "it has %zu layers but its configuration lists %zu",
+            entry->layers.count, config->diff_ids.count);
+    }
+    pending->layers = arena_array(image->arena, entry->layers.count, sizeof(*pending->layers));
+    for (size_t i = 0; i < entry->layers.count; i++) {
+        struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+        struct layer *layer = &pending->layers[pending->count++];
+        layer->path = entry->layers.items[i];
+        layer->diff_id = config->diff_ids.items[i];
+        TRY(open_member(image, "layer", layer->path, &file));
+        TRY(find_form(image, &file, layer));
+    }
+    return NULL;
+}
+
+static struct error *
+open_as_is(struct image *image, const struct image_blob *blob, struct http_reader *out)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    TRY(open_member(image, "blob", blob->path, &file));
+    reader_of_file(&file, out);
+    return NULL;
+}
+
+static struct error *
+open_compressed(struct image *image, const struct image_blob *blob, struct http_reader *out)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    TRY(open_member(image, "layer", blob->path, &file));
+    reader_of_gzip(&file, NULL, out);
+    return NULL;
+}
+
+// Reads to the end: what will be sent has this digest and size.
+static struct error *
+measure(struct http_reader *reader, struct layer *layer)
+{
+    enum { PIECE = 64 * 1024 };
+    struct sha256 *hash CLEANUP(sha256_freep) = sha256_new();
+    char *piece CLEANUP(xfreep) = xmalloc(PIECE);
+    int64_t size = 0;
+    for (;;) {
+        struct error *err = NULL;
+        int64_t got = reader->read(reader->ctx, piece, PIECE, &err);
+        if (got < 0) {
+            return err;
+        }
+        if (got == 0) {
+            break;
+        }
+        sha256_update(hash, piece, (size_t)got);
+        size += got;
+    }
+    unsigned char digest[SHA256_SIZE];
+    sha256_final(hash, digest);
+    sha256_digest_text(digest, layer->digest);
+    layer->size = size;
+    return NULL;
+}
+
+static struct error *
+check_plain(const struct image *image, const struct layer *layer, const unsigned char *hash)
+{
+    char text[SHA256_DIGEST_TEXT_SIZE];
+    sha256_digest_text(hash, text);
+    TRY(check_promise(image, "layer", layer->path, text));
+    if (strcmp(text, layer->diff_id) == 0) {
+        return NULL;
+    }
+    return error_hint(
+        error_new(ERROR_INPUT, "layer %s has digest '%s' but the configuration says '%s'",
+            image_quote(image->arena, layer->path), text, layer->diff_id),
+        "The archive is damaged or its layers are mixed up; save the image again.");
+}
+
+static struct error *
+resolve_layer(struct image *image, struct layer *layer)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    struct http_reader reader CLEANUP(reader_close) = {0};
+    unsigned char plain[SHA256_SIZE];
+    TRY(open_member(image, "layer", layer->path, &file));
+    if (layer->form != LAYER_PLAIN) {
+        reader_of_file(&file, &reader);
+        TRY(measure(&reader, layer));
+        return check_promise(image, "layer", layer->path, layer->digest);
+    }
+    reader_of_gzip(&file, plain, &reader);
+    TRY(measure(&reader, layer));
+    return check_plain(image, layer, plain);
+}
+
+// The same diff_id needs to be compressed once only (empty layers repeat).
+static bool
+copy_known(struct pending *pending, struct layer *layer)
+{
+    for (const struct layer *known = pending->layers; known < layer; known++) {
+        if (strcmp(known->diff_id, layer->diff_id) == 0 && strcmp(known->path, layer->path) == 0) {
+            memcpy(layer->digest, known->digest, sizeof(layer->digest));
+            layer->size = known->size;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *
+layer_type(bool oci, enum layer_form form)
+{
+    if (!oci) {
+        return MEDIA_DOCKER_LAYER_GZIP;
+    }
+    return form == LAYER_ZSTD ? MEDIA_OCI_LAYER_ZSTD : MEDIA_OCI_LAYER_GZIP;
+}
+
+static struct json *
+descriptor_json(const char *media_type, int64_t size, const char *digest)
+{
+    struct json *descriptor = json_make_object();
+    json_set_str(descriptor, "mediaType", media_type);
+    json_set_int(descriptor, "size", size);
+    json_set_str(descriptor, "digest", digest);
+    return descriptor;
+}
+
+// Docker's schema 2, since the configuration is Docker's; OCI where a layer is zstd, for which
+// schema 2 has no media type.
+static struct error *
+make_manifest(struct image *image, const struct pending *pending, bool oci)
+{
+    struct json *manifest CLEANUP(json_freep) = json_make_object();
+    struct json *layers = json_make_array();
+    const char *media_type = oci ? MEDIA_OCI_MANIFEST : MEDIA_DOCKER_MANIFEST;
+    json_set_int(manifest, "schemaVersion", 2);
+    json_set_str(manifest, "mediaType", media_type);
+    json_set(manifest, "config",
+        descriptor_json(pending->config.media_type, pending->config.size, pending->config.digest));
+    for (size_t i = 0; i < pending->count; i++) {
+        const struct layer *layer = &pending->layers[i];
+        json_append(
+            layers, descriptor_json(layer_type(oci, layer->form), layer->size, layer->digest));
+    }
+    json_set(manifest, "layers", layers);
+    struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_MANIFEST_MAX);
+    json_print(manifest, false, &bytes);
+    TRY(buf_finish(&bytes, "the manifest"));
+    unsigned char hash[SHA256_SIZE];
+    char *digest = arena_alloc(image->arena, SHA256_DIGEST_TEXT_SIZE);
+    sha256_of(buf_str(&bytes), hash);
+    sha256_digest_text(hash, digest);
+    struct image_manifest made = {
+        .descriptor = {media_type, digest, (int64_t)bytes.len, NULL},
+        .bytes = {arena_str(image->arena, buf_str(&bytes)), bytes.len},
+    };
+    return image_add_manifest(image, &made);
+}
+
+static struct error *
+resolve(struct image *image)
+{
+    struct pending *pending = image->pending;
+    bool oci = false;
+    for (size_t i = 0; i < pending->count; i++) {
+        struct layer *layer = &pending->layers[i];
+        oci = oci || layer->form == LAYER_ZSTD;
+        if (!copy_known(pending, layer)) {
+            TRY(resolve_layer(image, layer));
+        }
+    }
+    pending->config.media_type = oci ? MEDIA_OCI_CONFIG : MEDIA_DOCKER_CONFIG;
+    struct image_blob config = {
+        .descriptor = pending->config, .open = open_as_is, .path = pending->config_path};
+    TRY(image_add_blob(image, &config));
+    for (size_t i = 0; i < pending->count; i++) {
+        const struct layer *layer = &pending->layers[i];
+        struct image_blob blob = {
+            .descriptor = {layer_type(oci, layer->form), layer->digest, layer->size, NULL},
+            .open = layer->form == LAYER_PLAIN ? open_compressed : open_as_is,
+            .path = layer->path,
+        };
+        TRY(image_add_blob(image, &blob));
+    }
+    return make_manifest(image, pending, oci);
+}
+
+struct error *
+image_open_docker_archive(struct image *image)
+{
+    struct entries entries = {0};
+    const struct archive_entry_document *entry = NULL;
+    struct config_document config = {0};
+    struct pending *pending = arena_alloc(image->arena, sizeof(*pending));
+    TRY(read_entries(image, &entries));
+    TRY(select_entry(image, &entries, &entry));
+    TRY(read_config(image, entry->config, pending, &config));
+    TRY(add_layers(image, entry, &config, pending));
+    struct platform_document platform = {config.os, config.architecture, config.variant};
+    image_add_platform(image, platform_text(image->arena, &platform));
+    image->pending = pending;
+    image->resolve = resolve;
+    return NULL;
+}

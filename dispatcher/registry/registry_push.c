@@ -1,0 +1,205 @@
+// Pushing an image: what is there already, the blobs, the manifests children first, the tag last,
+// and the question whether the tag now names our digest (OCI distribution 1.1 "Pushing").
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "dispatcher/name.h"
+#include "image_internal.h"
+#include "registry_internal.h"
+
+static struct error *
+conflict(const struct registry_push *push, const char *theirs, const char *ours)
+{
+    return error_hint(
+        error_new(ERROR_CONFLICT,
+            "tag '%s' of '%s' cannot be changed: it names '%s', the image to push is '%s'",
+            push->tag, push->repository, theirs, ours),
+        "Push under another tag, or build the same content again; the tag is immutable.");
+}
+
+// Does the registry refuse because the tag is there and must not change? (facts/registry-push.md
+// §1)
+static bool
+says_immutable(const struct http_response *response)
+{
+    int status = response->status;
+    if (status != 400 && status != 403 && status != 409 && status != 412) {
+        return false;
+    }
+    char *code CLEANUP(xfreep) = registry_error_code(response);
+    return strcmp(code, "TAG_INVALID") == 0 ||
+           str_contains(buf_str(&response->body), STR("immutable"));
+}
+
+static struct error *
+check_put(const struct registry_client *client, const struct image_manifest *manifest,
+    const struct http_response *response)
+{
+    const char *digest = http_headers_get(&response->headers, "Docker-Content-Digest");
+    if (digest == NULL || strcmp(digest, manifest->descriptor.digest) == 0) {
+        return NULL;
+    }
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    return error_hint(error_new(ERROR_UNAVAILABLE, "registry '%s' stored manifest '%s' as %s",
+                          client->host, manifest->descriptor.digest, image_quote(arena, digest)),
+        "It changes what it is given; no image can be proven to run from there.");
+}
+
+// The answer of the tag's PUT was a refusal: fine when the tag names our digest all the same.
+static struct error *
+settle_refused_tag(struct registry_client *client, const struct registry_push *push,
+    const struct image_manifest *manifest, const struct http_response *response)
+{
+    char *theirs CLEANUP(xfreep) = NULL;
+    int status = 0;
+    if (says_immutable(response)) {
+        TRY(registry_head_manifest(
+            client, push->repository, push->tag, SCOPE_PUSH, &theirs, &status));
+    }
+    if (theirs != NULL && strcmp(theirs, manifest->descriptor.digest) == 0) {
+        return NULL;
+    }
+    if (theirs != NULL) {
+        return conflict(push, theirs, manifest->descriptor.digest);
+    }
+    char *what CLEANUP(xfreep) = xasprintf("PUT manifest '%s'", push->tag);
+    return registry_status_error(client, what, response);
+}
+
+static void
+report(const struct registry_push *push, const struct image_manifest *manifest)
+{
+    struct registry_progress progress = {
+        .digest = manifest->descriptor.digest,
+        .done = manifest->descriptor.size,
+        .total = manifest->descriptor.size,
+        .what = REGISTRY_MANIFEST_SENT,
+    };
+    if (push->progress != NULL) {
+        push->progress(push->progress_ctx, &progress);
+    }
+}
+
+// `reference` is the digest of a child, the tag of the last one. *confirmed: the answer names the
+// digest.
+static struct error *
+put_manifest(struct registry_client *client, const struct registry_push *push,
+    const struct image_manifest *manifest, const char *reference, bool *confirmed)
+{
+    char *url CLEANUP(xfreep) = registry_url(client, push->repository, "manifests", reference);
+    char *scope CLEANUP(xfreep) = registry_scope(push->repository, SCOPE_PUSH);
+    struct http_response response CLEANUP(http_response_done) = {0};
+    struct registry_call call = {
+        .method = HTTP_PUT,
+        .url = url,
+        .scope = scope,
+        .content_type = manifest->descriptor.media_type,
+        .body = manifest->bytes,
+    };
+    TRY(registry_send(client, &call, &response));
+    if (response.status < 200 || response.status > 299) {
+        if (reference == push->tag) {
+            return settle_refused_tag(client, push, manifest, &response);
+        }
+        char *what CLEANUP(xfreep) = xasprintf("PUT manifest '%s'", reference);
+        return registry_status_error(client, what, &response);
+    }
+    TRY(check_put(client, manifest, &response));
+    *confirmed = http_headers_get(&response.headers, "Docker-Content-Digest") != NULL;
+    report(push, manifest);
+    return NULL;
+}
+
+static struct error *
+put_children(struct registry_client *client, const struct registry_push *push,
+    const struct image_manifest *manifests, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *digest = manifests[i].descriptor.digest;
+        char *there CLEANUP(xfreep) = NULL;
+        int status = 0;
+        bool confirmed = false;
+        TRY(registry_head_manifest(client, push->repository, digest, SCOPE_PUSH, &there, &status));
+        if (there == NULL) {
+            TRY(put_manifest(client, push, &manifests[i], digest, &confirmed));
+        }
+    }
+    return NULL;
+}
+
+// What the registry answers for the tag is what counts, not what it said to the PUT.
+static struct error *
+confirm(struct registry_client *client, const struct registry_push *push, const char *digest,
+    bool confirmed)
+{
+    char *theirs CLEANUP(xfreep) = NULL;
+    int status = 0;
+    TRY(registry_head_manifest(client, push->repository, push->tag, SCOPE_PUSH, &theirs, &status));
+    if (theirs != NULL && strcmp(theirs, digest) == 0) {
+        return NULL;
+    }
+    if (theirs != NULL) {
+        return error_hint(
+            error_new(ERROR_CONFLICT, "tag '%s' of '%s' names '%s' right after '%s' was pushed",
+                push->tag, push->repository, theirs, digest),
+            "Somebody else pushes to the same tag, or the registry is not telling the truth.");
+    }
+    if (status == 403 && confirmed) {
+        return NULL; // these credentials cannot read; the answer to the PUT named the digest
+    }
+    return error_new(ERROR_UNAVAILABLE,
+        "registry '%s' does not show tag '%s' of '%s' after the push", client->host, push->tag,
+        push->repository);
+}
+
+static struct error *
+push_everything(struct registry_client *client, const struct registry_push *push,
+    struct registry_push_result *result)
+{
+    const struct image_manifest *manifests = NULL;
+    size_t count = 0;
+    char *theirs CLEANUP(xfreep) = NULL, *whole CLEANUP(xfreep) = NULL;
+    int status = 0;
+    bool confirmed = false;
+    TRY(image_manifests(push->image, &manifests, &count));
+    const struct image_manifest *top = &manifests[count - 1];
+    TRY(registry_head_manifest(client, push->repository, push->tag, SCOPE_PUSH, &theirs, &status));
+    if (theirs != NULL && strcmp(theirs, top->descriptor.digest) == 0) {
+        result->already_there = true;
+        return NULL;
+    }
+    // A registry that has the manifest has everything below it.
+    TRY(registry_head_manifest(
+        client, push->repository, top->descriptor.digest, SCOPE_PUSH, &whole, &status));
+    if (whole == NULL) {
+        TRY(registry_upload_blobs(client, push, result));
+        TRY(put_children(client, push, manifests, count - 1));
+    }
+    TRY(put_manifest(client, push, top, push->tag, &confirmed));
+    return confirm(client, push, top->descriptor.digest, confirmed);
+}
+
+struct error *
+registry_push_image(struct registry_client *client, const struct registry_push *push,
+    struct arena *arena, struct registry_push_result *out)
+{
+    struct registry_push_result result = {0};
+    const char *digest = NULL;
+    int64_t before = client->requests;
+    TRY(registry_check_repository(push->repository));
+    if (!tag_is_valid(str_of(push->tag))) {
+        return error_hint(
+            error_new(ERROR_INPUT, "tag %s is not valid", image_quote(arena, push->tag)),
+            "Use letters, digits, '_', '.' and '-', 128 at most, not starting with '.' or '-'.");
+    }
+    TRY(image_digest(push->image, &digest));
+    struct error *err = push_everything(client, push, &result);
+    if (err != NULL) {
+        return error_wrap(err, "push '%s/%s:%s'", client->host, push->repository, push->tag);
+    }
+    result.digest = arena_dup(arena, digest);
+    result.requests = client->requests - before;
+    *out = result;
+    return NULL;
+}
