@@ -99,13 +99,44 @@ tag_is_meant(const char *tag, const char *reference)
 }
 
 static bool
-is_meant(const struct archive_entry_document *entry, const char *reference)
+has_tag(const struct archive_entry_document *entry, const char *reference)
 {
-    bool meant = reference == NULL;
-    for (size_t i = 0; i < entry->tags.count && !meant; i++) {
-        meant = tag_is_meant(entry->tags.items[i], reference);
+    bool found = false;
+    for (size_t i = 0; i < entry->tags.count && !found; i++) {
+        found = tag_is_meant(entry->tags.items[i], reference);
     }
-    return meant;
+    return found;
+}
+
+// By tag, or by position as "@0" (skopeo's way), which also reaches images without a name.
+static bool
+is_meant(const struct entries *entries, size_t index, const char *reference)
+{
+    int64_t number = 0;
+    if (reference == NULL) {
+        return true;
+    }
+    if (reference[0] == '@') {
+        return str_to_int64(str_of(reference + 1), &number) && number == (int64_t)index;
+    }
+    return has_tag(&entries->items[index], reference);
+}
+
+// The name by which an entry can be asked for: its first tag that no other entry has, or "@N".
+static const char *
+choice(const struct image *image, const struct entries *entries, size_t index)
+{
+    const struct archive_entry_document *entry = &entries->items[index];
+    for (size_t k = 0; k < entry->tags.count; k++) {
+        bool shared = false;
+        for (size_t i = 0; i < entries->count; i++) {
+            shared = shared || (i != index && has_tag(&entries->items[i], entry->tags.items[k]));
+        }
+        if (!shared) {
+            return entry->tags.items[k];
+        }
+    }
+    return arena_printf(image->arena, "@%zu", index);
 }
 
 static const char *
@@ -113,20 +144,14 @@ choices(const struct image *image, const struct entries *entries)
 {
     enum { SHOWN = 5 };
     struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
-    size_t count = 0;
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct archive_entry_document *entry = &entries->items[i];
-        for (size_t k = 0; k < entry->tags.count; k++, count++) {
-            if (count < SHOWN) {
-                buf_printf(&text, "%s%s", count > 0 ? ", " : "",
-                    image_quote(image->arena, entry->tags.items[k]));
-            }
-        }
+    for (size_t i = 0; i < entries->count && i < SHOWN; i++) {
+        buf_printf(
+            &text, "%s%s", i > 0 ? ", " : "", image_quote(image->arena, choice(image, entries, i)));
     }
-    if (count > SHOWN) {
-        buf_printf(&text, " and %zu more", count - SHOWN);
+    if (entries->count > SHOWN) {
+        buf_printf(&text, " and %zu more", entries->count - SHOWN);
     }
-    return count > 0 ? arena_str(image->arena, buf_str(&text)) : "images without a name";
+    return arena_str(image->arena, buf_str(&text));
 }
 
 static struct error *
@@ -140,15 +165,15 @@ select_entry(const struct image *image, const struct entries *entries,
     }
     for (size_t i = 0; i < entries->count; i++) {
         const struct archive_entry_document *entry = &entries->items[i];
-        if (!is_meant(entry, reference)) {
+        if (!is_meant(entries, i, reference)) {
             continue;
         }
         if (found != NULL && strcmp(found->config, entry->config) != 0) {
             return error_hint(error_new(ERROR_INPUT, "it holds several images%s%s",
                                   reference != NULL ? " named " : "",
                                   reference != NULL ? image_quote(image->arena, reference) : ""),
-                "Say which one, as in docker-archive:%s:NAME:TAG; there are %s.",
-                image->source.path, choices(image, entries));
+                "Say which one, as in docker-archive:%s:REF; there are %s.", image->source.path,
+                choices(image, entries));
         }
         found = entry;
     }

@@ -95,7 +95,7 @@ layers_are_tars(const struct manifest_document *document)
             return false;
         }
     }
-    return document->layers.count > 0;
+    return true;
 }
 
 // Read whole: its digest counts, and a runtime refuses an image whose layers it does not list.
@@ -240,6 +240,21 @@ is_meant(const struct descriptor_document *descriptor, const char *reference)
            strcmp(descriptor->digest, reference) == 0;
 }
 
+// The name by which an entry can be asked for: its own where no other entry has it, else its
+// digest.
+static const char *
+choice(const struct manifest_document *root, const struct descriptor_document *entry)
+{
+    const struct descriptor_document *entries = root->manifests.items;
+    const char *name = annotation(entry, REF_NAME);
+    for (size_t i = 0; i < root->manifests.count && name != NULL; i++) {
+        if (&entries[i] != entry && cstr_equal(annotation(&entries[i], REF_NAME), name)) {
+            name = NULL;
+        }
+    }
+    return name != NULL ? name : entry->digest;
+}
+
 // "'1.0', 'latest', 'sha256:…'": what could have been asked for.
 static const char *
 choices(const struct image *image, const struct manifest_document *root)
@@ -248,9 +263,8 @@ choices(const struct image *image, const struct manifest_document *root)
     struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
     const struct descriptor_document *entries = root->manifests.items;
     for (size_t i = 0; i < root->manifests.count && i < SHOWN; i++) {
-        const char *name = annotation(&entries[i], REF_NAME);
-        buf_printf(&text, "%s%s", i > 0 ? ", " : "",
-            image_quote(image->arena, name != NULL ? name : entries[i].digest));
+        buf_printf(
+            &text, "%s%s", i > 0 ? ", " : "", image_quote(image->arena, choice(root, &entries[i])));
     }
     if (root->manifests.count > SHOWN) {
         buf_printf(&text, " and %zu more", root->manifests.count - SHOWN);
