@@ -10,7 +10,7 @@
 #include "dispatcher/url.h"
 #include "github_internal.h"
 
-enum { UNSENT_TRIES = 3, UNSENT_BASE_MS = 500 };
+enum { UNSENT_TRIES = 3, UNSENT_BASE_MS = 500, ANSWER_MS = 30 * 1000 };
 
 struct dispatching {
     struct github_client *client;
@@ -239,6 +239,9 @@ post(struct dispatching *self)
         return conclude(self, self->out->posts > 0 ? GITHUB_REJECTED : GITHUB_NOT_SENT,
             error_wrap(err, "dispatch of '%s' not sent", self->dispatch->file));
     }
+    // A POST that may take effect gets all the time for its answer: a deadline that cuts it short
+    // would only make it ambiguous.
+    self->exchange.request.deadline_ms = clock_mono(client->platform->clock) + ANSWER_MS;
     err = github_transmit(client, &self->exchange);
     bool reached = err == NULL || error_remote_of(err)->request_left;
     self->out->posts += reached ? 1 : 0;
@@ -260,6 +263,16 @@ learn_time(struct github_client *client)
         return NULL;
     }
     return err;
+}
+
+static struct error *
+check_deadline(const struct github_client *client)
+{
+    int64_t deadline = client->deadline_mono_ms;
+    if (deadline == 0 || clock_mono(client->platform->clock) < deadline) {
+        return NULL;
+    }
+    return error_new(ERROR_UNAVAILABLE, "no time was left to dispatch; nothing was sent");
 }
 
 void
@@ -287,6 +300,7 @@ github_dispatch_send(struct github_client *client, const struct github_dispatch 
         return;
     }
     out->error = github_pace(client);
+    out->error = out->error != NULL ? out->error : check_deadline(client);
     if (out->error != NULL) {
         return;
     }

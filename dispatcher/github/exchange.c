@@ -117,6 +117,11 @@ note(struct github_client *client, const struct http_response *response)
         client->date_ms = date;
         client->date_mono_ms = now;
     }
+    const char *sunset = http_headers_get(&response->headers, "Sunset");
+    if (sunset != NULL) {
+        log_debug(client->platform->log, "API version ends", F_STR("version", client->version),
+            F_STR("at", sunset));
+    }
     enum github_verdict verdict = github_judge(response);
     bool told = http_headers_get(&response->headers, "Retry-After") != NULL;
     if (verdict == GITHUB_LIMITED_NOW || (verdict == GITHUB_TRANSIENT && told)) {

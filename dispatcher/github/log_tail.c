@@ -56,12 +56,14 @@ ring_push(struct ring *ring, struct str line)
 }
 
 static void
-tail_init(struct tail *tail, size_t lines, int64_t from_ms, int64_t to_ms)
+tail_init(struct tail *tail, const struct github_log_part *part)
 {
-    size_t capacity = lines < 1 ? 1 : lines > LINES_MAX ? LINES_MAX : lines;
-    bool windowed = from_ms > 0 && to_ms > 0;
-    *tail =
-        (struct tail){.from_s = windowed ? from_ms / 1000 : 0, .to_s = windowed ? to_ms / 1000 : 0};
+    size_t capacity = part->lines < 1 ? 1 : part->lines > LINES_MAX ? LINES_MAX : part->lines;
+    bool windowed = part->started_ms > 0 && part->completed_ms > 0;
+    *tail = (struct tail){
+        .from_s = windowed ? part->started_ms / 1000 : 0,
+        .to_s = windowed ? part->completed_ms / 1000 : 0,
+    };
     ring_init(&tail->all, capacity);
     ring_init(&tail->window, capacity);
     buf_init(&tail->line, LINE_KEPT);
@@ -285,11 +287,11 @@ read_log(struct github_client *client, int64_t job_id, struct tail *tail)
 }
 
 struct error *
-github_job_log_tail(struct github_client *client, int64_t job_id, int64_t step_started_ms,
-    int64_t step_completed_ms, size_t lines, struct arena *arena, const char **out)
+github_job_log_tail(struct github_client *client, int64_t job_id,
+    const struct github_log_part *part, struct arena *arena, const char **out)
 {
     struct tail tail CLEANUP(tail_done);
-    tail_init(&tail, lines, step_started_ms, step_completed_ms);
+    tail_init(&tail, part);
     struct error *err = read_log(client, job_id, &tail);
     if (err != NULL) {
         return error_wrap(err, "log of job %" PRId64, job_id);

@@ -2,14 +2,14 @@
 //
 // A client speaks to one API host with one way of authenticating: a token, or an App whose
 // installation token is minted for one repository with `actions: write` and, where the installation
-// grants them, `contents: read` and `checks: read`; renewed at 50 minutes or 80 % of its life and once
-// on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the server refuses it.
-// Every request counts itself. One thread.
+// grants them, `contents: read` and `checks: read`; renewed at 50 minutes or 80 % of its life and
+// once on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the server
+// refuses it. Every request counts itself. One thread.
 //
 // Reads, minting and cancelling repeat what is transient (reset, timeout, 408, 5xx) and wait out
-// limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was set,
-// or for a minute when none was. Then: 401, 403 → ERROR_CREDENTIALS · 404 → a value where the header
-// says so, else ERROR_REFUSED · other 4xx → ERROR_REFUSED with GitHub's words · the rest
+// limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was
+// set, or for a minute when none was. Then: 401, 403 → ERROR_CREDENTIALS · 404 → a value where the
+// header says so, else ERROR_REFUSED · other 4xx → ERROR_REFUSED with GitHub's words · the rest
 // ERROR_UNAVAILABLE. A renamed repository is followed. Strings are as GitHub sent them: text_clean
 // what is shown.
 #pragma once
@@ -39,8 +39,8 @@ struct github_counters {
     int64_t counted;   // those that cost quota: everything but 304
 };
 struct github_counters github_client_counters(const struct github_client *client);
-/// Until when calls may keep trying (absolute mono time); 0: a minute each. A call that would have to
-/// wait longer fails at once with ERROR_UNAVAILABLE, so "now" makes every call a single try.
+/// Until when calls may keep trying (absolute mono time); 0: a minute each. A call that would have
+/// to wait longer fails at once with ERROR_UNAVAILABLE, so "now" makes every call a single try.
 void github_client_set_deadline(struct github_client *client, int64_t deadline_mono_ms);
 /// Mono time before which GitHub asked not to be called; 0 or past: free to call.
 int64_t github_client_not_before(const struct github_client *client);
@@ -71,7 +71,7 @@ NODISCARD struct error *github_workflow_read(struct github_client *client, const
 /// The same from a text, for tests and `doctor`.
 NODISCARD struct error *github_workflow_parse(const char *file, struct str text,
     struct arena *arena, struct github_workflow **out);
-/// `state` of the workflow ("active", "disabled_manually"); NULL when it is not there. For `doctor`.
+/// `state` of the workflow ("active", "disabled_manually"); NULL when it is not there.
 NODISCARD struct error *github_workflow_state(struct github_client *client, const char *file,
     struct arena *arena, const char **state);
 
@@ -82,9 +82,9 @@ enum github_dispatch_class {
     GITHUB_SENT_ANON,  // accepted, no identity: reconcile
     GITHUB_NOT_SENT,   // no byte left this machine, after 3 tries; `error` says why
     GITHUB_REJECTED,   // definite refusal; `error` holds GitHub's words
-    GITHUB_LIMITED,    // refused by a rate limit: wait until `not_before_ms`, reconcile, and only if
-                       // no run is found call github_dispatch_send again with the same inputs
-    GITHUB_AMBIGUOUS,  // may have taken effect: reconcile, never send again; `error` says what was seen
+    GITHUB_LIMITED,    // refused by a rate limit: wait until `not_before_ms`, reconcile, and only
+                       // if no run is found call github_dispatch_send again with the same inputs
+    GITHUB_AMBIGUOUS,  // may have taken effect: reconcile, never send again; `error` says why
 };
 struct github_dispatch {
     const char *file, *ref;
@@ -97,14 +97,15 @@ struct github_dispatch_result {
     int64_t sent_at_ms;       // server's clock just before (Date of an earlier answer), wall ms
     int64_t not_before_ms;    // LIMITED: mono time
     struct error *error;      // owned by the caller
-    int posts;                // POSTs that reached the wire; > 1 only after refusals that create nothing
+    int posts;                // POSTs on the wire; > 1 only after refusals that create nothing
 };
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
 /// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
-/// is a definite refusal, so sending again is safe. `once` is set on every POST. While GitHub wants to
-/// be left alone nothing is sent (LIMITED with posts 0). Without any earlier Date it reads
-/// /rate_limit (free) first, so that sent_at_ms is GitHub's clock. Never fails itself: the class tells;
-/// AMBIGUOUS errors are ERROR_UNKNOWN.
+/// is a definite refusal, so sending again is safe. `once` is set on every POST, and each has 30 s
+/// for its answer, whatever the deadline; past the deadline nothing is sent (NOT_SENT). Nor is it while
+/// GitHub wants to be left alone (LIMITED with posts 0). Without any earlier Date it reads
+/// /rate_limit (free) first, so that sent_at_ms is GitHub's clock. Never fails itself: the class
+/// tells; AMBIGUOUS errors are ERROR_UNKNOWN.
 void github_dispatch_send(struct github_client *client, const struct github_dispatch *dispatch,
     struct arena *arena, struct github_dispatch_result *out);
 
@@ -118,7 +119,7 @@ struct github_run {
 };
 bool github_run_is_complete(const struct github_run *run);
 
-/// Conditional GET: *changed false (and *out untouched) on 304. *out NULL with *changed true on 404.
+/// Conditional GET: *changed false (and *out untouched) on 304; *out NULL, *changed true on 404.
 NODISCARD struct error *github_run_get(struct github_client *client, int64_t id,
     struct arena *arena, struct github_run **out, bool *changed);
 /// Every workflow_dispatch run of `file` created at or after `since_ms`, all pages. A page that
@@ -150,13 +151,16 @@ struct github_annotation {
 /// Best effort: count 0 when the token may not read checks.
 NODISCARD struct error *github_annotations(struct github_client *client, int64_t check_run_id,
     struct arena *arena, struct github_annotation **out, size_t *count);
-/// The last `lines` lines of a job's log, following the one redirect without credentials; if
-/// `step_started_ms` and `step_completed_ms` are not 0, only lines stamped within these seconds (or, when
-/// none is, the log's last). Only the lines to be returned are ever in memory. Text as GitHub sent it:
-/// show it through log_sanitize. *out NULL when there is no log (404, or 410 when it expired).
+struct github_log_part {
+    int64_t started_ms, completed_ms; // only lines stamped within these seconds; 0: any line
+    size_t lines;                     // the last so many, at most 2,000
+};
+/// The end of a job's log, following the one redirect without credentials. When no line is stamped
+/// within the times, the log's last lines. Only what is to be returned is ever in memory. Text as
+/// GitHub sent it: show it through log_sanitize. *out NULL when there is no log (404, or 410 when
+/// it expired).
 NODISCARD struct error *github_job_log_tail(struct github_client *client, int64_t job_id,
-    int64_t step_started_ms, int64_t step_completed_ms, size_t lines, struct arena *arena,
-    const char **out);
+    const struct github_log_part *part, struct arena *arena, const char **out);
 
 /// For `doctor`: permissions of the installation token, quota left, server's Date.
 struct github_self {

@@ -1,8 +1,8 @@
 // Remote log lines made harmless for the log of our own job (protocols.md T40, D11).
 //
 // After leading blanks `::` becomes `: :`; `##[` becomes `## [` anywhere; CR, U+2028, U+2029 and
-// NEL end a line; escapes and controls go; lines are cut at 8 KiB. Timestamps of GitHub's logs are
-// taken off. Pure.
+// NEL end a line; escapes, controls and code points without weight go; lines are cut at 8 KiB.
+// Timestamps of GitHub's logs are taken off. Pure.
 #pragma once
 
 #include "dispatcher/buf.h"

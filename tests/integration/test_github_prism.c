@@ -365,7 +365,8 @@ reading_a_log(void **state)
 {
     struct world *world = *state;
     const char *text = NULL;
-    succeed(github_job_log_tail(world->client, 399444496, 0, 0, 1, world->arena, &text));
+    const struct github_log_part last = {.lines = 1};
+    succeed(github_job_log_tail(world->client, 399444496, &last, world->arena, &text));
     assert_int_equal(world->filter.last_status, 302);
     assert_string_equal(text, "2020-01-20T17:42:41.0000000Z two\n");
 }

@@ -544,6 +544,28 @@ two_dispatches_are_a_second_apart(void **state)
 }
 
 static void
+a_deadline_never_cuts_a_post_short(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {{.method = HTTP_POST,
+        .url = POST_URL,
+        .must_be_once = true,
+        .takes_ms = 20000,
+        .reply = KNOWN}};
+    struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
+    struct github_dispatch_result result;
+    github_client_set_deadline(f->client, FAKE_MONO_START + 100);
+    send(f, &result);
+    assert_int_equal(result.class, GITHUB_SENT_KNOWN);
+    send(f, &result); // past it nothing is sent
+    struct error *err CLEANUP(error_freep) = result.error;
+    assert_int_equal(result.class, GITHUB_NOT_SENT);
+    assert_int_equal(result.posts, 0);
+    assert_text(err, "no time was left");
+    github_fixture_finish(f);
+}
+
+static void
 odd_file_names_are_encoded(void **state)
 {
     (void)state;
@@ -650,6 +672,7 @@ main(void)
         cmocka_unit_test(unreachable_before_the_dispatch_is_not_sent),
         cmocka_unit_test(a_limit_tells_when_to_come_back_and_sends_nothing_before),
         cmocka_unit_test(two_dispatches_are_a_second_apart),
+        cmocka_unit_test(a_deadline_never_cuts_a_post_short),
         cmocka_unit_test(odd_file_names_are_encoded),
         cmocka_unit_test(an_expired_token_is_renewed_once),
         cmocka_unit_test(a_lost_answer_while_minting_is_not_a_lost_dispatch),

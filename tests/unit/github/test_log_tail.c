@@ -17,6 +17,7 @@
 #define STORE_URL "https://results.blob.core.windows.net/log.txt?sig=s3cr3t"
 
 static const char *const to_store[] = {"Location: " STORE_URL, NULL};
+static const struct github_log_part five_lines = {.lines = 5};
 static const char *const bare[] = {
     "!Authorization", "!X-GitHub-Api-Version", "!Cookie", "User-Agent: dispatcher/*", NULL};
 
@@ -40,8 +41,9 @@ tail_of(struct github_fixture *f, int64_t from_s, int64_t to_s, size_t lines)
 {
     const char *text = NULL;
     bool window = to_s > 0;
-    assert_null(github_job_log_tail(f->client, 3, window ? FAKE_WALL_START + from_s * 1000 : 0,
-        window ? FAKE_WALL_START + to_s * 1000 : 0, lines, f->arena, &text));
+    const struct github_log_part part = {window ? FAKE_WALL_START + from_s * 1000 : 0,
+        window ? FAKE_WALL_START + to_s * 1000 : 0, lines};
+    assert_null(github_job_log_tail(f->client, 3, &part, f->arena, &text));
     github_fixture_finish(f);
     return text;
 }
@@ -195,7 +197,7 @@ what_storage_refuses_is_told(void **state)
             {.url = LOG_URL, .status = 302, .reply_headers = to_store}, cases[i]};
         struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 2);
         const char *text = NULL;
-        assert_failure(github_job_log_tail(f->client, 3, 0, 0, 5, f->arena, &text),
+        assert_failure(github_job_log_tail(f->client, 3, &five_lines, f->arena, &text),
             ERROR_UNAVAILABLE, "log of job 3");
         assert_null(text);
         github_fixture_finish(f);
@@ -217,7 +219,7 @@ logs_come_from_githubs_storage_only(void **state)
             {.url = LOG_URL, .status = 302, .reply_headers = places[i]}};
         struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
         const char *text = NULL;
-        assert_failure(github_job_log_tail(f->client, 3, 0, 0, 5, f->arena, &text),
+        assert_failure(github_job_log_tail(f->client, 3, &five_lines, f->arena, &text),
             ERROR_UNAVAILABLE, "is not one of GitHub's; not fetched");
         github_fixture_finish(f);
     }
@@ -230,8 +232,8 @@ a_redirect_without_a_place_is_no_answer(void **state)
     static const struct script_step steps[] = {{.url = LOG_URL, .status = 302}};
     struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
     const char *text = NULL;
-    assert_failure(github_job_log_tail(f->client, 3, 0, 0, 5, f->arena, &text), ERROR_UNAVAILABLE,
-        "HTTP 302 without a place");
+    assert_failure(github_job_log_tail(f->client, 3, &five_lines, f->arena, &text),
+        ERROR_UNAVAILABLE, "HTTP 302 without a place");
 }
 
 static void
