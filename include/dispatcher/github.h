@@ -102,8 +102,8 @@ struct github_dispatch_result {
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
 /// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
 /// is a definite refusal, so sending again is safe. `once` is set on every POST, and each has 30 s
-/// for its answer, whatever the deadline; past the deadline nothing is sent (NOT_SENT). Nor is it while
-/// GitHub wants to be left alone (LIMITED with posts 0). Without any earlier Date it reads
+/// for its answer, whatever the deadline; past the deadline nothing is sent (NOT_SENT). Nor is it
+/// while GitHub wants to be left alone (LIMITED with posts 0). Without any earlier Date it reads
 /// /rate_limit (free) first, so that sent_at_ms is GitHub's clock. Never fails itself: the class
 /// tells; AMBIGUOUS errors are ERROR_UNKNOWN.
 void github_dispatch_send(struct github_client *client, const struct github_dispatch *dispatch,
