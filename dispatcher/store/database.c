@@ -153,6 +153,9 @@ check_identity(struct store *store, int64_t *version)
             error_new(ERROR_STORAGE, "journal '%s' is a database of another program", store->path);
         return error_hint(err, "DISPATCHER_STATE names the journal's file; choose one of its own.");
     }
+    if (ours && identity.version < 1) {
+        return corrupt(store, "its schema version is gone");
+    }
     if (identity.version > store_schema_version) {
         struct error *err = error_new(ERROR_STORAGE,
             "journal '%s' has schema %lld, but this dispatcher knows %d at most", store->path,

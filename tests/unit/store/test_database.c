@@ -275,6 +275,9 @@ other_files_are_refused(void **state)
     run_sql(newer, "PRAGMA user_version = 99");
     assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 1 at most",
         "A newer dispatcher wrote it");
+    run_sql(newer, "PRAGMA user_version = -5");
+    assert_refused(newer, "journal '@' is damaged: its schema version is gone",
+        "look up deployments that were");
     run_sql(foreign, "CREATE TABLE songs (title TEXT)");
     assert_refused(foreign, "journal '@' is a database of another program", "DISPATCHER_STATE");
     assert_null(file_write(text, STR("dear diary, this is not a database at all\n"), 0600));
