@@ -179,9 +179,8 @@ check_unexpired(const struct aws_session *session, const struct aws_credentials 
     }
     char when[21];
     clock_format_rfc3339(found->expires_ms, when);
-    struct error *err = error_new(
-        ERROR_CREDENTIALS, "AWS credentials from '%s' expired at %s", found->provider, when);
-    return error_hint(err, "Get new credentials: sign in again, or start the job again.");
+    return error_hint(error_new(ERROR_CREDENTIALS, "they expired at %s", when),
+        "Get new credentials: sign in again, or start the job again.");
 }
 
 static struct error *
@@ -251,7 +250,10 @@ fetch_first(struct aws_session *session)
     if (found.access_key == NULL) {
         return nothing_found(session, &walk);
     }
-    TRY(check_unexpired(session, &found));
+    struct error *err = check_unexpired(session, &found);
+    if (err != NULL) {
+        return error_wrap(err, "AWS credentials from '%s'", found.provider);
+    }
     accept(session, walk.provider, &found);
     return NULL;
 }

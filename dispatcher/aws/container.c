@@ -42,7 +42,8 @@ check_url(const char *text)
         return error_wrap_as(ERROR_CREDENTIALS, err, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
     }
     if (url.has_user || !host_is_allowed(&url)) {
-        err = error_new(ERROR_CREDENTIALS, "credentials are not fetched from '%.200s'", text);
+        err = error_new(ERROR_CREDENTIALS, "credentials are not fetched from '%s://%.200s'",
+            url.scheme, url.host);
         return error_hint(err, "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http on "
                                "loopback, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23].");
     }

@@ -47,9 +47,10 @@ explain_refusal(struct error *err, const char *role_arn, const struct secret *to
 {
     if (has_code(err, "AccessDenied")) {
         char *subject CLEANUP(xfreep) = subject_of(token);
+        const char *quote = subject != NULL ? "'" : "";
         return error_hint(err,
-            "The trust policy of '%s' must allow the subject '%s' and the audience '%s'.", role_arn,
-            subject != NULL ? subject : "of this job", audience);
+            "The trust policy of '%s' must allow the subject %s%s%s and the audience '%s'.",
+            role_arn, quote, subject != NULL ? subject : "of the token", quote, audience);
     }
     if (has_code(err, "InvalidIdentityToken")) {
         return error_hint(err,

@@ -38,3 +38,22 @@ void aws_fixture_finish(struct aws_fixture *aws);
 void assert_success(struct error *err);
 /// Fails the test unless kind, whole text and hint (NULL: none) are these. Frees the error.
 void assert_failure(struct error *err, enum error_kind kind, const char *text, const char *hint);
+
+/// What STS answers to `action` (AssumeRole, AssumeRoleWithWebIdentity).
+#define AWS_STS_ANSWER(action, key, expiry)                                                        \
+    "<" action "Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\n  <" action         \
+    "Result>\n    <AssumedRoleUser>\n      <Arn>arn:aws:sts::012345678901:assumed-role/r/s</Arn>"  \
+    "\n      <AssumedRoleId>AROA:s</AssumedRoleId>\n    </AssumedRoleUser>\n    <Credentials>\n"   \
+    "      <AccessKeyId>" key "</AccessKeyId>\n      <SecretAccessKey>secret-" key                 \
+    "</SecretAccessKey>\n      <SessionToken>token-" key                                           \
+    "</SessionToken>\n      <Expiration>" expiry "</Expiration>\n    </Credentials>\n  </" action  \
+    "Result>\n  <ResponseMetadata>"                                                                \
+    "<RequestId>r-1</RequestId></ResponseMetadata>\n</" action "Response>"
+/// What STS says when it refuses.
+#define AWS_STS_ERROR(code, message)                                                               \
+    "<ErrorResponse><Error><Type>Sender</Type><Code>" code "</Code><Message>" message              \
+    "</Message></Error><RequestId>r-2</RequestId></ErrorResponse>"
+/// What the container endpoint and the metadata service answer.
+#define AWS_KEYS_ANSWER(key, expiry)                                                               \
+    "{\"Code\":\"Success\",\"AccessKeyId\":\"" key "\",\"SecretAccessKey\":\"secret-" key          \
+    "\",\"Token\":\"token-" key "\",\"Expiration\":\"" expiry "\"}"

@@ -1,0 +1,293 @@
+// Parameter Store: exact requests, absence as a value, and what a lost or odd answer leaves behind.
+#include "dispatcher/ssm.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aws_fixture.h"
+#include "dispatcher/memory.h"
+
+#define URL "https://ssm.eu-west-1.amazonaws.com"
+#define NOT_FOUND "{\"__type\":\"ParameterNotFound\"}"
+
+static const char *const keys[] = {
+    "AWS_ACCESS_KEY_ID=AKID", "AWS_SECRET_ACCESS_KEY=secret-env", "AWS_REGION=eu-west-1", NULL};
+static const char *const to_get[] = {"X-Amz-Target: AmazonSSM.GetParameter", NULL};
+static const char *const to_put[] = {"X-Amz-Target: AmazonSSM.PutParameter", NULL};
+static const char *const to_history[] = {"X-Amz-Target: AmazonSSM.GetParameterHistory", NULL};
+static const char *const to_label[] = {"X-Amz-Target: AmazonSSM.LabelParameterVersion", NULL};
+
+struct scene {
+    struct aws_fixture *aws;
+    struct arena *arena;
+};
+
+static void
+scene_done(struct scene *scene)
+{
+    aws_fixture_free(scene->aws);
+    arena_free(scene->arena);
+}
+
+static void
+scene_open(struct scene *scene, const struct script_step *steps, size_t count)
+{
+    scene->aws = aws_fixture_new();
+    scene->arena = arena_new();
+    aws_fixture_start(scene->aws, keys, steps, count, NULL);
+}
+
+static void
+gets_a_parameter(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_get,
+            .body = "{\"Name\":\"/a/b\",\"WithDecryption\":true}",
+            .reply = "{\"Parameter\":{\"Name\":\"/a/b\",\"Type\":\"SecureString\",\"Value\":\"v\","
+                     "\"Version\":9007199254740993,\"LastModifiedDate\":1795247280.25,"
+                     "\"ARN\":\"arn\"}}"},
+        {.method = HTTP_POST, .url = URL, .headers = to_get, .status = 400, .reply = NOT_FOUND},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    struct ssm_parameter *found = NULL;
+    scene_open(&scene, steps, 2);
+    assert_success(ssm_get(scene.aws->session, "/a/b", scene.arena, &found));
+    assert_string_equal(found->value, "v");
+    assert_string_equal(found->type, "SecureString");
+    assert_int_equal(found->version, INT64_C(9007199254740993));
+    assert_int_equal(found->last_modified_ms, FAKE_WALL_START + 250);
+    assert_success(ssm_get(scene.aws->session, "/a/b", scene.arena, &found));
+    assert_null(found);
+    aws_fixture_finish(scene.aws);
+}
+
+static void
+refuses_half_a_parameter(void **state)
+{
+    (void)state;
+    static const char *const replies[] = {"{}", "{\"Parameter\":{\"Name\":\"/a\",\"Version\":1}}",
+        "{\"Parameter\":{\"Name\":\"/a\",\"Value\":\"v\",\"Version\":0}}",
+        "{\"Parameter\":{\"Name\":\"/a\",\"Value\":\"v\",\"Version\":\"1\"}}"};
+    for (size_t i = 0; i < ARRAY_LENGTH(replies); i++) {
+        const struct script_step steps[] = {{.method = HTTP_POST, .url = URL, .reply = replies[i]}};
+        struct scene scene CLEANUP(scene_done) = {0};
+        struct ssm_parameter *found = NULL;
+        scene_open(&scene, steps, 1);
+        assert_failure(ssm_get(scene.aws->session, "/a", scene.arena, &found), ERROR_UNAVAILABLE,
+            "read parameter '/a': unusable answer: a parameter without name, value or version "
+            "(HTTP "
+            "200)",
+            NULL);
+        assert_null(found);
+    }
+}
+
+static const struct ssm_put put = {
+    .name = "/a/b", .value = "v2", .description = "dispatcher d-1", .overwrite = true};
+
+static void
+puts_a_version(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {{.method = HTTP_POST,
+        .url = URL,
+        .headers = to_put,
+        .must_be_once = true,
+        .body = "{\"Name\":\"/a/b\",\"Value\":\"v2\",\"Description\":\"dispatcher d-1\","
+                "\"Type\":\"String\",\"Overwrite\":true}",
+        .reply = "{\"Version\":8,\"Tier\":\"Standard\"}"}};
+    struct scene scene CLEANUP(scene_done) = {0};
+    int64_t version = 0;
+    scene_open(&scene, steps, 1);
+    assert_success(ssm_put(scene.aws->session, &put, &version));
+    assert_int_equal(version, 8);
+    aws_fixture_finish(scene.aws);
+}
+
+static void
+a_put_says_whether_it_may_have_happened(void **state)
+{
+    (void)state;
+    static const struct {
+        struct script_step step;
+        enum error_kind kind;
+        bool request_left;
+        const char *error, *hint;
+    } rows[] = {
+        {{.method = HTTP_POST,
+             .url = URL,
+             .must_be_once = true,
+             .failure = "timed out",
+             .request_left = true},
+            ERROR_UNAVAILABLE, true,
+            "write parameter '/a/b': ssm PutParameter: POST " URL ": timed out", NULL},
+        {{.method = HTTP_POST, .url = URL, .must_be_once = true, .status = 503}, ERROR_UNAVAILABLE,
+            true,
+            "write parameter '/a/b': ssm PutParameter: no error code in the answer (HTTP 503)",
+            NULL},
+        {{.method = HTTP_POST, .url = URL, .must_be_once = true, .reply = "{}"}, ERROR_UNAVAILABLE,
+            true, "write parameter '/a/b': unusable answer: no 'Version' (HTTP 200)", NULL},
+        {{.method = HTTP_POST,
+             .url = URL,
+             .must_be_once = true,
+             .failure = "connection refused",
+             .times = 3},
+            ERROR_UNAVAILABLE, false,
+            "write parameter '/a/b': ssm PutParameter, after 3 attempts in 0.1s: POST " URL
+            ": connection refused",
+            NULL},
+        {{.method = HTTP_POST,
+             .url = URL,
+             .must_be_once = true,
+             .status = 400,
+             .reply = "{\"__type\":\"ParameterAlreadyExists\",\"message\":\"It exists.\"}"},
+            ERROR_CONFLICT, false,
+            "create parameter '/a/b': ssm PutParameter: ParameterAlreadyExists: It exists (HTTP "
+            "400)",
+            NULL},
+        {{.method = HTTP_POST,
+             .url = URL,
+             .must_be_once = true,
+             .status = 400,
+             .reply = "{\"__type\":\"ParameterMaxVersionLimitExceeded\"}"},
+            ERROR_REFUSED, false,
+            "write parameter '/a/b': ssm PutParameter: ParameterMaxVersionLimitExceeded (HTTP 400)",
+            "The oldest of its 100 versions carries a label: move that label to a newer version."},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct scene scene CLEANUP(scene_done) = {0};
+        int64_t version = 77;
+        scene_open(&scene, &rows[i].step, 1);
+        struct error *err = ssm_put(scene.aws->session, &put, &version);
+        assert_non_null(err);
+        assert_int_equal(error_remote_of(err)->request_left, rows[i].request_left);
+        assert_failure(err, rows[i].kind, rows[i].error, rows[i].hint);
+        assert_int_equal(version, 77);
+        aws_fixture_finish(scene.aws);
+    }
+}
+
+#define VERSION(number, more)                                                                      \
+    "{\"Name\":\"/a\",\"Type\":\"String\",\"Value\":\"v" number "\",\"Version\":" number           \
+    ",\"LastModifiedUser\":\"arn:aws:iam::1:user/u\"" more "}"
+
+static void
+reads_all_pages_of_the_history(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_history,
+            .body = "{\"Name\":\"/a\",\"WithDecryption\":true,\"MaxResults\":50}",
+            .reply =
+                "{\"Parameters\":[" VERSION("1", "") "," VERSION("4", "") "],"
+                                                                          "\"NextToken\":\"p2\"}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_history,
+            .body =
+                "{\"Name\":\"/a\",\"WithDecryption\":true,\"MaxResults\":50,\"NextToken\":\"p2\"}",
+            .reply = "{\"Parameters\":[],\"NextToken\":\"p3\"}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .body_pattern = "*p3*",
+            .reply = "{\"Parameters\":[" VERSION("3", ",\"Description\":\"d\"") "," VERSION(
+                "2", ",\"Labels\":[\"deployed\",\"x\"]") "]}"},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    scene_open(&scene, steps, 3);
+    assert_success(ssm_history(scene.aws->session, "/a", 1, scene.arena, &list, &count));
+    assert_int_equal(count, 3);
+    assert_int_equal(list[0].version, 2);
+    assert_int_equal(list[0].labels.count, 2);
+    assert_string_equal(list[0].labels.items[0], "deployed");
+    assert_string_equal(list[1].description, "d");
+    assert_string_equal(list[2].value, "v4");
+    assert_string_equal(list[2].last_modified_user, "arn:aws:iam::1:user/u");
+    aws_fixture_finish(scene.aws);
+}
+
+static void
+history_of_nothing_is_empty(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST, .url = URL, .status = 400, .reply = NOT_FOUND}};
+    struct scene scene CLEANUP(scene_done) = {0};
+    struct ssm_parameter *list = NULL;
+    size_t count = 5;
+    scene_open(&scene, steps, 1);
+    assert_success(ssm_history(scene.aws->session, "/a", 0, scene.arena, &list, &count));
+    assert_int_equal(count, 0);
+}
+
+static void
+history_ends_though_the_pages_do_not(void **state)
+{
+    (void)state;
+    static const struct script_step same[] = {{.method = HTTP_POST,
+        .url = URL,
+        .reply = "{\"Parameters\":[],\"NextToken\":\"p\"}",
+        .times = 2}};
+    struct scene scene CLEANUP(scene_done) = {0};
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    scene_open(&scene, same, 1);
+    assert_failure(ssm_history(scene.aws->session, "/a", 0, scene.arena, &list, &count),
+        ERROR_UNAVAILABLE,
+        "read the history of parameter '/a': unusable answer: the same page twice (HTTP 200)",
+        NULL);
+    aws_fixture_finish(scene.aws);
+}
+
+static void
+labels_a_version(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_label,
+            .body = "{\"Name\":\"/a\",\"ParameterVersion\":3,\"Labels\":[\"deployed\"]}",
+            .status = 500},
+        {.method = HTTP_POST, .url = URL, .headers = to_label, .reply = "{\"ParameterVersion\":3}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_label,
+            .reply = "{\"InvalidLabels\":[\"7up\"],\"ParameterVersion\":3}"},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    scene_open(&scene, steps, 3);
+    assert_success(ssm_label(scene.aws->session, "/a", 3, "deployed"));
+    assert_failure(ssm_label(scene.aws->session, "/a", 3, "7up"), ERROR_REFUSED,
+        "label version 3 of parameter '/a' as '7up': Parameter Store does not take this label",
+        "A label starts with a letter and neither with 'aws' nor with 'ssm'.");
+    aws_fixture_finish(scene.aws);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gets_a_parameter),
+        cmocka_unit_test(refuses_half_a_parameter),
+        cmocka_unit_test(puts_a_version),
+        cmocka_unit_test(a_put_says_whether_it_may_have_happened),
+        cmocka_unit_test(reads_all_pages_of_the_history),
+        cmocka_unit_test(history_of_nothing_is_empty),
+        cmocka_unit_test(history_ends_though_the_pages_do_not),
+        cmocka_unit_test(labels_a_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
