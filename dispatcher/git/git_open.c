@@ -1,7 +1,7 @@
 // Starting libgit2, opening checkouts, and who may own them. The owner check is ours, because
 // libgit2's refuses in several ways and reads 'safe.directory' only together with the rest of the
 // user's configuration, which must not count here. Facts are git_facts.c's.
-#include "git_internal.h"
+#include "git_fetch_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -54,6 +54,7 @@ start(void)
     }
     BUG_ON(git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0) != 0);
     BUG_ON(git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, extensions, ARRAY_LENGTH(extensions)) != 0);
+    git_stream_register_sockets();
 }
 
 void

@@ -65,7 +65,7 @@ NODISCARD struct error *git_location_parse(const char *text, struct arena *arena
 struct git_access {
     const struct platform *platform; // clock and cancel
     const struct secret *token;      // sent to the URL's own host only; may be NULL
-    const char *ca_file;             // certificates besides the system's, or NULL
+    const char *ca_file;             // authorities to trust, or NULL; the first of a process counts
     const char *proxy, *no_proxy;    // as in struct http_client_options
     int64_t deadline_ms;             // absolute mono time; 0: 120 s from now
 };
