@@ -213,8 +213,9 @@ on_failure(struct dispatching *self, struct error *err)
     struct error *late = github_wait(client, next,
         client->deadline_mono_ms != 0 ? client->deadline_mono_ms : next, "dispatch not sent");
     if (late != NULL) {
-        error_free(err);
-        return conclude(self, GITHUB_NOT_SENT, late);
+        err = error_wrap_as(error_kind(late), err, "%s", error_message(late));
+        error_free(late);
+        return conclude(self, GITHUB_NOT_SENT, err);
     }
     error_free(err);
     return true;

@@ -887,6 +887,24 @@ useless_mint_answers(void **state)
 }
 
 static void
+an_installation_that_went_is_looked_for_again(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        INSTALLATION,
+        {.method = HTTP_POST, .url = MINT_URL, .status = 404, .reply = MESSAGE("Not Found")},
+        INSTALLATION,
+        MINT("ghs_one", "2026-11-21T08:48:00Z"),
+    };
+    struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_app(steps, 4);
+    struct secret *token CLEANUP(secret_freep) = NULL;
+    assert_failure(github_client_token(f->client, &token), ERROR_CREDENTIALS,
+        "installation on 'octo/infra' is gone", "Install the App");
+    assert_null(github_client_token(f->client, &token));
+    github_fixture_finish(f);
+}
+
+static void
 half_a_token_is_not_shown(void **state)
 {
     (void)state;
@@ -965,6 +983,7 @@ main(void)
         cmocka_unit_test(what_is_wrong_with_an_app_is_said),
         cmocka_unit_test(asked_for_too_much_asks_for_less_then_tells),
         cmocka_unit_test(useless_mint_answers),
+        cmocka_unit_test(an_installation_that_went_is_looked_for_again),
         cmocka_unit_test(half_a_token_is_not_shown),
         cmocka_unit_test(a_moved_repository_is_minted_for_by_id),
     };

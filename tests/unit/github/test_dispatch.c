@@ -495,6 +495,41 @@ unreachable_before_the_dispatch_is_not_sent(void **state)
 }
 
 static void
+a_limit_met_while_learning_the_time_is_a_limit(void **state)
+{
+    (void)state;
+    static const char *const hour[] = {
+        "Retry-After: 3600", "Date: Sat, 21 Nov 2026 07:48:00 GMT", NULL};
+    static const struct script_step steps[] = {
+        {.url = GITHUB_API "/rate_limit", .status = 429, .reply_headers = hour}};
+    struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
+    struct github_dispatch_result result;
+    github_dispatch_send(f->client, &dispatch, f->arena, &result);
+    struct error *err CLEANUP(error_freep) = result.error;
+    assert_int_equal(result.class, GITHUB_LIMITED);
+    assert_int_equal(result.posts, 0);
+    assert_int_equal(result.not_before_ms, FAKE_MONO_START + 3600 * 1000);
+    github_fixture_finish(f);
+}
+
+static void
+what_never_left_is_not_tried_past_the_deadline(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST, .url = POST_URL, .must_be_once = true, .failure = "refused"}};
+    struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
+    github_client_set_deadline(f->client, FAKE_MONO_START + 100);
+    struct github_dispatch_result result;
+    send(f, &result);
+    struct error *err CLEANUP(error_freep) = result.error;
+    assert_int_equal(result.class, GITHUB_NOT_SENT);
+    assert_text(err, "too late");
+    assert_text(err, "refused");
+    github_fixture_finish(f);
+}
+
+static void
 a_limit_tells_when_to_come_back_and_sends_nothing_before(void **state)
 {
     (void)state;
@@ -670,6 +705,8 @@ main(void)
         cmocka_unit_test(stepping_down_does_not_cover_a_lost_answer),
         cmocka_unit_test(githubs_clock_is_learnt_first),
         cmocka_unit_test(unreachable_before_the_dispatch_is_not_sent),
+        cmocka_unit_test(a_limit_met_while_learning_the_time_is_a_limit),
+        cmocka_unit_test(what_never_left_is_not_tried_past_the_deadline),
         cmocka_unit_test(a_limit_tells_when_to_come_back_and_sends_nothing_before),
         cmocka_unit_test(two_dispatches_are_a_second_apart),
         cmocka_unit_test(a_deadline_never_cuts_a_post_short),
