@@ -19,6 +19,9 @@ NODISCARD struct error *jwt_sign_rs256(
     const struct jwt_key *key, const struct json *claims, struct secret **out);
 /// Claims without any check; ERROR_INPUT when it is not a JWT.
 NODISCARD struct error *jwt_peek(struct str token, struct json **claims);
+/// Is it an RS256 JWT that the private key of this PEM signed? Says nothing about its claims. The
+/// sandbox checks App JWTs and its own OIDC tokens with it.
+bool jwt_verify_rs256(const struct secret *private_pem, struct str token);
 /// Public half as a JWK object (kty, n, e, kid, alg, use), for the sandbox's issuer.
 NODISCARD struct error *jwt_key_public_jwk(
     const struct jwt_key *key, const char *kid, struct json **out);

@@ -27,7 +27,6 @@ enum { CAP = 1000 };
 struct world {
     struct git_fixture *git;
     struct platform platform;
-    struct environment *env;
     struct cancel *cancel;
     struct arena *arena;
     char *first, *second, *branch, *cache, *local;
@@ -41,7 +40,6 @@ world_done(struct world *world)
     free(world->branch);
     free(world->cache);
     free(world->local);
-    environment_free(world->env);
     cancel_free(world->cancel);
     arena_free(world->arena);
     git_fixture_free(world->git);
@@ -52,12 +50,11 @@ static void
 world_init(struct world *world)
 {
     world->git = git_fixture_new();
-    world->env = environment_new((char *const[]){NULL});
     world->cancel = cancel_new();
     world->arena = arena_new();
     world->platform = (struct platform){.clock = &clock_system,
         .random = &random_system,
-        .env = world->env,
+        .env = environment_new((char *const[]){NULL}),
         .cancel = world->cancel};
     git_fixture_init(world->git, "work");
     git_fixture_write(world->git, "work/appspecs/shop.yaml", "name: old\n");

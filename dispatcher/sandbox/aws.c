@@ -1,0 +1,231 @@
+// Front door of the sandbox's AWS: one endpoint for SSM and ECR (JSON 1.1 by X-Amz-Target) and STS
+// (query), at any path below /aws, and the credentials that it knows.
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws_internal.h"
+#include "dispatcher/memory.h"
+
+static const char account_default[] = "123456789012";
+
+const char *
+sandbox_aws_account(const struct sandbox *sandbox)
+{
+    return sandbox->options->account != NULL ? sandbox->options->account : account_default;
+}
+
+const char *
+sandbox_aws_region(const struct sandbox *sandbox)
+{
+    return sandbox->options->region != NULL ? sandbox->options->region : "us-east-1";
+}
+
+const char *
+sandbox_aws_access_key(const struct sandbox *sandbox)
+{
+    return sandbox->aws->keys[0].id;
+}
+
+const char *
+sandbox_aws_secret_key(const struct sandbox *sandbox)
+{
+    return sandbox->aws->keys[0].secret;
+}
+
+const struct aws_key *
+sandbox_aws_key_add(
+    struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms)
+{
+    struct aws_state *aws = sandbox->aws;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    char *id = sandbox_random(sandbox, arena, 8);
+    for (char *at = id; *at != '\0'; at++) {
+        *at = *at >= 'a' ? (char)(*at - 'a' + 'A') : *at;
+    }
+    aws->keys = xrealloc(aws->keys, (aws->key_count + 1) * sizeof(*aws->keys));
+    aws->keys[aws->key_count] = (struct aws_key){
+        .id = xasprintf("%s%s", lifetime_ms > 0 ? "ASIA" : "AKIA", id),
+        .secret = xasprintf(
+            "%s/%s", sandbox_random(sandbox, arena, 10), sandbox_random(sandbox, arena, 9)),
+        .token = lifetime_ms > 0 ? xasprintf("FwoGZXIvYXdz%s", sandbox_random(sandbox, arena, 120))
+                                 : NULL,
+        .arn = xstrdup(arn),
+        .user_id = xasprintf("%s", user_id),
+        .expires_ms = lifetime_ms > 0 ? sandbox_now(sandbox) + lifetime_ms : 0,
+    };
+    return &aws->keys[aws->key_count++];
+}
+
+struct error *
+sandbox_aws_start(struct sandbox *sandbox)
+{
+    sandbox->aws = xcalloc(1, sizeof(*sandbox->aws));
+    char *arn CLEANUP(xfreep) =
+        xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
+    (void)sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
+    return NULL;
+}
+
+void
+sandbox_aws_reset(struct sandbox *sandbox)
+{
+    sandbox_ssm_forget(sandbox->aws);
+}
+
+void
+sandbox_aws_stop(struct sandbox *sandbox)
+{
+    struct aws_state *aws = sandbox->aws;
+    if (aws == NULL) {
+        return;
+    }
+    sandbox_ssm_forget(aws);
+    for (size_t i = 0; i < aws->key_count; i++) {
+        free(aws->keys[i].id);
+        free(aws->keys[i].secret);
+        free(aws->keys[i].token);
+        free(aws->keys[i].arn);
+        free(aws->keys[i].user_id);
+    }
+    for (size_t i = 0; i < aws->token_count; i++) {
+        free(aws->tokens[i].password);
+    }
+    free(aws->tokens);
+    free(aws->keys);
+    free(aws);
+    sandbox->aws = NULL;
+}
+
+struct json *
+sandbox_aws_state_json(struct sandbox *sandbox)
+{
+    struct json *state = json_make_object();
+    json_set_str(state, "account", sandbox_aws_account(sandbox));
+    json_set_str(state, "region", sandbox_aws_region(sandbox));
+    json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
+    return state;
+}
+
+void
+sandbox_aws_json_problem(
+    struct sandbox_response *response, const char *code, const char *format, ...)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    struct json *body = json_make_object();
+    json_set_str(body, "__type", code);
+    json_set_str(body, "message", buf_cstr(&text));
+    sandbox_reply_json(response, 400, body);
+    // AWS says so in a header, too; the CLI reads either.
+    sandbox_reply_header(response, "x-amzn-ErrorType", code);
+}
+
+void
+sandbox_aws_xml_escape(const char *text, struct buf *out)
+{
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '<':
+            buf_puts(out, "&lt;");
+            break;
+        case '>':
+            buf_puts(out, "&gt;");
+            break;
+        case '&':
+            buf_puts(out, "&amp;");
+            break;
+        default:
+            buf_putc(out, *text);
+        }
+    }
+}
+
+void
+sandbox_aws_xml_problem(
+    struct sandbox_response *response, int status, const char *code, const char *message)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    buf_printf(&text,
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>"
+        "<Type>Sender</Type><Code>%s</Code><Message>",
+        code);
+    sandbox_aws_xml_escape(message, &text);
+    buf_puts(&text, "</Message></Error><RequestId>sandbox</RequestId></ErrorResponse>");
+    sandbox_reply_text(response, status, "text/xml", buf_str(&text));
+}
+
+void
+sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_response *response)
+{
+    static const char message[] = "The security token included in the request is expired";
+    if (sandbox_request_header(request, "X-Amz-Target") != NULL) {
+        sandbox_aws_json_problem(response, "ExpiredTokenException", "%s", message);
+    } else {
+        sandbox_aws_xml_problem(response, 403, "ExpiredToken", message);
+    }
+}
+
+static void
+handle_json(struct aws_exchange *exchange, const char *target)
+{
+    struct json *body CLEANUP(json_freep) = sandbox_request_json(exchange->request);
+    struct str service = {0}, operation = {0};
+    (void)str_cut(str_of(target), '.', &service, &operation);
+    if (body == NULL) {
+        sandbox_aws_json_problem(exchange->response, "SerializationException", "not a JSON object");
+        return;
+    }
+    exchange->body = body;
+    exchange->operation = operation.ptr != NULL ? operation.ptr : "";
+    exchange->key = sandbox_aws_authenticate(
+        exchange->sandbox, exchange->request, exchange->response, &exchange->region);
+    if (exchange->key == NULL) {
+        return;
+    }
+    if (str_equal(service, STR("AmazonSSM"))) {
+        sandbox_ssm_handle(exchange);
+    } else if (str_equal(service, STR("AmazonEC2ContainerRegistry_V20150921"))) {
+        sandbox_ecr_handle(exchange);
+    } else {
+        sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
+            "the sandbox has no service '%.*s'", STR_FMT(service));
+    }
+}
+
+static void
+handle_query(struct aws_exchange *exchange, const char *action)
+{
+    exchange->operation = action;
+    if (strcmp(action, "AssumeRoleWithWebIdentity") != 0) {
+        exchange->key = sandbox_aws_authenticate(
+            exchange->sandbox, exchange->request, exchange->response, &exchange->region);
+        if (exchange->key == NULL) {
+            return;
+        }
+    }
+    sandbox_sts_handle(exchange);
+}
+
+void
+sandbox_aws_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
+{
+    struct aws_exchange exchange = {
+        .sandbox = sandbox, .request = request, .response = response, .region = ""};
+    const char *target = sandbox_request_header(request, "X-Amz-Target");
+    const char *action = sandbox_action(request);
+    sandbox_reply_header(response, "x-amzn-RequestId",
+        arena_printf(request->arena, "%s-sandbox", sandbox_random(sandbox, request->arena, 8)));
+    if (!sandbox_request_is(request, "POST")) {
+        sandbox_aws_xml_problem(response, 405, "MethodNotAllowed", "only POST is served here");
+    } else if (target != NULL) {
+        handle_json(&exchange, target);
+    } else if (action != NULL) {
+        handle_query(&exchange, action);
+    } else {
+        sandbox_aws_xml_problem(response, 400, "MissingAction", "no X-Amz-Target and no Action");
+    }
+}

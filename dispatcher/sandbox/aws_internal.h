@@ -1,0 +1,68 @@
+// The sandbox's AWS: credentials it knows, parameters, ECR tokens. All under the sandbox's lock.
+#pragma once
+
+#include "sandbox_internal.h"
+
+struct aws_key {
+    char *id, *secret, *token; // token NULL: the account's own user
+    char *arn, *user_id;
+    int64_t expires_ms; // 0: never
+};
+
+struct ssm_version {
+    int64_t number, modified_ms;
+    char *value, *type, *description, *user, *key_id;
+    struct json *labels; // array
+};
+
+struct ssm_entry {
+    char *name;
+    struct ssm_version *versions;
+    size_t version_count;
+    int64_t last_number;
+};
+
+struct ecr_token {
+    char *password;
+    int64_t expires_ms;
+};
+
+struct aws_state {
+    struct aws_key *keys;
+    size_t key_count;
+    struct ssm_entry *entries;
+    size_t entry_count;
+    struct ecr_token *tokens;
+    size_t token_count;
+};
+
+struct aws_exchange { // one authenticated call
+    struct sandbox *sandbox;
+    struct sandbox_request *request;
+    struct sandbox_response *response;
+    const char *operation;   // "GetParameter"
+    const struct json *body; // JSON protocol
+    const struct aws_key *key;
+    const char *region;
+};
+
+/// {"__type": code, "message": ...} with the service's status.
+void sandbox_aws_json_problem(
+    struct sandbox_response *response, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
+/// The query protocol's <ErrorResponse>.
+void sandbox_aws_xml_problem(
+    struct sandbox_response *response, int status, const char *code, const char *message);
+void sandbox_aws_xml_escape(const char *text, struct buf *out);
+const struct aws_key *sandbox_aws_key_add(
+    struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms);
+
+void sandbox_ssm_handle(struct aws_exchange *exchange);
+void sandbox_ssm_forget(struct aws_state *aws);
+struct json *sandbox_ssm_state(const struct aws_state *aws);
+void sandbox_ecr_handle(struct aws_exchange *exchange);
+/// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
+void sandbox_sts_handle(struct aws_exchange *exchange);
+
+/// Checks the signature (SigV4) of a request; NULL and an answer when it does not hold.
+const struct aws_key *sandbox_aws_authenticate(struct sandbox *sandbox,
+    struct sandbox_request *request, struct sandbox_response *response, const char **region);

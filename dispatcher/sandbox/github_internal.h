@@ -1,0 +1,218 @@
+// The sandbox's GitHub: repositories, tokens, runs. All under the sandbox's lock, but for the
+// threads that execute runs, which take it for every change.
+#pragma once
+
+#include "sandbox_internal.h"
+#include "workflow_internal.h"
+
+struct github_file { // a workflow file that was seen once
+    char *name;
+    int64_t id, runs;
+    bool disabled;
+};
+
+struct github_repo {
+    char *owner, *name, *full, *path;
+    bool is_git;
+    int64_t id, owner_id;
+    struct github_file **files;
+    size_t file_count;
+};
+
+enum github_token_kind { GITHUB_TOKEN_USER, GITHUB_TOKEN_INSTALLATION, GITHUB_TOKEN_JOB };
+
+struct github_token {
+    char *text;
+    enum github_token_kind kind;
+    struct json *permissions;  // {"actions": "write"}; NULL: all
+    struct json *repositories; // array of names; NULL: all
+    int64_t expires_ms;        // 0: never
+    int64_t used, window_ms;   // quota
+    bool is_revoked;
+};
+
+struct run_annotation {
+    char *level, *title, *message, *path;
+    int64_t line;
+};
+
+struct run_step {
+    char *name;
+    const char *status, *conclusion; // static text
+    int64_t number, started_ms, completed_ms;
+};
+
+struct run_job {
+    int64_t id, check_id, created_ms, started_ms, completed_ms;
+    char *key, *name;
+    const char *status, *conclusion;
+    struct run_step *steps;
+    size_t step_count;
+    struct run_annotation *annotations;
+    size_t annotation_count;
+    struct buf log;
+};
+
+struct github_run {
+    struct sandbox *sandbox;
+    struct github_repo *repo;
+    int64_t id, number, attempt, workflow_id;
+    char *file, *name, *title, *branch, *ref, *sha, *commit_message, *actor;
+    const char *event, *status, *conclusion;
+    const char *forced; // conclusion that a test asked for, or NULL
+    int64_t created_ms, started_ms, updated_ms, visible_ms;
+    struct json *inputs;
+    struct run_job *jobs;
+    size_t job_count;
+    struct arena *arena; // of the workflow
+    struct workflow *workflow;
+    struct cancel *cancel; // raised: SIGINT politely, SIGKILL when forced
+    bool cancel_asked, is_forced, thread_started, thread_joined;
+    struct sandbox_delays delays;
+    pthread_t thread;
+};
+
+struct github_log_link { // what a 302 to a log points to
+    char *key;
+    int64_t job_id, expires_ms;
+};
+
+struct github_state {
+    struct github_repo **repos;
+    size_t repo_count;
+    struct github_token **tokens;
+    size_t token_count;
+    struct github_run **runs;
+    size_t run_count;
+    struct github_log_link *links;
+    size_t link_count;
+    struct secret *app_pem;
+    char *app_key_path, *user_token, *id_token;
+    int64_t last_id;
+    const char *next_conclusion; // for the next run
+    bool is_stopping;
+};
+
+enum { GITHUB_APP_ID = 4242, GITHUB_INSTALLATION_ID = 515151, GITHUB_USER_ID = 1 };
+extern const char sandbox_github_app_slug[], sandbox_github_app_client[],
+    sandbox_github_user_login[];
+
+// --- github.c: replies and accounts
+// ---------------------------------------------------------------
+
+/// GitHub's error object with its documentation link.
+void sandbox_github_problem(struct sandbox_response *response, int status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+int64_t sandbox_github_next_id(struct github_state *github);
+struct github_repo *sandbox_github_find_repo(
+    struct github_state *github, const char *owner, const char *name);
+/// API base as this request sees it, in the arena: ".../github" or ".../api/v3".
+const char *sandbox_github_base(
+    const struct sandbox *sandbox, const struct sandbox_request *request);
+/// "2026-03-10" or "2022-11-28"; NULL when it has answered (410 or 400).
+const char *sandbox_github_version(const struct sandbox *sandbox,
+    const struct sandbox_request *request, struct sandbox_response *response);
+
+// --- github_auth.c
+// --------------------------------------------------------------------------------
+
+/// Who asks; NULL when it has answered with 401. Takes the quota into account (403 when used up).
+struct github_token *sandbox_github_authenticate(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// Answers 404 or 403 and returns false when the token may not do this to the repository.
+bool sandbox_github_allowed(const struct github_token *token, const struct github_repo *repo,
+    const char *permission, bool writes, struct sandbox_response *response);
+/// Valid App JWT in Authorization? Answers 401 when not.
+bool sandbox_github_app_authenticated(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+struct github_token *sandbox_github_token_add(
+    struct sandbox *sandbox, enum github_token_kind kind, const char *text);
+void sandbox_github_mint(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+void sandbox_github_quota_headers(const struct sandbox *sandbox, const struct github_token *token,
+    struct sandbox_response *response);
+struct json *sandbox_github_quota_json(
+    const struct sandbox *sandbox, const struct github_token *token);
+/// Counts a finished request, and turns it into 304 where If-None-Match says so.
+void sandbox_github_finish(struct sandbox *sandbox, struct github_token *token,
+    struct sandbox_request *request, struct sandbox_response *response);
+
+// --- github_shape.c: objects as GitHub spells them
+// -------------------------------------------------
+
+struct json *sandbox_shape_user(const struct sandbox *sandbox, const char *base, const char *login);
+struct json *sandbox_shape_repo(
+    const struct sandbox *sandbox, const char *base, const struct github_repo *repo, bool full);
+struct json *sandbox_shape_run(const char *base, const struct github_run *run);
+struct json *sandbox_shape_job(
+    const char *base, const struct github_run *run, const struct run_job *job);
+struct json *sandbox_shape_annotations(
+    const char *base, const struct github_run *run, const struct run_job *job);
+struct json *sandbox_shape_workflow(const struct sandbox *sandbox, const char *base,
+    const struct github_repo *repo, const struct github_file *file, const char *name);
+struct json *sandbox_shape_installation(
+    const struct sandbox *sandbox, const char *base, const struct github_repo *repo);
+
+// --- github_source.c: the files and refs of a repository
+// -------------------------------------------
+
+struct source_ref {
+    const char *name; // "main"
+    const char *full; // "refs/heads/main"
+    const char *sha;
+};
+/// *found false when there is no such branch or tag. A plain directory has the branch "main" only,
+/// whose commit id is made of its path.
+NODISCARD struct error *sandbox_source_resolve(const struct sandbox *sandbox,
+    const struct github_repo *repo, const char *ref, struct arena *arena, struct source_ref *out,
+    bool *found);
+const char *sandbox_source_default_branch(const struct github_repo *repo, struct arena *arena);
+NODISCARD struct error *sandbox_source_read(const struct sandbox *sandbox,
+    const struct github_repo *repo, const char *ref, const char *path, struct buf *out,
+    bool *found);
+/// Names of workflow files at a ref.
+NODISCARD struct error *sandbox_source_workflows(const struct sandbox *sandbox,
+    const struct github_repo *repo, const char *ref, struct arena *arena, struct str_list *out);
+
+// --- github_workflow.c, github_run.c
+// ------------------------------------------------------------------
+
+void sandbox_github_repo_handle(struct sandbox *sandbox, struct github_token *token,
+    struct github_repo *repo, struct sandbox_request *request, size_t from,
+    struct sandbox_response *response);
+void sandbox_github_workflows_handle(struct sandbox *sandbox, struct github_token *token,
+    struct github_repo *repo, struct sandbox_request *request, size_t from,
+    struct sandbox_response *response);
+void sandbox_github_runs_handle(struct sandbox *sandbox, struct github_token *token,
+    struct github_repo *repo, struct sandbox_request *request, size_t from,
+    struct sandbox_response *response);
+/// Runs of one workflow (0: of all), filtered and paged by the query.
+void sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo,
+    int64_t workflow_id, struct sandbox_request *request, struct sandbox_response *response);
+struct github_run *sandbox_github_find_run(struct github_state *github, int64_t id);
+struct github_file *sandbox_github_file_get(
+    struct github_state *github, struct github_repo *repo, const char *name);
+
+// What a dispatch asks for; everything is copied but the arena, workflow and inputs, which are
+// taken.
+struct run_order {
+    struct github_repo *repo;
+    struct github_file *file;
+    struct source_ref ref;
+    struct arena *arena;
+    struct workflow *workflow;
+    struct json *inputs;
+    const char *actor;
+};
+struct github_run *sandbox_run_create(struct sandbox *sandbox, const struct run_order *order);
+/// A second run of the same order, as if the dispatch had been sent twice.
+struct github_run *sandbox_run_duplicate(struct sandbox *sandbox, struct github_run *run);
+void sandbox_run_cancel(struct github_run *run, bool forced);
+void sandbox_run_free(struct github_run *run);
+void sandbox_run_finish(struct github_run *run, const char *conclusion);
+
+// --- runner.c
+// -------------------------------------------------------------------------------------------
+
+/// The thread of a run: its life from queued to completed. Takes the lock as it needs it.
+void *sandbox_runner_main(void *run);
