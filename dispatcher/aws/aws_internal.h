@@ -95,6 +95,7 @@ NODISCARD struct error *aws_load_web_identity(
 NODISCARD struct error *aws_load_sso(const struct aws_load *load, struct aws_credentials *out);
 NODISCARD struct error *aws_load_credentials_file(
     const struct aws_load *load, struct aws_credentials *out);
+NODISCARD struct error *aws_load_login(const struct aws_load *load, struct aws_credentials *out);
 NODISCARD struct error *aws_load_process(const struct aws_load *load, struct aws_credentials *out);
 NODISCARD struct error *aws_load_config_file(
     const struct aws_load *load, struct aws_credentials *out);

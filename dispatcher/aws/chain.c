@@ -26,6 +26,7 @@ static const struct aws_provider chain[] = {
     {"web-identity", aws_load_web_identity},
     {"sso", aws_load_sso},
     {"credentials-file", aws_load_credentials_file},
+    {"login", aws_load_login},
     {"process", aws_load_process},
     {"config-file", aws_load_config_file},
     {"container", aws_load_container},
@@ -37,6 +38,7 @@ static const struct aws_provider profile_chain[] = {
     {"web-identity", aws_load_web_identity},
     {"sso", aws_load_sso},
     {"credentials-file", aws_load_credentials_file},
+    {"login", aws_load_login},
     {"process", aws_load_process},
     {"config-file", aws_load_config_file},
 };
@@ -350,6 +352,17 @@ describe_found(const struct aws_credentials *found, struct buf *out)
     buf_putc(out, '\n');
 }
 
+// What was fetched for the explanation serves the calls that follow.
+static void
+adopt(
+    struct aws_session *session, const struct aws_provider *provider, struct aws_credentials *found)
+{
+    struct error *err CLEANUP(error_freep) = check_unexpired(session, found);
+    if (session->provider == NULL && err == NULL) {
+        accept(session, provider, found);
+    }
+}
+
 struct error *
 aws_credentials_explain(struct aws_session *session, struct buf *out)
 {
@@ -367,6 +380,7 @@ aws_credentials_explain(struct aws_session *session, struct buf *out)
         buf_printf(out, "%s: failed: %s\n", walk.provider->name, text);
     } else if (found.access_key != NULL) {
         describe_found(&found, out);
+        adopt(session, walk.provider, &found);
     } else {
         return buf_finish(out, "explanation of the credentials");
     }

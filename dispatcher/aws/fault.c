@@ -177,10 +177,12 @@ static const char *const credential_codes[] = {"InvalidClientTokenId",
 static const char *const denial_codes[] = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"};
 
+// Some services call a signature of another hour a lack of permission; the Date decides (send.c).
 bool
 aws_fault_is_skew(const struct aws_fault *fault)
 {
-    return is_one_of(fault->code, skew_codes, ARRAY_LENGTH(skew_codes));
+    return is_one_of(fault->code, skew_codes, ARRAY_LENGTH(skew_codes)) ||
+           (fault->code != NULL && strcmp(fault->code, "AccessDeniedException") == 0);
 }
 
 bool

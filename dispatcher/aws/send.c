@@ -166,8 +166,8 @@ wait_for_next(struct exchange *exchange, enum retry_outcome outcome,
     return clock_sleep_until(platform->clock, now + wait_ms, platform->cancel);
 }
 
-// The offset is the service's Date against our clock when the answer came. A cached answer (Age) or
-// a very slow one says nothing.
+// The offset is the service's Date against our clock at the middle of the round trip, as the SDKs
+// take it. A cached answer (Age) or a very slow one says nothing.
 static bool
 correct_clock(struct exchange *exchange, const struct http_response *response)
 {
@@ -178,7 +178,7 @@ correct_clock(struct exchange *exchange, const struct http_response *response)
         response->elapsed_ms > SKEW_ROUND_TRIP_MAX_MS) {
         return false;
     }
-    int64_t offset = server_ms - response->received_wall_ms;
+    int64_t offset = server_ms - (response->received_wall_ms - response->elapsed_ms / 2);
     int64_t change = offset - exchange->session->clock_offset_ms;
     if (change > -SKEW_MIN_MS && change < SKEW_MIN_MS) {
         return false;

@@ -18,6 +18,7 @@
 #define TASK_URL "http://169.254.170.2/creds"
 #define ROLE "arn:aws:iam::012345678901:role/deploy"
 #define LATER "2026-11-21T08:48:00Z"
+#define SHA256_U "0bfe935e70c321c7ca3afc75ce0d0ca2f98b5422e008bb31c00c6d7f1f1c0ad6"
 #define SHA1_U "51e69892ab49df85c6230ccc57f8e1d1606caccc"
 
 static struct error *
@@ -69,6 +70,7 @@ static const struct layer layers[] = {
         "", "X=", by_sso, 1},
     {"credentials-file", "", "aws_access_key_id = K\naws_secret_access_key = secret-k\n",
         "X=", NULL, 0},
+    {"login", "login_session = u\n", "", "X=", NULL, 0},
     {"process", "credential_process = ", "", "X=", NULL, 0},
     {"config-file", "aws_access_key_id = K\naws_secret_access_key = secret-k\n", "", "X=", NULL, 0},
     {"container", "", "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/creds", by_task, 1},
@@ -103,6 +105,9 @@ write_layers(const struct aws_fixture *aws, size_t from, struct buf *config, str
     aws_fixture_file(aws, "token", "a.b.c");
     aws_fixture_file(aws, ".aws/sso/cache/" SHA1_U ".json",
         "{\"accessToken\":\"sso-token\",\"expiresAt\":\"2026-11-21T09:00:00Z\"}");
+    aws_fixture_file(aws, ".aws/login/cache/" SHA256_U ".json",
+        "{\"accessToken\":{\"accessKeyId\":\"K\",\"secretAccessKey\":\"secret-k\",\"sessionToken\":"
+        "\"token-k\",\"accountId\":\"1\",\"expiresAt\":\"" LATER "\"}}");
     write_helper(aws);
 }
 
@@ -168,7 +173,8 @@ says_what_was_looked_at(void **state)
             "no AWS credentials found (oidc: %s; environment: AWS_ACCESS_KEY_ID is not set; "
             "assume-role: profile 'default' has no role_arn; web-identity: "
             "AWS_WEB_IDENTITY_TOKEN_FILE is not set; sso: profile 'default' has no sso_role_name; "
-            "credentials-file: no keys of profile 'default' in '%s/.aws/credentials'; process: "
+            "credentials-file: no keys of profile 'default' in '%s/.aws/credentials'; login: "
+            "profile 'default' has no login_session; process: "
             "profile "
             "'default' has no credential_process; config-file: no keys of profile 'default' in "
             "'%s/.aws/config'; container: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is not set; "
@@ -203,12 +209,16 @@ explains_itself(void **state)
                   "web-identity: AWS_WEB_IDENTITY_TOKEN_FILE is not set\n"
                   "sso: profile 'default' has no sso_role_name\n"
                   "credentials-file: no keys of profile 'default' in '%s/.aws/credentials'\n"
+                  "login: profile 'default' has no login_session\n"
                   "process: profile 'default' has no credential_process\n"
                   "config-file: no keys of profile 'default' in '%s/.aws/config'\n"
                   "container: used, access key ending in '1234', until " LATER "\n"
                   "instance: not reached\n",
             a->home, a->home);
     assert_string_equal(buf_cstr(&said), expected);
+    const struct aws_credentials *kept = NULL;
+    assert_success(aws_credentials_get(a->session, &kept)); // nothing is fetched twice
+    assert_string_equal(kept->access_key, "ASIAEXAMPLE1234");
     aws_fixture_start(b, half, NULL, 0, NULL);
     buf_reset(&said);
     assert_success(aws_credentials_explain(b->session, &said));
@@ -216,7 +226,8 @@ explains_itself(void **state)
         "oidc: no 'aws.role' is configured\n"
         "environment: failed: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not\n"
         "assume-role: not reached\nweb-identity: not reached\nsso: not reached\n"
-        "credentials-file: not reached\nprocess: not reached\nconfig-file: not reached\n"
+        "credentials-file: not reached\nlogin: not reached\nprocess: not reached\nconfig-file: not "
+        "reached\n"
         "container: not reached\ninstance: not reached\n");
 }
 

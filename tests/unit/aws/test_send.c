@@ -398,6 +398,20 @@ corrects_the_clock_once(void **state)
     struct aws_fixture *a CLEANUP(aws_fixture_freep) = play(&run);
     assert_int_equal(aws_clock_offset_ms(a->session), 3600 * 1000);
     assert_int_equal(a->fake->sleep_count, 0);
+    // The round trip counts for half.
+    static const struct script_step slow[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .status = 403,
+            .reply_headers = an_hour_ahead,
+            .reply = "{\"__type\":\"AccessDeniedException\"}",
+            .must_be_once = true,
+            .takes_ms = 8000},
+        {.method = HTTP_POST, .url = URL, .must_be_once = true, .reply = "{}"},
+    };
+    run.steps = slow;
+    struct aws_fixture *c CLEANUP(aws_fixture_freep) = play(&run);
+    assert_int_equal(aws_clock_offset_ms(c->session), 3600 * 1000 - 4000);
     run.steps = behind;
     struct aws_fixture *b CLEANUP(aws_fixture_freep) = play(&run);
     assert_int_equal(aws_clock_offset_ms(b->session), -24 * 3600 * 1000);
