@@ -256,3 +256,14 @@ ssm_label(struct aws_session *session, const char *name, int64_t version, const 
                              (long long)version, name, label)
                        : NULL;
 }
+
+bool
+ssm_has_label(const struct ssm_parameter *parameter, const char *label)
+{
+    for (size_t i = 0; i < parameter->labels.count; i++) {
+        if (strcmp(parameter->labels.items[i], label) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

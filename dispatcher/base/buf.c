@@ -8,6 +8,8 @@
 
 #include "dispatcher/memory.h"
 
+enum { WIPE_MAX = 256 * 1024 };
+
 void
 buf_init(struct buf *buf, size_t max)
 {
@@ -31,6 +33,35 @@ buf_reset(struct buf *buf)
     }
 }
 
+void
+buf_cut(struct buf *buf, size_t len)
+{
+    if (len < buf->len) {
+        buf->len = len;
+        buf->ptr[len] = '\0';
+    }
+}
+
+// Moves to a larger block. A small one is wiped on the way: secrets are small, and buf_wipe would
+// not know where their first halves have been.
+static void
+buf_grow(struct buf *buf, size_t cap)
+{
+    if (buf->cap > WIPE_MAX) {
+        buf->ptr = xrealloc(buf->ptr, cap);
+    } else {
+        char *larger = xmalloc(cap);
+        larger[0] = '\0';
+        if (buf->ptr != NULL) {
+            memcpy(larger, buf->ptr, buf->len + 1);
+            OPENSSL_cleanse(buf->ptr, buf->cap);
+            free(buf->ptr);
+        }
+        buf->ptr = larger;
+    }
+    buf->cap = cap;
+}
+
 static bool
 buf_reserve(struct buf *buf, size_t more)
 {
@@ -44,8 +75,7 @@ buf_reserve(struct buf *buf, size_t more)
         while (cap < need) {
             cap *= 2;
         }
-        buf->ptr = xrealloc(buf->ptr, cap);
-        buf->cap = cap;
+        buf_grow(buf, cap);
     }
     return true;
 }

@@ -82,7 +82,8 @@ days_from_civil(int64_t year, int64_t month, int64_t day)
 void
 clock_format_rfc3339(int64_t wall_ms, char out[21])
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
+    int64_t before = wall_ms < 0 && wall_ms % 1000 != 0 ? 1 : 0; // division rounds towards 1970
+    time_t seconds = (time_t)(wall_ms / 1000 - before);
     struct tm utc = {0};
     (void)gmtime_r(&seconds, &utc);
     if (strftime(out, 21, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) {
@@ -119,11 +120,20 @@ struct civil {
     int64_t year, month, day, hour, minute, second;
 };
 
+static int64_t
+days_in_month(int64_t year, int64_t month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
 static bool
 civil_to_ms(const struct civil *civil, int64_t *out)
 {
-    if (civil->month < 1 || civil->month > 12 || civil->day < 1 || civil->day > 31 ||
-        civil->hour > 23 || civil->minute > 59 || civil->second > 60) {
+    if (civil->month < 1 || civil->month > 12 || civil->day < 1 ||
+        civil->day > days_in_month(civil->year, civil->month) || civil->hour > 23 ||
+        civil->minute > 59 || civil->second > 60) {
         return false;
     }
     int64_t days = days_from_civil(civil->year, civil->month, civil->day);
@@ -153,7 +163,7 @@ take_offset(const char **at, int64_t *minutes)
         return false;
     }
     (void)take(at, ':');
-    if (!take_digits(at, 2, &rest)) {
+    if (!take_digits(at, 2, &rest) || hours > 23 || rest > 59) {
         return false;
     }
     *minutes = (hours * 60 + rest) * (west ? -1 : 1);
@@ -172,7 +182,11 @@ clock_parse_rfc3339(const char *text, int64_t *wall_ms)
     if (!date) {
         return false;
     }
+    int64_t digit = 0;
     if (take(&at, '.')) {
+        if (!take_digits(&at, 1, &digit)) {
+            return false;
+        }
         while (*at >= '0' && *at <= '9') {
             at++;
         }

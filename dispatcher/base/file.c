@@ -84,6 +84,20 @@ write_all(int fd, const char *path, struct str content)
     return NULL;
 }
 
+// The name is durable only once its directory is. Some file systems cannot; the content is safe
+// then.
+static void
+sync_directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory CLEANUP(xfreep) =
+        slash == NULL ? xstrdup(".") : xstrndup(path, slash > path ? (size_t)(slash - path) : 1);
+    int fd CLEANUP(close_fd) = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+    }
+}
+
 static struct error *
 write_durably(int fd, const char *path, struct str content)
 {
@@ -102,14 +116,17 @@ file_write(const char *path, struct str content, mode_t mode)
     if (fd < 0) {
         return error_new(ERROR_STORAGE, "create '%s': %s", path, strerror(errno));
     }
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     struct error *err = write_durably(fd, path, content);
     if (err == NULL && (fchmod(fd, mode) != 0 || rename(temporary, path) != 0)) {
         err = error_new(ERROR_STORAGE, "replace '%s': %s", path, strerror(errno));
     }
     if (err != NULL) {
         (void)unlink(temporary);
+        return err;
     }
-    return err;
+    sync_directory_of(path);
+    return NULL;
 }
 
 struct error *
@@ -122,24 +139,39 @@ file_append(const char *path, struct str content)
     return write_all(fd, path, content);
 }
 
+static bool
+is_directory(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// One level; `path` may end with slashes.
+static struct error *
+make_directory(const char *path)
+{
+    if (mkdir(path, 0700) == 0 || (errno == EEXIST && is_directory(path))) {
+        return NULL;
+    }
+    return error_new(ERROR_STORAGE, "create directory '%s': %s", path,
+        errno == EEXIST ? "a file has this name" : strerror(errno));
+}
+
 struct error *
 file_make_directories(const char *path)
 {
+    if (path[0] == '\0') {
+        return error_new(ERROR_STORAGE, "create directory '': the name is empty");
+    }
     char *copy CLEANUP(xfreep) = xstrdup(path);
-    for (char *at = copy + 1;; at++) {
-        if (*at != '/' && *at != '\0') {
-            continue;
-        }
-        char saved = *at;
-        *at = '\0';
-        if (mkdir(copy, 0700) != 0 && errno != EEXIST) {
-            return error_new(ERROR_STORAGE, "create directory '%s': %s", copy, strerror(errno));
-        }
-        *at = saved;
-        if (saved == '\0') {
-            return NULL;
+    for (char *at = copy + 1; *at != '\0'; at++) {
+        if (*at == '/') {
+            *at = '\0';
+            TRY(make_directory(copy));
+            *at = '/';
         }
     }
+    return make_directory(copy);
 }
 
 bool

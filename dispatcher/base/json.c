@@ -191,16 +191,10 @@ json_each(const struct json *object,
     }
 }
 
-// A jansson string needs valid UTF-8: every byte that is not part of some becomes U+FFFD.
-static json_t *
-string_of(const char *text)
+// jansson takes valid UTF-8 only: every byte that is not part of some becomes U+FFFD.
+static void
+put_utf8(struct str rest, struct buf *out)
 {
-    json_t *value = json_string(text);
-    if (value != NULL) {
-        return value;
-    }
-    struct buf clean CLEANUP(buf_done) = BUF_INIT(SIZE_MAX / 2);
-    struct str rest = str_of(text);
     while (rest.len > 0) {
         size_t size = 1;
         while (size <= 4 && size <= rest.len && !str_is_utf8((struct str){rest.ptr, size})) {
@@ -208,13 +202,12 @@ string_of(const char *text)
         }
         bool good = size <= 4 && size <= rest.len;
         if (good) {
-            buf_append(&clean, rest.ptr, size);
+            buf_append(out, rest.ptr, size);
         } else {
-            buf_puts(&clean, "\xef\xbf\xbd");
+            buf_puts(out, "\xef\xbf\xbd");
         }
         rest = str_skip(rest, good ? size : 1);
     }
-    return json_string(buf_cstr(&clean));
 }
 
 struct json *
@@ -232,7 +225,12 @@ json_make_array(void)
 struct json *
 json_make_string(const char *text)
 {
-    return outer(string_of(text));
+    if (str_is_utf8(str_of(text))) {
+        return outer(json_string(text));
+    }
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(SIZE_MAX / 2);
+    put_utf8(str_of(text), &clean);
+    return outer(json_string(buf_cstr(&clean)));
 }
 
 struct json *
@@ -262,6 +260,11 @@ json_clone(const struct json *value)
 void
 json_set(struct json *object, const char *key, struct json *child)
 {
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(SIZE_MAX / 2);
+    if (!str_is_utf8(str_of(key))) {
+        put_utf8(str_of(key), &clean);
+        key = buf_cstr(&clean);
+    }
     int failed = json_object_set_new(inner(object), key, inner(child));
     BUG_ON(failed != 0);
 }

@@ -31,6 +31,7 @@ name_is_valid(struct str text)
 struct error *
 name_check(const char *what, const char *text)
 {
+    text = text != NULL ? text : "";
     if (name_is_valid(str_of(text))) {
         return NULL;
     }

@@ -1,6 +1,7 @@
 // Randomness from the kernel, and the environment as it was at the start.
 #include "dispatcher/platform.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,9 +15,9 @@ system_fill(const struct random_source *source, void *out, size_t len)
     char *at = out;
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
-        BUG_ON(got <= 0);
-        at += got;
-        len -= (size_t)got;
+        BUG_ON(got < 0 && errno != EINTR);
+        at += got > 0 ? got : 0;
+        len -= got > 0 ? (size_t)got : 0;
     }
 }
 

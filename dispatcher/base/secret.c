@@ -13,6 +13,7 @@
 
 enum {
     MASK_MIN = 6,   // shorter ones would blank innocent text
+    LINE_MIN = 16,  // of one line of several
     MASK_MAX = 512, // entries; far more than one deployment has
 };
 
@@ -47,8 +48,9 @@ mask_is_known(struct str bytes)
 }
 
 // Masks stay for the life of the process: text made while a secret lived may be printed later.
+// The runner gets single lines only: it would mask each line of a longer text, down to a "}".
 static void
-mask_register(struct str bytes)
+mask_register(struct str bytes, bool announced)
 {
     if (bytes.len < MASK_MIN) {
         return;
@@ -58,7 +60,7 @@ mask_register(struct str bytes)
     if (fresh && masks.count < MASK_MAX) {
         masks.list[masks.count++] = (struct mask){xstrndup(bytes.ptr, bytes.len), bytes.len};
     }
-    void (*hook)(struct str, void *) = fresh ? masks.hook : NULL;
+    void (*hook)(struct str, void *) = fresh && announced ? masks.hook : NULL;
     void *ctx = masks.hook_ctx;
     (void)pthread_mutex_unlock(&masks.lock);
     if (hook != NULL) {
@@ -66,16 +68,30 @@ mask_register(struct str bytes)
     }
 }
 
-// A key of several lines is printed line by line: mask each line too.
+// A key of several lines is also printed line by line: mask each line, too.
 static void
 mask_register_lines(struct str bytes)
 {
     struct str line = {0}, rest = bytes;
     while (str_cut(rest, '\n', &line, &rest)) {
         line = str_trim(line);
-        if (line.len < bytes.len && line.len >= 16 && !str_starts(line, STR("-----"))) {
-            mask_register(line);
+        if (line.len >= LINE_MIN && !str_starts(line, STR("-----"))) {
+            mask_register(line, true);
         }
+    }
+}
+
+// A newline at the end comes from the file that the secret was read from.
+static void
+mask_register_secret(struct str bytes)
+{
+    while (bytes.len > 0 && strchr("\r\n", bytes.ptr[bytes.len - 1]) != NULL) {
+        bytes.len--;
+    }
+    bool one_line = bytes.len == 0 || memchr(bytes.ptr, '\n', bytes.len) == NULL;
+    mask_register(bytes, one_line);
+    if (!one_line) {
+        mask_register_lines(bytes);
     }
 }
 
@@ -89,11 +105,7 @@ secret_new(struct str bytes)
         memcpy(secret->bytes, bytes.ptr, bytes.len);
     }
     secret->bytes[bytes.len] = '\0';
-    if (memchr(secret->bytes, '\n', bytes.len) == NULL) {
-        mask_register(bytes);
-    } else {
-        mask_register_lines(bytes);
-    }
+    mask_register_secret(secret_expose(secret));
     return secret;
 }
 
@@ -128,44 +140,54 @@ secret_expose(const struct secret *secret)
     return (struct str){secret->bytes, secret->len};
 }
 
-static bool
-replace_all(struct buf *text, struct mask mask)
+// Marks every place of `mask` in `text`, overlapping ones too. `*cover` is made on the first hit.
+static void
+cover_all(struct str text, struct mask mask, char **cover)
+{
+    struct str rest = text;
+    for (;;) {
+        const char *hit = rest.len > 0 ? memmem(rest.ptr, rest.len, mask.bytes, mask.len) : NULL;
+        if (hit == NULL) {
+            return;
+        }
+        if (*cover == NULL) {
+            *cover = xcalloc(text.len, 1);
+        }
+        memset(*cover + (hit - text.ptr), 1, mask.len);
+        rest = str_skip(rest, (size_t)(hit - rest.ptr) + 1);
+    }
+}
+
+// Each covered stretch becomes "***": where two secrets touch, one may be part of the other.
+static void
+blank(struct buf *text, const char *cover)
 {
     struct buf out = BUF_INIT(text->max);
-    bool found = false;
-    struct str rest = buf_str(text);
-    while (rest.len > 0) {
-        const char *hit = memmem(rest.ptr, rest.len, mask.bytes, mask.len);
-        if (hit == NULL) {
-            break;
+    for (size_t at = 0; at < text->len;) {
+        size_t end = at;
+        while (end < text->len && cover[end] == cover[at]) {
+            end++;
         }
-        found = true;
-        size_t before = (size_t)(hit - rest.ptr);
-        buf_append(&out, rest.ptr, before);
-        buf_puts(&out, "***");
-        rest = str_skip(rest, before + mask.len);
+        buf_add(&out, cover[at] != 0 ? STR("***") : (struct str){text->ptr + at, end - at});
+        at = end;
     }
-    if (!found) {
-        buf_done(&out);
-        return false;
-    }
-    buf_add(&out, rest);
+    out.failed = text->failed;
     buf_wipe(text);
     *text = out;
-    return true;
 }
 
 void
 secret_mask(struct buf *text)
 {
-    if (text->len == 0) {
-        return;
-    }
+    char *cover CLEANUP(xfreep) = NULL;
     (void)pthread_mutex_lock(&masks.lock);
     for (size_t i = 0; i < masks.count; i++) {
-        (void)replace_all(text, masks.list[i]);
+        cover_all(buf_str(text), masks.list[i], &cover);
     }
     (void)pthread_mutex_unlock(&masks.lock);
+    if (cover != NULL) {
+        blank(text, cover);
+    }
 }
 
 void

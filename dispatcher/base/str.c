@@ -203,8 +203,8 @@ str_distance(struct str a, struct str b)
         for (size_t j = 1; j <= b.len; j++) {
             size_t cost = lower(a.ptr[i - 1]) == lower(b.ptr[j - 1]) ? 0 : 1;
             now[j] = smallest(last[j] + 1, now[j - 1] + 1, last[j - 1] + cost);
-            bool swapped =
-                i > 1 && j > 1 && a.ptr[i - 1] == b.ptr[j - 2] && a.ptr[i - 2] == b.ptr[j - 1];
+            bool swapped = i > 1 && j > 1 && lower(a.ptr[i - 1]) == lower(b.ptr[j - 2]) &&
+                           lower(a.ptr[i - 2]) == lower(b.ptr[j - 1]);
             if (swapped && before[j - 2] + 1 < now[j]) {
                 now[j] = before[j - 2] + 1;
             }

@@ -2,6 +2,7 @@
 // Nothing is checked out, so neither links nor filters of the repository can do anything.
 #include "git_fetch_internal.h"
 
+#include <git2/sys/repository.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,15 @@ check_ours(const struct platform *platform, const char *path)
         "Remove it, or set XDG_CACHE_HOME to a directory of your own.");
 }
 
+// The cache needs none, and libgit2 1.5 leaks 20 KB for each entry that it matches on a fetch.
+static int
+forget_configuration(git_repository *repository)
+{
+    git_config *none CLEANUP(git_config_freep) = NULL;
+    int status = git_config_new(&none);
+    return status == 0 ? git_repository_set_config(repository, none) : status;
+}
+
 static struct error *
 open_cache(
     const struct platform *platform, const char *directory, const char *url, git_repository **out)
@@ -71,6 +81,7 @@ open_cache(
     if (status == GIT_ENOTFOUND) {
         status = git_repository_init(out, path, 1);
     }
+    status = status == 0 ? forget_configuration(*out) : status;
     if (status != 0) {
         return error_hint(git_failed(ERROR_STORAGE, "cache '%s' cannot be opened", path),
             "It can be removed safely; it is made again.");

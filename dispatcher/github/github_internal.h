@@ -87,8 +87,7 @@ NODISCARD struct error *github_prepare(
 /// Puts it on the wire once; counts it, notes Date and limits.
 NODISCARD struct error *github_transmit(
     struct github_client *client, struct github_exchange *exchange);
-/// Server's clock now, or ours while no Date has been seen.
-int64_t github_server_now(const struct github_client *client);
+
 /// Waits until `mono_ms`, or fails at once with ERROR_UNAVAILABLE when that is past the deadline.
 NODISCARD struct error *github_wait(
     struct github_client *client, int64_t mono_ms, int64_t deadline_mono_ms, const char *reason);

@@ -261,6 +261,14 @@ github_etag_keep(struct github_client *client, const struct github_call *call,
 }
 
 void
+github_client_forget(struct github_client *client)
+{
+    for (size_t i = 0; i < GITHUB_ETAG_MAX; i++) {
+        etag_clear(&client->etags[i]);
+    }
+}
+
+void
 github_etag_drop(struct github_client *client, const struct github_call *call)
 {
     char *url CLEANUP(xfreep) = github_call_url(client, call);

@@ -1,8 +1,8 @@
 // Time, and the only place that reads it.
 //
 // wall: milliseconds since the Unix epoch. mono: milliseconds of a clock that never jumps; every
-// deadline in this program is an absolute mono time. Tests put a clock of their own in the platform,
-// which jumps instead of sleeping. Thread-safe.
+// deadline in this program is an absolute mono time. Tests put a clock of their own in the
+// platform, which jumps instead of sleeping. Thread-safe.
 #pragma once
 
 #include <stdint.h>
@@ -32,3 +32,8 @@ bool clock_parse_rfc3339(const char *text, int64_t *wall_ms);
 bool clock_parse_http_date(const char *text, int64_t *wall_ms);
 /// "45s", "3m 12s", "2h 5m", "3d 4h"; out holds at least 32 bytes.
 void clock_format_duration(int64_t ms, char out[32]);
+
+/// Minutes since Monday 00:00 at `wall_ms` in an IANA time zone ("America/New_York", "UTC"). False
+/// when this machine does not know the zone. Changes TZ for the moment of the call: one thread
+/// only.
+bool clock_week_minute(int64_t wall_ms, const char *zone, int *out);

@@ -2,10 +2,10 @@
 //
 //     spec → snapshot → plan → steps → report
 //
-// deploy_prepare reads (spec, snapshot) and plans: no effect anywhere. deploy_run drives the plan to
-// its end through the journal. deploy_resume does the same for one that a dead process left behind.
-// The front end prints: it gets events, and at last a deployment whose result, exit_code, message and
-// hint say what is true. One thread per context.
+// deploy_prepare reads (spec, snapshot) and plans: no effect anywhere. deploy_run drives the plan
+// to its end through the journal. deploy_resume does the same for one that a dead process left
+// behind. The front end prints: it gets events, and at last a deployment whose result, exit_code,
+// message and hint say what is true. One thread per context.
 #pragma once
 
 #include "dispatcher/deployment.h"
@@ -58,16 +58,17 @@ struct deploy_context;
 struct deploy_context_options {
     const struct platform *platform;
     struct http_client *http;       // borrowed
-    const char *ca_file;            // for git over HTTPS
+    const char *ca_file, *proxy, *no_proxy; // for git over HTTPS; NULL when there are none
     const char *state_path;         // NULL: $DISPATCHER_STATE and the defaults of spec-format.md
-    bool live;                      // somebody watches: jobs and steps are worth a request each poll
+    bool live;                      // somebody watches: jobs are worth a request each poll
     const struct deploy_observer *observer; // may be NULL
 };
 struct deploy_context *deploy_context_new(const struct deploy_context_options *options);
 void deploy_context_free(struct deploy_context *context);
 void deploy_context_freep(struct deploy_context **context);
 
-/// Reads and plans. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the arena.
+/// Reads and plans. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the
+/// arena.
 NODISCARD struct error *deploy_prepare(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
     struct deployment **out);
@@ -109,6 +110,20 @@ struct deploy_status_row {
 NODISCARD struct error *deploy_status(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
     struct deploy_status_row **rows, size_t *count);
+
+// One thing that `doctor` looked at.
+struct doctor_finding {
+    const char *area; // "github", "aws", …
+    enum { DOCTOR_GOOD, DOCTOR_WARNING, DOCTOR_BAD } verdict;
+    const char *text; // what was seen
+    const char *fix;  // what to do about it, NULL when good
+    int exit_code;    // BAD: what a deployment would end with
+};
+/// Looks at every credential, permission, clock and endpoint that deploying (app, env) needs.
+/// Changes nothing. A broken spec is a finding too; its diagnostics are added.
+void deploy_doctor(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
+    size_t *count);
 
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.

@@ -77,6 +77,7 @@ struct deployment {
     const char *region, *account, *role;
     bool create_repository;
     const char *github_api, *github_app_id, *github_app_key;
+    const char *github_web; // where people look: "https://github.com"
     const char *workflow_repo, *workflow_file, *workflow_ref;
     const char *id_input; // NULL when the workflow does not declare it
     bool id_in_run_name;  // its run-name shows the id
@@ -104,17 +105,21 @@ struct deployment {
     int64_t run_started_ms, run_completed_ms;
     int64_t wait_started_ms; // wall; deadlines count from here after a resume too
     int64_t run_seen_running_ms;
+    bool cancel_requested; // by us: on_timeout, on_cancel or `dispatcher cancel`
     struct object_list jobs; // struct deployment_job
     struct deployment_failure failure;
 
     // How it ended
-    const char *result; // NULL while running, else deployed | triggered | failed | cancelled | …
+    const char *result; // NULL while open, else deployed | failed | cancelled | unknown
     int64_t exit_code;
     bool proven;
     const char *proof;   // one sentence: what was and what was not checked
     const char *message; // one sentence for people
     const char *hint;
-    const char *unfinished; // why a non-final one stopped: "interrupted"
+    // Set before anything is taken back, so that a killed undo goes on as an undo.
+    int64_t ending_kind; // enum error_kind + 1, 0 while not failing
+    const char *ending_text, *ending_hint;
+    const char *unfinished; // why an open one stopped: triggered | interrupted | timeout | unknown
     int64_t finished_ms;
     int64_t quota_requests; // requests to GitHub that count against the quota
 };

@@ -44,6 +44,11 @@ struct github_counters github_client_counters(const struct github_client *client
 void github_client_set_deadline(struct github_client *client, int64_t deadline_mono_ms);
 /// Mono time before which GitHub asked not to be called; 0 or past: free to call.
 int64_t github_client_not_before(const struct github_client *client);
+/// Our best knowledge of GitHub's clock (wall ms): the last Date header and the time since; our own
+/// clock while no answer has come.
+int64_t github_server_now(const struct github_client *client);
+/// Drops what conditional requests remember, so that the next reads bring whole answers.
+void github_client_forget(struct github_client *client);
 /// owner/repo that calls are about; another one than was given once GitHub said that it moved.
 const char *github_client_repository(const struct github_client *client);
 /// Current installation or plain token (minted when due); for git over HTTPS.

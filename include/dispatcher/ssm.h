@@ -28,5 +28,7 @@ NODISCARD struct error *ssm_put(struct aws_session *session, const struct ssm_pu
 /// Versions greater than `after`, oldest first. All pages.
 NODISCARD struct error *ssm_history(struct aws_session *session, const char *name, int64_t after,
     struct arena *arena, struct ssm_parameter **out, size_t *count);
+/// Does this version of a history carry the label?
+bool ssm_has_label(const struct ssm_parameter *parameter, const char *label);
 NODISCARD struct error *ssm_label(struct aws_session *session, const char *name, int64_t version,
     const char *label);

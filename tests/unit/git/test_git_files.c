@@ -27,6 +27,7 @@ enum { CAP = 1000 };
 struct world {
     struct git_fixture *git;
     struct platform platform;
+    struct environment *env;
     struct cancel *cancel;
     struct arena *arena;
     char *first, *second, *branch, *cache, *local;
@@ -40,6 +41,7 @@ world_done(struct world *world)
     free(world->branch);
     free(world->cache);
     free(world->local);
+    environment_free(world->env);
     cancel_free(world->cancel);
     arena_free(world->arena);
     git_fixture_free(world->git);
@@ -50,11 +52,12 @@ static void
 world_init(struct world *world)
 {
     world->git = git_fixture_new();
+    world->env = environment_new((char *const[]){NULL});
     world->cancel = cancel_new();
     world->arena = arena_new();
     world->platform = (struct platform){.clock = &clock_system,
         .random = &random_system,
-        .env = environment_new((char *const[]){NULL}),
+        .env = world->env,
         .cancel = world->cancel};
     git_fixture_init(world->git, "work");
     git_fixture_write(world->git, "work/appspecs/shop.yaml", "name: old\n");

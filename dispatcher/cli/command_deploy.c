@@ -1,0 +1,137 @@
+// `deploy` and `plan`: the same reading and planning; one of them then does it.
+#include "deploy_options.h"
+#include "deploy_ui.h"
+#include "dispatcher/memory.h"
+
+static void
+read_what(const struct cli_arguments *arguments, struct deploy_request *request)
+{
+    request->images = cli_values(arguments, "image");
+    request->version = cli_value(arguments, "version");
+    request->checkout = cli_value(arguments, "checkout");
+    request->on_failure = cli_value(arguments, "on-failure");
+    request->on_cancel = cli_value(arguments, "on-cancel");
+    request->on_timeout = cli_value(arguments, "on-timeout");
+    request->timeout_ms = cli_duration_ms(arguments, "timeout", 0);
+    request->no_wait = cli_flag(arguments, "no-wait");
+    request->allow_dirty = cli_flag(arguments, "allow-dirty");
+    request->allow_stale = cli_flag(arguments, "allow-stale");
+}
+
+static struct error *
+prepare(struct cli *cli, const struct cli_arguments *arguments, struct deploy_session *session,
+    struct deployment **out)
+{
+    struct deploy_request request = {0};
+    TRY(deploy_request_read(arguments, true, &request));
+    read_what(arguments, &request);
+    struct error *err =
+        deploy_prepare(session->context, &request, session->arena, session->diagnostics, out);
+    if (err != NULL) {
+        return deploy_session_explain(
+            cli, session, error_wrap(err, "deploy '%s' to '%s'", request.app, request.env));
+    }
+    return NULL;
+}
+
+static void
+print_plan(struct cli *cli, const struct deployment *deployment, bool json)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    if (json) {
+        struct json *object CLEANUP(json_freep) = deployment_encode(deployment);
+        json_print(object, true, &text);
+        buf_putc(&text, '\n');
+    } else {
+        deploy_plan_text(deployment, &text);
+    }
+    cli_out(cli, buf_str(&text));
+}
+
+static struct error *
+run_plan(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    struct deploy_session session CLEANUP(deploy_session_close) = {0};
+    struct deployment *deployment = NULL;
+    (void)exit_code;
+    TRY(deploy_session_open(cli, NULL, false, &session));
+    TRY(prepare(cli, arguments, &session, &deployment));
+    print_plan(cli, deployment, cli_flag(arguments, "json"));
+    return NULL;
+}
+
+static struct error *
+run_deploy(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    bool json = cli_flag(arguments, "json");
+    struct deploy_ui *ui CLEANUP(deploy_ui_freep) = deploy_ui_new(cli, json);
+    struct deploy_observer observer = deploy_ui_observer(ui);
+    struct deploy_session session CLEANUP(deploy_session_close) = {0};
+    struct deployment *deployment = NULL;
+    if (cli_flag(arguments, "dry-run")) {
+        return run_plan(cli, arguments, exit_code);
+    }
+    TRY(deploy_session_open(cli, &observer, cli->terminal && !json, &session));
+    TRY(prepare(cli, arguments, &session, &deployment));
+    struct error *err = deploy_run(session.context, deployment, session.arena);
+    if (err != NULL) {
+        return error_wrap(err, "deploy '%s' to '%s'", deployment->app, deployment->env);
+    }
+    deploy_ui_result(ui, deployment);
+    *exit_code = (int)deployment->exit_code;
+    return NULL;
+}
+
+static const struct cli_option deploy_options[] = {
+    DEPLOY_OPTIONS_PLACE,
+    DEPLOY_OPTIONS_WHAT,
+    {"dry-run", CLI_FLAG, NULL, "only print the plan; changes nothing (same as 'plan')", NULL},
+};
+
+const struct cli_command command_deploy = {
+    .name = "deploy",
+    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]...",
+    .min_positional = 1,
+    .max_positional = 1,
+    .options = deploy_options,
+    .option_count = ARRAY_LENGTH(deploy_options),
+    .summary = "push, write the version, trigger the infra workflow, follow and prove",
+    .description =
+        "Run it in a checkout of the app's repository. It pushes the image unless the registry has "
+        "it, "
+        "writes the version parameter, triggers the infra repository's workflow exactly once, "
+        "follows "
+        "that very run to its end and says what is true then.\n\n"
+        "When the run fails, the previous version is put back into the parameter, unless the spec "
+        "says "
+        "'on_failure: keep' or somebody else wrote meanwhile. A deployment that was interrupted is "
+        "finished by 'dispatcher resume', which never triggers a second time.\n\n"
+        "Exit codes: 0 deployed · 2 usage · 3 spec · 4 credentials · 5 not allowed · 6 conflict, "
+        "nothing "
+        "triggered · 7 failed, previous version restored · 8 failed, NOT restored · 9 unknown, it "
+        "may "
+        "have run · 10 still running · 11 cancelled · 12 upstream unavailable, nothing changed · "
+        "13 "
+        "local storage · 130/143 interrupted.",
+    .examples = "$ dispatcher deploy payments --env staging --image oci-archive:image.tar\n"
+                "$ dispatcher deploy shop --env production --image web=oci:build/web --image "
+                "worker=oci:build/worker\n"
+                "$ dispatcher deploy payments --env staging --version v1.4.2 --dry-run\n",
+    .run = run_deploy,
+};
+
+static const struct cli_option plan_options[] = {DEPLOY_OPTIONS_PLACE, DEPLOY_OPTIONS_WHAT};
+
+const struct cli_command command_plan = {
+    .name = "plan",
+    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]...",
+    .min_positional = 1,
+    .max_positional = 1,
+    .options = plan_options,
+    .option_count = ARRAY_LENGTH(plan_options),
+    .summary = "what deploy would do, and why; changes nothing",
+    .description = "Reads everything that 'deploy' reads, with the same checks and exit codes, and "
+                   "prints the steps with their reasons.",
+    .examples = "$ dispatcher plan payments --env staging --image oci-archive:image.tar\n",
+    .run = run_plan,
+};

@@ -1,0 +1,149 @@
+// `history` and `watch`: what the journal of this machine knows.
+#include <string.h>
+
+#include "deploy_ui.h"
+#include "dispatcher/memory.h"
+
+static void
+put_row(struct cli *cli, const struct store_deployment *row)
+{
+    char stamp[21], took[32];
+    clock_format_rfc3339(row->created_ms, stamp);
+    clock_format_duration(row->updated_ms - row->created_ms, took);
+    const char *result = row->result != NULL ? row->result : "unfinished";
+    cli_outf(cli, "%-20s  %s  %-12s %-12s %-12.12s  %s", row->id, stamp, row->app, row->env,
+        row->version, result);
+    if (row->result != NULL) {
+        cli_outf(cli, " (exit %d, %s)", row->exit_code, took);
+    }
+    cli_outf(cli, "\n");
+}
+
+static void
+put_json_row(struct cli *cli, const struct store_deployment *row)
+{
+    struct json *object CLEANUP(json_freep) = json_make_object();
+    char stamp[21];
+    clock_format_rfc3339(row->created_ms, stamp);
+    json_set_str(object, "deployment", row->id);
+    json_set_str(object, "app", row->app);
+    json_set_str(object, "environment", row->env);
+    json_set_str(object, "version", row->version);
+    json_set_str(object, "created", stamp);
+    json_set_str(object, "result", row->result != NULL ? row->result : "unfinished");
+    if (row->result != NULL) {
+        json_set_int(object, "exit_code", row->exit_code);
+        json_set_int(object, "duration_ms", row->updated_ms - row->created_ms);
+    }
+    char *text CLEANUP(xfreep) = json_text(object);
+    cli_outf(cli, "%s\n", text);
+}
+
+static struct error *
+run_history(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    struct deploy_session session CLEANUP(deploy_session_close) = {0};
+    struct store *store = NULL;
+    struct store_deployment *rows = NULL;
+    size_t count = 0;
+    (void)exit_code;
+    TRY(deploy_session_open(cli, NULL, false, &session));
+    TRY(deploy_store(session.context, &store));
+    const struct store_filter filter = {
+        .app = cli_positional(arguments, 0), .env = cli_value(arguments, "env")};
+    TRY(store_list(store, &filter, session.arena, &rows, &count));
+    if (count == 0) {
+        cli_errf(
+            cli, "no deployments yet; the journal of this machine is empty for that question\n");
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (cli_flag(arguments, "json")) {
+            put_json_row(cli, &rows[i]);
+        } else {
+            put_row(cli, &rows[i]);
+        }
+    }
+    return NULL;
+}
+
+static const struct cli_option history_options[] = {
+    {"env", CLI_VALUE, "ENV", "only this environment", NULL},
+    {"json", CLI_FLAG, NULL, "one JSON object a line", NULL},
+};
+
+const struct cli_command command_history = {
+    .name = "history",
+    .arguments = "[APP] [--env ENV]",
+    .max_positional = 1,
+    .options = history_options,
+    .option_count = ARRAY_LENGTH(history_options),
+    .summary = "deployments that this machine knows, newest first",
+    .description =
+        "Reads the local journal. What other machines deployed shows in 'dispatcher status'.",
+    .examples = "$ dispatcher history\n$ dispatcher history payments --env production\n",
+    .run = run_history,
+};
+
+// Prints events after `*after`; true when the last one says that it is over.
+static struct error *
+print_events(struct cli *cli, struct store *store, const char *id, int64_t *after, bool *finished)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct store_event *events = NULL;
+    size_t count = 0;
+    TRY(store_events(store, id, *after, arena, &events, &count));
+    for (size_t i = 0; i < count; i++) {
+        cli_outf(cli, "%s\n", events[i].json);
+        *after = events[i].sequence;
+        *finished = strstr(events[i].json, "\"event\":\"finished\"") != NULL;
+    }
+    return NULL;
+}
+
+static struct error *
+run_watch(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    enum { PAUSE_MS = 500 };
+    struct deploy_ui *ui CLEANUP(deploy_ui_freep) = deploy_ui_new(cli, true);
+    struct deploy_session session CLEANUP(deploy_session_close) = {0};
+    struct deployment *deployment = NULL;
+    struct store *store = NULL;
+    int64_t after = 0;
+    bool finished = false;
+    TRY(deploy_session_open(cli, NULL, false, &session));
+    TRY(deploy_load(session.context, cli_positional(arguments, 0), session.arena, &deployment));
+    TRY(deploy_store(session.context, &store));
+    for (;;) {
+        TRY(print_events(cli, store, deployment->id, &after, &finished));
+        struct store_claim *claim CLEANUP(store_claim_releasep) = NULL;
+        TRY(store_claim(store, deployment->id, &claim));
+        if (finished || claim != NULL) { // over, or nobody is at work on it
+            break;
+        }
+        const struct clock *clock = cli->platform.clock;
+        TRY(clock_sleep_until(clock, clock_mono(clock) + PAUSE_MS, cli->platform.cancel));
+    }
+    TRY(print_events(cli, store, deployment->id, &after, &finished));
+    TRY(deploy_load(session.context, deployment->id, session.arena, &deployment));
+    struct buf text CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    report_text(deployment, false, &text);
+    cli_err(cli, buf_str(&text));
+    if (deployment->result == NULL) {
+        cli_errf(cli, "next: dispatcher resume %s\n", deployment->id);
+    }
+    *exit_code = (int)deployment->exit_code;
+    return NULL;
+}
+
+const struct cli_command command_watch = {
+    .name = "watch",
+    .arguments = "ID",
+    .min_positional = 1,
+    .max_positional = 1,
+    .summary = "follow a deployment that another process drives",
+    .description =
+        "Prints the events of the journal as JSON lines until the deployment ends or its process "
+        "is gone, then the result on stderr; ends with the deployment's exit code.",
+    .examples = "$ dispatcher watch d-3f9a2c51\n",
+    .run = run_watch,
+};

@@ -1,0 +1,23 @@
+// Reads the shared options of deploy, plan and status.
+#include "deploy_options.h"
+
+const char *const deploy_leave_or_cancel[] = {"leave", "cancel", NULL};
+const char *const deploy_restore_or_keep[] = {"restore", "keep", NULL};
+
+struct error *
+deploy_request_read(
+    const struct cli_arguments *arguments, bool env_required, struct deploy_request *out)
+{
+    const char *env = cli_value(arguments, "env");
+    if (env_required && env == NULL) {
+        return error_hint(error_new(ERROR_USAGE, "no environment was given"),
+            "Say which with --env, for example --env staging.");
+    }
+    *out = (struct deploy_request){
+        .app = cli_positional(arguments, 0),
+        .env = env,
+        .specs = cli_value(arguments, "specs"),
+        .config = cli_value(arguments, "config"),
+    };
+    return NULL;
+}

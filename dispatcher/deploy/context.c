@@ -1,0 +1,130 @@
+// The context's life, the journal's place, and telling the observer.
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+struct deploy_context *
+deploy_context_new(const struct deploy_context_options *options)
+{
+    struct deploy_context *context = xcalloc(1, sizeof(*context));
+    context->platform = options->platform;
+    context->http = options->http;
+    context->ca_file = options->ca_file;
+    context->proxy = options->proxy;
+    context->no_proxy = options->no_proxy;
+    context->state_path = options->state_path != NULL ? xstrdup(options->state_path) : NULL;
+    context->live = options->live;
+    context->observer = options->observer;
+    return context;
+}
+
+void
+deploy_context_free(struct deploy_context *context)
+{
+    if (context == NULL) {
+        return;
+    }
+    registry_client_free(context->registry);
+    github_client_free(context->github);
+    aws_session_free(context->aws);
+    store_close(context->store);
+    free(context->registry_host);
+    free(context->state_path);
+    free(context);
+}
+
+void
+deploy_context_freep(struct deploy_context **context)
+{
+    deploy_context_free(*context);
+    *context = NULL;
+}
+
+// spec-format.md "Where state lives".
+static char *
+default_state_path(const struct platform *platform)
+{
+    const char *given = env_get(platform, "DISPATCHER_STATE");
+    const char *state_home = env_get(platform, "XDG_STATE_HOME");
+    const char *home = env_get(platform, "HOME");
+    if (given != NULL) {
+        return xstrdup(given);
+    }
+    if (state_home != NULL && state_home[0] == '/') { // XDG: relative paths are to be ignored
+        return xasprintf("%s/dispatcher/state.db", state_home);
+    }
+    return home != NULL ? xasprintf("%s/.local/state/dispatcher/state.db", home) : NULL;
+}
+
+struct error *
+deploy_store(struct deploy_context *context, struct store **out)
+{
+    if (context->store == NULL) {
+        if (context->state_path == NULL) {
+            context->state_path = default_state_path(context->platform);
+        }
+        if (context->state_path == NULL) {
+            return error_hint(error_new(ERROR_STORAGE, "no place for the journal: HOME is not set"),
+                "Set DISPATCHER_STATE to a file path.");
+        }
+        TRY(store_open(context->state_path, &context->store));
+    }
+    *out = context->store;
+    return NULL;
+}
+
+struct error *
+deploy_load(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
+{
+    struct store *store = NULL;
+    struct store_deployment *row = NULL;
+    TRY(deploy_store(context, &store));
+    TRY(store_find(store, id, arena, &row));
+    if (row == NULL) {
+        return error_hint(error_new(ERROR_USAGE, "there is no deployment '%.80s'", id),
+            "'dispatcher history' lists the deployments that this machine knows.");
+    }
+    return deployment_decode(str_of(row->document), arena, out);
+}
+
+int64_t
+context_tuning_ms(const struct deploy_context *context, const char *name, int64_t fallback)
+{
+    int64_t value = 0;
+    const char *text = env_get(context->platform, name);
+    bool usable = text != NULL && str_to_int64(str_of(text), &value) && value > 0;
+    return usable ? value : fallback;
+}
+
+// Every event but upload progress is also kept, so that `watch` can follow from another terminal.
+void
+context_emit(struct deploy_context *context, const struct deploy_event *event)
+{
+    if (context->observer != NULL) {
+        context->observer->event(context->observer->ctx, event);
+    }
+    if (context->store == NULL || event->kind == DEPLOY_EVENT_PROGRESS ||
+        event->deployment->id == NULL) {
+        return;
+    }
+    int64_t now = clock_wall(context->platform->clock);
+    struct json *object CLEANUP(json_freep) = deploy_event_json(event, now);
+    char *text CLEANUP(xfreep) = json_text(object);
+    struct error *err = store_add_event(context->store, event->deployment->id, text, now);
+    if (err != NULL) { // nothing depends on it: the journal itself is store_save
+        char *problem CLEANUP(xfreep) = error_text(err);
+        log_warn(context->platform->log, "event not kept", F_STR("problem", problem));
+        error_free(err);
+    }
+}
+
+void
+context_emit_text(struct deploy_context *context, const struct deployment *deployment,
+    enum deploy_event_kind kind, const char *text)
+{
+    context_emit(
+        context, &(struct deploy_event){.kind = kind, .deployment = deployment, .text = text});
+}

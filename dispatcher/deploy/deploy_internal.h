@@ -1,0 +1,180 @@
+// Shared inside deploy/: the context, the steps' shape, and the small services between the files.
+//
+//     specs.c      finds and reads the documents
+//     prepare.c    request + documents + git facts → a deployment, with every local guard
+//     snapshot.c   the remote reads
+//     plan.c       pure: facts → steps with reasons
+//     step_*.c     effects, each with its undo
+//     engine.c     drives steps through the journal, decides the outcome
+//     providers.c  opens AWS, GitHub and registry clients when first needed
+//     report_*.c   the result as text
+#pragma once
+
+#include "dispatcher/aws.h"
+#include "dispatcher/deploy.h"
+#include "dispatcher/git.h"
+#include "dispatcher/github.h"
+#include "dispatcher/registry.h"
+#include "dispatcher/spec.h"
+
+struct deploy_context {
+    const struct platform *platform;
+    struct http_client *http;
+    const char *ca_file, *proxy, *no_proxy;
+    char *state_path;
+    bool live;
+    const struct deploy_observer *observer;
+    struct store *store;
+    struct aws_session *aws;
+    struct github_client *github;
+    struct registry_client *registry;
+    char *registry_host; // what `registry` speaks to
+};
+
+// --- specs.c -----------------------------------------------------------------------------------
+struct spec_files {
+    struct spec_document config, app;
+    const char *where;  // as the user named it
+    const char *commit; // of the infra repository, or NULL
+};
+NODISCARD struct error *specs_load(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct spec_files **out);
+
+// --- prepare.c ---------------------------------------------------------------------------------
+struct preparation {
+    const struct deploy_request *request;
+    struct settings *settings;
+    struct git_facts *git;
+    struct deployment *deployment;
+    struct arena *arena;
+};
+/// Documents and git facts into a deployment without remote facts; every local guard.
+NODISCARD struct error *prepare_locally(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct preparation *out);
+
+/// The parts of prepare_locally, for `doctor`: documents and settings; then the checkout's guards.
+NODISCARD struct error *prepare_settings(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct preparation *out);
+NODISCARD struct error *prepare_checkout(struct deploy_context *context,
+    struct preparation *preparation);
+
+// --- windows.c ---------------------------------------------------------------------------------
+/// ERROR_DENIED inside one of the spec's windows, ERROR_SPEC for one that cannot be read.
+NODISCARD struct error *windows_check(const struct preparation *preparation, int64_t now_ms);
+/// "Fri 15:00 - Mon 07:00" in minutes since Monday 00:00.
+bool window_parse(const char *text, int *from, int *to);
+/// Half open, over the end of the week; from == to never holds.
+bool window_holds(int from, int to, int now);
+
+// --- snapshot.c --------------------------------------------------------------------------------
+NODISCARD struct error *snapshot_take(struct deploy_context *context,
+    struct preparation *preparation);
+/// The workflow with everything that a dispatch needs of it checked.
+NODISCARD struct error *snapshot_workflow(struct deploy_context *context,
+    const struct preparation *preparation);
+/// Completes the registry's name for all services.
+NODISCARD struct error *snapshot_place(struct deploy_context *context,
+    const struct preparation *preparation);
+NODISCARD struct error *snapshot_parameter(struct deploy_context *context,
+    const struct preparation *preparation, struct deployment_service *service);
+NODISCARD struct error *snapshot_registry(struct deploy_context *context,
+    const struct preparation *preparation, struct deployment_service *service);
+
+// --- plan.c ------------------------------------------------------------------------------------
+/// Pure: fills deployment->steps from its facts.
+void plan_make(struct deployment *deployment, struct arena *arena);
+
+// --- providers.c -------------------------------------------------------------------------------
+NODISCARD struct error *provider_aws(struct deploy_context *context,
+    const struct deployment *deployment, struct aws_session **out);
+NODISCARD struct error *provider_github(struct deploy_context *context,
+    const struct deployment *deployment, struct github_client **out);
+NODISCARD struct error *provider_registry(struct deploy_context *context,
+    const struct deployment *deployment, const char *host, struct registry_client **out);
+/// Token for reading a git repository at `url`, NULL when none applies to that host.
+NODISCARD struct error *provider_git_token(struct deploy_context *context, const char *url,
+    struct secret **out);
+/// "env:VAR" or "file:PATH" to its value. ERROR_CREDENTIALS when it is not there.
+NODISCARD struct error *secret_reference_read(struct deploy_context *context,
+    const char *reference, struct secret **out);
+
+// --- steps -------------------------------------------------------------------------------------
+enum step_outcome { STEP_DONE, STEP_SKIPPED, STEP_WAIT };
+
+struct step_result {
+    enum step_outcome outcome;
+    int64_t until_ms;  // WAIT: absolute mono time
+    const char *note;  // arena
+};
+
+struct step_run {
+    struct deploy_context *context;
+    struct deployment *deployment;
+    struct deployment_step *step;
+    struct arena *arena;
+    bool resumed; // an earlier process may have begun this step: ask the world first
+};
+
+struct step_ops {
+    const char *kind;
+    /// What it is about to do, for the plan: "push 'web' to 'registry/repo:version'".
+    void (*describe)(const struct deployment *deployment, const struct deployment_step *step,
+        struct buf *out);
+    /// Idempotent: asks the world first whether it is already done.
+    struct error *(*run)(const struct step_run *run, struct step_result *result);
+    /// NULL when there is nothing to take back.
+    struct error *(*undo)(const struct step_run *run);
+};
+
+extern const struct step_ops step_push, step_write, step_trigger, step_follow, step_record;
+const struct step_ops *step_ops_find(const char *kind);
+
+/// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
+NODISCARD struct error *engine_save(const struct step_run *run, const char *state,
+    const char *note);
+void context_emit(struct deploy_context *context, const struct deploy_event *event);
+void context_emit_text(struct deploy_context *context, const struct deployment *deployment,
+    enum deploy_event_kind kind, const char *text);
+
+// engine.c
+/// Drives what is not done yet; fills result, exit_code, message. Errors: ERROR_STORAGE only.
+NODISCARD struct error *engine_drive(struct deploy_context *context, struct deployment *deployment,
+    struct arena *arena);
+/// outcome.c: decides what is true after `err` (consumed) ended `step`, undoing what must be
+/// undone.
+NODISCARD struct error *outcome_failed(const struct step_run *run, struct error *err);
+/// Goes on with an ending that a dead process had begun.
+NODISCARD struct error *outcome_continue(const struct step_run *run);
+void outcome_succeeded(const struct step_run *run);
+/// --no-wait: the run goes on without us.
+void outcome_triggered(const struct step_run *run);
+
+// step_write.c, also for resolve: puts back what stood before. Sets service->restore.
+NODISCARD struct error *version_restore(const struct step_run *run);
+
+// reconcile.c: what became of a dispatch whose answer is not known (protocols.md §3.7).
+enum reconcile_outcome { RECONCILE_FOUND, RECONCILE_NONE, RECONCILE_SEVERAL };
+struct reconcile_result {
+    enum reconcile_outcome outcome;
+    struct github_run run;
+    const char *explanation; // what was looked for and seen
+};
+NODISCARD struct error *reconcile(const struct step_run *run, int64_t window_ms,
+    struct reconcile_result *out);
+/// One listing from `since_ms` on for the run that shows `id`; *found false when there is none.
+NODISCARD struct error *reconcile_once(const struct step_run *run, int64_t since_ms,
+    const char *id, struct github_run *out, bool *found);
+/// dispatch id of (claim_key, try) (protocols.md §3.4).
+char *dispatch_id_make(struct arena *arena, const char *claim_key, int64_t try);
+
+/// Follows the run to its failing part: job, step, annotations, the end of its log.
+void failure_collect(const struct step_run *run);
+/// Copies the jobs of the run into the deployment.
+NODISCARD struct error *jobs_refresh(const struct step_run *run, bool *changed);
+
+/// Environment variable in milliseconds, for rehearsals and tests; `fallback` when unset or
+/// unusable.
+int64_t context_tuning_ms(const struct deploy_context *context, const char *name, int64_t fallback);

@@ -1,0 +1,290 @@
+// Looks at everything a deployment of (app, env) needs, and says for each what is wrong and how to
+// mend it. Changes nothing; reads with the same code that a deployment uses.
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/actions.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/sts.h"
+
+enum { FINDINGS_MAX = 64, SKEW_MAX_MS = 60 * 1000 };
+
+struct doctor {
+    struct deploy_context *context;
+    struct preparation preparation;
+    struct arena *arena;
+    struct doctor_finding *list;
+    size_t count;
+};
+
+static void
+add(struct doctor *doctor, struct doctor_finding finding)
+{
+    if (doctor->count < FINDINGS_MAX) {
+        doctor->list[doctor->count++] = finding;
+    }
+}
+
+static void
+good(struct doctor *doctor, const char *area, const char *text)
+{
+    add(doctor, (struct doctor_finding){.area = area, .verdict = DOCTOR_GOOD, .text = text});
+}
+
+static void
+warning(struct doctor *doctor, const char *area, const char *text, const char *fix)
+{
+    add(doctor,
+        (struct doctor_finding){.area = area, .verdict = DOCTOR_WARNING, .text = text, .fix = fix});
+}
+
+// Consumes `err`; true when there was none.
+static bool
+passed(struct doctor *doctor, const char *area, struct error *err)
+{
+    if (err == NULL) {
+        return true;
+    }
+    char *text CLEANUP(xfreep) = error_text(err);
+    const char *hint = error_hint_of(err);
+    add(doctor,
+        (struct doctor_finding){
+            .area = area,
+            .verdict = DOCTOR_BAD,
+            .text = arena_dup(doctor->arena, text),
+            .fix = arena_dup(doctor->arena, hint != NULL ? hint : error_kind_text(error_kind(err))),
+            .exit_code = error_kind_exit_code(error_kind(err)),
+        });
+    error_free(err);
+    return false;
+}
+
+static void
+look_at_environment(struct doctor *doctor)
+{
+    static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE",
+        "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_ECR",
+        "AWS_ENDPOINT_URL_STS", "AWS_PROFILE", "GITHUB_API_URL", "DISPATCHER_SPECS",
+        "DISPATCHER_CONFIG", "DISPATCHER_STATE"};
+    struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const char *value = env_get(doctor->context->platform, names[i]);
+        bool is_proxy = strstr(names[i], "ROXY") != NULL || strstr(names[i], "proxy") != NULL;
+        if (value != NULL) { // a proxy's address may hold a password
+            buf_printf(&text, "%s%s=%s", text.len > 0 ? ", " : "", names[i],
+                is_proxy && strchr(value, '@') != NULL ? "(set)" : value);
+        }
+    }
+    good(doctor, "environment",
+        text.len > 0 ? arena_str(doctor->arena, buf_str(&text)) : "nothing unusual is set");
+}
+
+static void
+look_at_journal(struct doctor *doctor)
+{
+    struct store *store = NULL;
+    if (passed(doctor, "journal", deploy_store(doctor->context, &store))) {
+        good(doctor, "journal",
+            arena_printf(doctor->arena, "%s can be written", doctor->context->state_path));
+    }
+}
+
+static void
+look_at_checkout(struct doctor *doctor)
+{
+    struct preparation *p = &doctor->preparation;
+    if (!passed(doctor, "checkout", prepare_checkout(doctor->context, p))) {
+        return;
+    }
+    good(doctor, "checkout",
+        arena_printf(doctor->arena, "%s at %.12s would be version '%s'",
+            p->deployment->repository != NULL ? p->deployment->repository : "this repository",
+            p->deployment->sha, p->deployment->version));
+    if (p->git->shallow) {
+        warning(doctor, "checkout", "this is a shallow clone: a stale commit cannot be noticed",
+            "Use 'fetch-depth: 0' with actions/checkout.");
+    }
+}
+
+static void
+look_at_clock(struct doctor *doctor, const char *area, int64_t skew_ms)
+{
+    char text[32];
+    int64_t distance = skew_ms < 0 ? -skew_ms : skew_ms;
+    clock_format_duration(distance, text);
+    if (distance > SKEW_MAX_MS) {
+        warning(doctor, area,
+            arena_printf(doctor->arena, "this machine's clock is %s %s", text,
+                skew_ms > 0 ? "behind" : "ahead"),
+            "Correct the clock (NTP); dispatcher corrects its signatures meanwhile.");
+        return;
+    }
+    good(doctor, area, "the clocks agree");
+}
+
+static const char *
+find_permission(const struct github_self *self, const char *name)
+{
+    for (size_t i = 0; i < self->permissions.count; i++) {
+        if (strcmp(self->permissions.items[i].key, name) == 0) {
+            return self->permissions.items[i].value;
+        }
+    }
+    return NULL;
+}
+
+static void
+look_at_github_identity(struct doctor *doctor, struct github_client *github)
+{
+    struct github_self self = {0};
+    if (!passed(doctor, "github", github_self(github, doctor->arena, &self))) {
+        return;
+    }
+    good(doctor, "github",
+        arena_printf(doctor->arena, "signed in as %s%s%s, %lld of %lld requests left", self.kind,
+            self.login != NULL ? " " : "", self.login != NULL ? self.login : "",
+            (long long)self.quota_remaining, (long long)self.quota_limit));
+    const char *actions = find_permission(&self, "actions");
+    if (cstr_equal(self.kind, "app") && !cstr_equal(actions, "write")) {
+        add(doctor, (struct doctor_finding){.area = "github",
+                        .verdict = DOCTOR_BAD,
+                        .text = "the App may not start workflows",
+                        .fix = "Grant the App 'Actions: read and write' on the infra repository.",
+                        .exit_code = error_kind_exit_code(ERROR_CREDENTIALS)});
+    }
+    look_at_clock(
+        doctor, "github", self.server_time_ms - clock_wall(doctor->context->platform->clock));
+}
+
+static void
+look_at_workflow(struct doctor *doctor, struct github_client *github)
+{
+    const struct deployment *d = doctor->preparation.deployment;
+    const char *state = NULL;
+    if (!passed(doctor, "workflow", snapshot_workflow(doctor->context, &doctor->preparation))) {
+        return;
+    }
+    good(doctor, "workflow",
+        arena_printf(doctor->arena, "%s in %s at %s takes our inputs", d->workflow_file,
+            d->workflow_repo, d->workflow_ref));
+    if (!d->id_in_run_name) {
+        warning(doctor, "workflow",
+            "its runs do not show the dispatch id: after a lost answer the run may not be found, "
+            "and "
+            "the deployment ends as unknown (exit code 9)",
+            "Declare the input 'distinct_id' and put it into the name: run-name: … "
+            "(${{ inputs.distinct_id }}).");
+    }
+    if (passed(doctor, "workflow",
+            github_workflow_state(github, d->workflow_file, doctor->arena, &state)) &&
+        state != NULL && strcmp(state, "active") != 0) {
+        add(doctor, (struct doctor_finding){.area = "workflow",
+                        .verdict = DOCTOR_BAD,
+                        .text = arena_printf(doctor->arena, "the workflow is '%s'", state),
+                        .fix = "Enable it on the Actions page of the infra repository.",
+                        .exit_code = error_kind_exit_code(ERROR_RESTORED)});
+    }
+}
+
+static void
+look_at_github(struct doctor *doctor)
+{
+    struct github_client *github = NULL;
+    const struct deployment *d = doctor->preparation.deployment;
+    if (d->workflow_repo == NULL) {
+        add(doctor, (struct doctor_finding){.area = "workflow",
+                        .verdict = DOCTOR_BAD,
+                        .text = "'workflow.repo' is not set",
+                        .fix = "Name the infra repository in dispatcher.yaml.",
+                        .exit_code = error_kind_exit_code(ERROR_SPEC)});
+        return;
+    }
+    if (passed(doctor, "github", provider_github(doctor->context, d, &github))) {
+        look_at_github_identity(doctor, github);
+        look_at_workflow(doctor, github);
+    }
+}
+
+static bool
+look_at_aws(struct doctor *doctor)
+{
+    struct aws_session *aws = NULL;
+    struct sts_identity identity = {0};
+    const char *region = NULL;
+    if (!passed(
+            doctor, "aws", provider_aws(doctor->context, doctor->preparation.deployment, &aws)) ||
+        !passed(doctor, "aws", aws_region(aws, &region))) {
+        return false;
+    }
+    struct error *err = sts_caller_identity(aws, doctor->arena, &identity);
+    if (err != NULL) {
+        struct buf chain CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+        struct error *problem = aws_credentials_explain(aws, &chain);
+        error_free(problem);
+        (void)passed(doctor, "aws", err);
+        warning(doctor, "aws",
+            arena_printf(doctor->arena, "credential chain:\n%s", buf_cstr(&chain)),
+            "In GitHub Actions: 'permissions: id-token: write' and 'aws.role' in dispatcher.yaml.");
+        return false;
+    }
+    good(doctor, "aws", arena_printf(doctor->arena, "%s in %s", identity.arn, region));
+    look_at_clock(doctor, "aws", aws_clock_offset_ms(aws));
+    return true;
+}
+
+static void
+look_at_services(struct doctor *doctor)
+{
+    struct preparation *p = &doctor->preparation;
+    struct deployment_service place = {0};
+    p->deployment->services = (struct object_list){&place, 1};
+    bool has_registry = passed(doctor, "registry", snapshot_place(doctor->context, p));
+    for (size_t i = 0; i < p->settings->service_count; i++) {
+        const struct setting_service *service = &p->settings->services[i];
+        struct deployment_service part = {.name = service->key,
+            .registry = p->settings->registry,
+            .repository = service->repository,
+            .parameter = service->parameter};
+        if (!service->deployable) {
+            continue;
+        }
+        if (passed(doctor, "parameter", snapshot_parameter(doctor->context, p, &part))) {
+            good(doctor, "parameter",
+                arena_printf(doctor->arena, "%s %s%s%s", part.parameter,
+                    part.previous != NULL ? "says '" : "does not exist yet",
+                    part.previous != NULL ? part.previous : "", part.previous != NULL ? "'" : ""));
+        }
+        if (has_registry && p->deployment->version != NULL &&
+            passed(doctor, "registry", snapshot_registry(doctor->context, p, &part))) {
+            good(doctor, "registry",
+                arena_printf(doctor->arena, "%s/%s can be read%s", part.registry, part.repository,
+                    part.digest != NULL ? " and has this version" : ""));
+        }
+    }
+}
+
+void
+deploy_doctor(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
+    size_t *count)
+{
+    struct doctor doctor = {.context = context,
+        .arena = arena,
+        .list = arena_array(arena, FINDINGS_MAX, sizeof(struct doctor_finding))};
+    look_at_environment(&doctor);
+    look_at_journal(&doctor);
+    if (passed(&doctor, "spec",
+            prepare_settings(context, request, arena, diagnostics, &doctor.preparation))) {
+        good(&doctor, "spec",
+            arena_printf(arena, "'%s' in '%s' from %s", request->app, request->env,
+                doctor.preparation.deployment->specs));
+        look_at_checkout(&doctor);
+        look_at_github(&doctor);
+        if (look_at_aws(&doctor)) {
+            look_at_services(&doctor);
+        }
+    }
+    *out = doctor.list;
+    *count = doctor.count;
+}

@@ -1,0 +1,305 @@
+// Drives a deployment step by step through the journal: intent durable before each effect, result
+// after it. A step that waits gives control back; the CLI's loop sleeps here, a service would come
+// back when the row is due. What an end means is outcome.c's.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+static const char *
+describe_note(const struct deployment_step *step)
+{
+    return step->note != NULL ? step->note : step->reason;
+}
+
+static struct error *
+save(struct deploy_context *context, const struct deployment *d, const struct store_step *step)
+{
+    struct store *store = NULL;
+    TRY(deploy_store(context, &store));
+    struct json *document CLEANUP(json_freep) = deployment_encode(d);
+    char *text CLEANUP(xfreep) = json_text(document);
+    const struct store_deployment row = {
+        .id = d->id,
+        .app = d->app,
+        .env = d->env,
+        .version = d->version,
+        .state = d->result != NULL ? "final" : "running",
+        .result = d->result,
+        .exit_code = (int)d->exit_code,
+        .created_ms = d->created_ms,
+        .updated_ms = clock_wall(context->platform->clock),
+        .document = text,
+    };
+    struct error *err = store_save(store, &row, step);
+    if (err != NULL) {
+        return error_wrap_as(ERROR_STORAGE, err, "write the journal");
+    }
+    return NULL;
+}
+
+static int
+ordinal_of(const struct deployment *d, const struct deployment_step *step)
+{
+    return (int)(step - (const struct deployment_step *)d->steps.items);
+}
+
+struct error *
+engine_save(const struct step_run *run, const char *state, const char *note)
+{
+    const struct store_step step = {
+        .ordinal = ordinal_of(run->deployment, run->step),
+        .name = run->step->name,
+        .state = state,
+        .note = note,
+        .at_ms = clock_wall(run->context->platform->clock),
+    };
+    return save(run->context, run->deployment, &step);
+}
+
+static struct error *
+enter(const struct step_run *run, const char *state)
+{
+    struct deployment_step *step = run->step;
+    int64_t now = clock_wall(run->context->platform->clock);
+    bool first = step->started_ms == 0, ended = strcmp(state, "intent") != 0;
+    step->state = state;
+    step->started_ms = first ? now : step->started_ms;
+    step->ended_ms = ended ? now : 0;
+    TRY(engine_save(run, state, describe_note(step)));
+    context_emit(
+        run->context, &(struct deploy_event){
+                          .kind = DEPLOY_EVENT_STEP, .deployment = run->deployment, .step = step});
+    return NULL;
+}
+
+// Runs one step to its end, sleeping through its waits.
+static struct error *
+run_step(const struct step_run *run)
+{
+    const struct step_ops *ops = step_ops_find(run->step->kind);
+    const struct platform *platform = run->context->platform;
+    BUG_ON(ops == NULL);
+    for (;;) {
+        struct step_result result = {0};
+        TRY(ops->run(run, &result));
+        if (result.outcome != STEP_WAIT) {
+            run->step->note = result.note != NULL ? result.note : run->step->note;
+            return enter(run, result.outcome == STEP_SKIPPED ? "skipped" : "done");
+        }
+        TRY(clock_sleep_until(platform->clock, result.until_ms, platform->cancel));
+    }
+}
+
+static bool
+is_over(const struct deployment_step *step)
+{
+    return cstr_equal(step->state, "done") || cstr_equal(step->state, "skipped");
+}
+
+struct error *
+engine_drive(struct deploy_context *context, struct deployment *d, struct arena *arena)
+{
+    struct step_run run = {.context = context, .deployment = d, .arena = arena};
+    if (d->ending_kind != 0) {
+        run.step = deployment_step_at(d, d->steps.count - 1);
+        return outcome_continue(&run);
+    }
+    for (size_t i = 0; i < d->steps.count; i++) {
+        run.step = deployment_step_at(d, i);
+        if (is_over(run.step)) {
+            continue;
+        }
+        if (d->no_wait && run.step->skip && strcmp(run.step->kind, "follow") == 0) {
+            outcome_triggered(&run);
+            return save(context, d, NULL);
+        }
+        run.resumed = run.step->state != NULL;
+        struct error *err = enter(&run, run.step->skip ? "skipped" : "intent");
+        if (err == NULL && !run.step->skip) {
+            err = run_step(&run);
+        }
+        if (err != NULL) {
+            return outcome_failed(&run, err);
+        }
+    }
+    outcome_succeeded(&run);
+    return save(context, d, NULL);
+}
+
+// The claim is an OS lock: it ends with this process, however that ends.
+static struct error *
+claim(struct deploy_context *context, const char *id, struct store_claim **out)
+{
+    struct store *store = NULL;
+    TRY(deploy_store(context, &store));
+    TRY(store_claim(store, id, out));
+    if (*out == NULL) {
+        return error_hint(error_new(ERROR_CONFLICT, "another process is at work on '%s'", id),
+            "'dispatcher watch %s' shows what it does.", id);
+    }
+    return NULL;
+}
+
+static struct error *
+finish(struct deploy_context *context, struct deployment *d)
+{
+    struct github_client *github = context->github;
+    if (github != NULL) {
+        d->quota_requests = github_client_counters(github).counted;
+    }
+    TRY(save(context, d, NULL));
+    if (d->result != NULL && cstr_equal(d->run_conclusion, "success") &&
+        d->run_completed_ms > d->run_started_ms) {
+        TRY(store_add_duration(
+            context->store, d->id, d->app, d->env, d->run_completed_ms - d->run_started_ms));
+    }
+    context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_FINISHED, .deployment = d});
+    return NULL;
+}
+
+struct error *
+deploy_run(struct deploy_context *context, struct deployment *d, struct arena *arena)
+{
+    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct store *store = NULL;
+    TRY(claim(context, d->id, &held));
+    TRY(deploy_store(context, &store));
+    struct json *document CLEANUP(json_freep) = deployment_encode(d);
+    char *text CLEANUP(xfreep) = json_text(document);
+    const struct store_deployment row = {.id = d->id,
+        .app = d->app,
+        .env = d->env,
+        .version = d->version,
+        .state = "running",
+        .created_ms = d->created_ms,
+        .updated_ms = d->created_ms,
+        .document = text};
+    TRY(store_insert(store, &row));
+    context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
+    TRY(engine_drive(context, d, arena));
+    return finish(context, d);
+}
+
+// --no-wait left the rest of the plan for now.
+static void
+wait_after_all(struct deployment *d)
+{
+    for (size_t i = 0; d->no_wait && i < d->steps.count; i++) {
+        struct deployment_step *step = deployment_step_at(d, i);
+        bool rest = strcmp(step->kind, "follow") == 0 || strcmp(step->kind, "record") == 0;
+        step->skip = step->skip && !rest;
+    }
+    d->no_wait = false;
+}
+
+struct error *
+deploy_resume(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
+{
+    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct deployment *d = NULL;
+    TRY(deploy_load(context, id, arena, &d));
+    if (d->result == NULL) {
+        TRY(claim(context, d->id, &held));
+        TRY(deploy_load(context, d->id, arena, &d)); // again: the owner may have ended it just now
+    }
+    if (d->result == NULL) {
+        d->unfinished = NULL;
+        wait_after_all(d);
+        if (d->wait_started_ms > 0) { // a resumed wait gets its whole time again
+            d->wait_started_ms = clock_wall(context->platform->clock);
+            d->run_seen_running_ms = d->run_seen_running_ms > 0 ? d->wait_started_ms : 0;
+        }
+        context_emit(
+            context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
+        TRY(engine_drive(context, d, arena));
+        TRY(finish(context, d));
+    }
+    *out = d;
+    return NULL;
+}
+
+static struct deployment_step *
+find_step(const struct deployment *d, const char *kind)
+{
+    for (size_t i = 0; i < d->steps.count; i++) {
+        if (strcmp(deployment_step_at(d, i)->kind, kind) == 0) {
+            return deployment_step_at(d, i);
+        }
+    }
+    BUG_ON(true);
+}
+
+// The operator says that it never ran: the parameters go back, as after a definite refusal.
+static struct error *
+abandon(struct deploy_context *context, struct deployment *d, struct arena *arena)
+{
+    struct step_run run = {
+        .context = context, .deployment = d, .arena = arena, .step = find_step(d, "trigger")};
+    d->dispatch_state = "rejected";
+    d->result = NULL;
+    return outcome_failed(
+        &run, error_new(ERROR_REFUSED, "declared as never run by 'dispatcher resolve --abandon'"));
+}
+
+struct error *
+deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, struct arena *arena,
+    struct deployment **out)
+{
+    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct deployment *d = NULL;
+    TRY(deploy_load(context, id, arena, &d));
+    TRY(claim(context, d->id, &held));
+    TRY(deploy_load(context, d->id, arena, &d));
+    bool open = d->result == NULL || cstr_equal(d->result, "unknown");
+    if (!open || d->run_id != 0 || d->dispatch_state == NULL) {
+        return error_hint(
+            error_new(ERROR_USAGE, "deployment '%s' leaves nothing to resolve", d->id),
+            "Only one that ended 'unknown' (exit 9) at its trigger does; see 'dispatcher "
+            "history'.");
+    }
+    if (run_id == 0) {
+        TRY(abandon(context, d, arena));
+    } else {
+        d->result = NULL;
+        d->run_id = run_id;
+        d->dispatch_state = "adopted";
+        d->wait_started_ms = clock_wall(context->platform->clock);
+        d->run_url = arena_printf(
+            arena, "%s/%s/actions/runs/%lld", d->github_web, d->workflow_repo, (long long)run_id);
+        TRY(engine_drive(context, d, arena));
+    }
+    TRY(finish(context, d));
+    *out = d;
+    return NULL;
+}
+
+struct error *
+deploy_cancel(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
+{
+    struct deployment *d = NULL;
+    struct github_client *github = NULL;
+    TRY(deploy_load(context, id, arena, &d));
+    if (d->run_id == 0) {
+        return error_hint(error_new(ERROR_USAGE, "deployment '%s' has no remote run", d->id),
+            "Interrupt the process that is at work on it instead.");
+    }
+    TRY(provider_github(context, d, &github));
+    TRY(github_run_cancel(github, d->run_id));
+    *out = d;
+    return NULL;
+}
+
+struct error *
+deploy_prepare(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct deployment **out)
+{
+    struct preparation preparation = {0};
+    TRY(prepare_locally(context, request, arena, diagnostics, &preparation));
+    TRY(snapshot_take(context, &preparation));
+    plan_make(preparation.deployment, arena);
+    *out = preparation.deployment;
+    return NULL;
+}

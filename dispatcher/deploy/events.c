@@ -1,0 +1,114 @@
+// Events as JSON objects: the lines of --json and of the journal (docs/events.md).
+#include "deploy_internal.h"
+
+static const char *const kind_names[] = {
+    [DEPLOY_EVENT_STARTED] = "started",
+    [DEPLOY_EVENT_STEP] = "step",
+    [DEPLOY_EVENT_PROGRESS] = "progress",
+    [DEPLOY_EVENT_RUN] = "run",
+    [DEPLOY_EVENT_JOBS] = "jobs",
+    [DEPLOY_EVENT_NOTE] = "note",
+    [DEPLOY_EVENT_WARNING] = "warning",
+    [DEPLOY_EVENT_FINISHED] = "finished",
+};
+
+static void
+put_step(struct json *object, const struct deployment_step *step)
+{
+    json_set_str(object, "step", step->name);
+    json_set_str(object, "kind", step->kind);
+    json_set_str(object, "state", step->state);
+    json_set_str(object, "note", step->note != NULL ? step->note : step->reason);
+    if (step->ended_ms > 0) {
+        json_set_int(object, "duration_ms", step->ended_ms - step->started_ms);
+    }
+}
+
+static void
+put_run(struct json *object, const struct deployment *d)
+{
+    json_set_int(object, "run_id", d->run_id);
+    json_set_str(object, "run_url", d->run_url);
+    json_set_str(object, "status", d->run_status);
+    json_set_str(object, "conclusion", d->run_conclusion);
+}
+
+static void
+put_jobs(struct json *object, const struct deployment *d)
+{
+    struct json *jobs = json_make_array();
+    for (size_t i = 0; i < d->jobs.count; i++) {
+        const struct deployment_job *job = (const struct deployment_job *)d->jobs.items + i;
+        struct json *one = json_make_object(), *steps = json_make_array();
+        json_set_str(one, "name", job->name);
+        json_set_str(one, "status", job->status);
+        json_set_str(one, "conclusion", job->conclusion);
+        json_set_str(one, "url", job->url);
+        for (size_t k = 0; k < job->steps.count; k++) {
+            const struct deployment_job_step *step =
+                (const struct deployment_job_step *)job->steps.items + k;
+            struct json *part = json_make_object();
+            json_set_str(part, "name", step->name);
+            json_set_str(part, "status", step->status);
+            json_set_str(part, "conclusion", step->conclusion);
+            json_append(steps, part);
+        }
+        json_set(one, "steps", steps);
+        json_append(jobs, one);
+    }
+    json_set(object, "jobs", jobs);
+}
+
+static void
+put_end(struct json *object, const struct deployment *d)
+{
+    const struct deployment_service *first =
+        d->services.count > 0 ? deployment_service_at(d, 0) : NULL;
+    json_set_str(object, "result", d->result != NULL ? d->result : d->unfinished);
+    json_set_int(object, "exit_code", d->exit_code);
+    json_set_str(object, "message", d->message);
+    json_set_str(object, "hint", d->hint);
+    json_set_str(object, "version", d->version);
+    json_set_bool(object, "proven", d->proven);
+    json_set_str(object, "proof", d->proof);
+    if (first != NULL) {
+        json_set_str(object, "digest", first->digest);
+        json_set_str(object, "previous_version", first->previous);
+    }
+    json_set_int(object, "quota_requests", d->quota_requests);
+    put_run(object, d);
+}
+
+struct json *
+deploy_event_json(const struct deploy_event *event, int64_t wall_ms)
+{
+    const struct deployment *d = event->deployment;
+    struct json *object = json_make_object();
+    char stamp[21];
+    clock_format_rfc3339(wall_ms, stamp);
+    json_set_str(object, "event", kind_names[event->kind]);
+    json_set_str(object, "time", stamp);
+    json_set_str(object, "deployment", d->id);
+    json_set_str(object, "app", d->app);
+    json_set_str(object, "environment", d->env);
+    if (event->kind == DEPLOY_EVENT_STARTED) {
+        json_set(object, "plan", deployment_encode(d));
+    } else if (event->kind == DEPLOY_EVENT_STEP) {
+        put_step(object, event->step);
+    } else if (event->kind == DEPLOY_EVENT_PROGRESS) {
+        json_set_str(object, "step", event->step != NULL ? event->step->name : NULL);
+        json_set_str(object, "digest", event->subject);
+        json_set_str(object, "what", event->text);
+        json_set_int(object, "done", event->done);
+        json_set_int(object, "total", event->total);
+    } else if (event->kind == DEPLOY_EVENT_RUN) {
+        put_run(object, d);
+    } else if (event->kind == DEPLOY_EVENT_JOBS) {
+        put_jobs(object, d);
+    } else if (event->kind == DEPLOY_EVENT_FINISHED) {
+        put_end(object, d);
+    } else {
+        json_set_str(object, "text", event->text);
+    }
+    return object;
+}

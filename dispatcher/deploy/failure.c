@@ -1,0 +1,167 @@
+// Jobs of the remote run, and the failing one told in detail: step, annotations, the end of its
+// log. Everything here is best effort: it explains an outcome, it never decides one.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/log_sanitize.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/text.h"
+
+enum { LOG_LINES = 25, ANNOTATIONS_MAX = 10, NAME_MAX_BYTES = 200, MESSAGE_MAX_BYTES = 1000 };
+
+static const char *
+clean(struct arena *arena, const char *text, size_t max)
+{
+    struct buf out CLEANUP(buf_done) = BUF_INIT(max + 16);
+    if (text == NULL) {
+        return NULL;
+    }
+    text_clean(str_of(text), max, &out);
+    return arena_str(arena, buf_str(&out));
+}
+
+static void
+copy_job(const struct step_run *run, const struct github_job *from, struct deployment_job *to)
+{
+    struct deployment_job_step *steps = arena_array(run->arena, from->step_count, sizeof(*steps));
+    for (size_t i = 0; i < from->step_count; i++) {
+        steps[i] = (struct deployment_job_step){
+            clean(run->arena, from->steps[i].name, NAME_MAX_BYTES),
+            arena_dup(run->arena, from->steps[i].status),
+            arena_dup(run->arena, from->steps[i].conclusion),
+        };
+    }
+    *to = (struct deployment_job){
+        .name = clean(run->arena, from->name, NAME_MAX_BYTES),
+        .status = arena_dup(run->arena, from->status),
+        .conclusion = arena_dup(run->arena, from->conclusion),
+        .url = clean(run->arena, from->html_url, NAME_MAX_BYTES),
+        .started_ms = from->started_ms,
+        .completed_ms = from->completed_ms,
+        .steps = {steps, from->step_count},
+    };
+}
+
+static void
+copy_jobs(const struct step_run *run, const struct github_job *list, size_t count)
+{
+    struct deployment_job *jobs = arena_array(run->arena, count, sizeof(*jobs));
+    for (size_t i = 0; i < count; i++) {
+        copy_job(run, &list[i], &jobs[i]);
+    }
+    run->deployment->jobs = (struct object_list){jobs, count};
+}
+
+struct error *
+jobs_refresh(const struct step_run *run, bool *changed)
+{
+    struct github_client *github = NULL;
+    struct github_job *list = NULL;
+    size_t count = 0;
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    TRY(provider_github(run->context, run->deployment, &github));
+    TRY(github_jobs_list(github, run->deployment->run_id, scratch, &list, &count, changed));
+    if (*changed) {
+        copy_jobs(run, list, count);
+    }
+    return NULL;
+}
+
+static bool
+is_red(const char *conclusion)
+{
+    return conclusion != NULL && strcmp(conclusion, "success") != 0 &&
+           strcmp(conclusion, "skipped") != 0 && strcmp(conclusion, "neutral") != 0;
+}
+
+static const struct github_step *
+red_step(const struct github_job *job)
+{
+    for (size_t i = 0; i < job->step_count; i++) {
+        if (is_red(job->steps[i].conclusion)) {
+            return &job->steps[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+collect_annotations(
+    const struct step_run *run, struct github_client *github, const struct github_job *job)
+{
+    struct github_annotation *list = NULL;
+    size_t count = 0, kept = 0;
+    if (job->check_run_id == 0) {
+        return;
+    }
+    struct error *err = github_annotations(github, job->check_run_id, run->arena, &list, &count);
+    if (err != NULL) {
+        error_free(err);
+        return;
+    }
+    const char **items = arena_array(run->arena, ANNOTATIONS_MAX, sizeof(*items));
+    for (size_t i = 0; i < count && kept < ANNOTATIONS_MAX; i++) {
+        if (cstr_equal(list[i].level, "failure")) {
+            items[kept++] = clean(run->arena, list[i].message, MESSAGE_MAX_BYTES);
+        }
+    }
+    run->deployment->failure.annotations = (struct str_list){items, kept};
+}
+
+static void
+collect_log(const struct step_run *run, struct github_client *github, const struct github_job *job,
+    const struct github_step *step)
+{
+    const char *tail = NULL;
+    const struct github_log_part part = {
+        .started_ms = step != NULL ? step->started_ms : 0,
+        .completed_ms = step != NULL ? step->completed_ms : 0,
+        .lines = LOG_LINES,
+    };
+    struct error *err = github_job_log_tail(github, job->id, &part, run->arena, &tail);
+    if (err != NULL) {
+        context_emit_text(run->context, run->deployment, DEPLOY_EVENT_NOTE,
+            "the log of the failed job cannot be read");
+        error_free(err);
+        return;
+    }
+    struct buf harmless CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    if (tail != NULL) {
+        log_sanitize(str_of(tail), &harmless);
+        secret_mask(&harmless);
+        run->deployment->failure.log_tail = arena_str(run->arena, buf_str(&harmless));
+    }
+}
+
+void
+failure_collect(const struct step_run *run)
+{
+    struct github_client *github = NULL;
+    struct github_job *list = NULL;
+    size_t count = 0;
+    bool changed = false;
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct error *err = provider_github(run->context, run->deployment, &github);
+    if (err == NULL) {
+        github_client_forget(github); // a 304 would leave us without the list
+        err = github_jobs_list(github, run->deployment->run_id, scratch, &list, &count, &changed);
+    }
+    if (err != NULL) {
+        error_free(err);
+        return;
+    }
+    copy_jobs(run, list, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_red(list[i].conclusion)) {
+            continue;
+        }
+        struct deployment_failure *failure = &run->deployment->failure;
+        const struct github_step *step = red_step(&list[i]);
+        failure->job = clean(run->arena, list[i].name, NAME_MAX_BYTES);
+        failure->job_url = clean(run->arena, list[i].html_url, NAME_MAX_BYTES);
+        failure->step = step != NULL ? clean(run->arena, step->name, NAME_MAX_BYTES) : NULL;
+        collect_annotations(run, github, &list[i]);
+        collect_log(run, github, &list[i], step);
+        return;
+    }
+}

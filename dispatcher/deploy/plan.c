@@ -1,0 +1,96 @@
+// The plan: a pure function of the facts that a deployment holds. Reads and changes nothing else.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+static void
+plan_push(
+    const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
+{
+    const struct deployment_service *service = deployment_service_at(d, index);
+    *step = (struct deployment_step){
+        .name = arena_printf(arena, "push %s", service->name),
+        .kind = "push",
+        .service = (int64_t)index,
+        .skip = service->present,
+        .reason = service->present ? arena_printf(arena, "present as %.19s…", service->digest)
+                                   : "not in the registry",
+    };
+}
+
+static void
+plan_write(
+    const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
+{
+    const struct deployment_service *service = deployment_service_at(d, index);
+    bool same = cstr_equal(service->previous, d->version);
+    *step = (struct deployment_step){
+        .name = arena_printf(arena, "write %s", service->name),
+        .kind = "write",
+        .service = (int64_t)index,
+        .skip = same,
+        .reason = same ? "the parameter says so already"
+                  : service->previous != NULL
+                      ? arena_printf(arena, "replaces '%.40s'", service->previous)
+                      : "the parameter does not exist yet",
+    };
+}
+
+void
+plan_make(struct deployment *d, struct arena *arena)
+{
+    size_t services = d->services.count, count = 2 * services + 3, at = 0;
+    struct deployment_step *steps = arena_array(arena, count, sizeof(*steps));
+    for (size_t i = 0; i < services; i++) {
+        plan_push(d, i, arena, &steps[at++]);
+    }
+    for (size_t i = 0; i < services; i++) {
+        plan_write(d, i, arena, &steps[at++]);
+    }
+    steps[at++] = (struct deployment_step){.name = "trigger",
+        .kind = "trigger",
+        .service = -1,
+        .reason = "the infra side rolls out what the parameters say"};
+    steps[at++] = (struct deployment_step){.name = "follow",
+        .kind = "follow",
+        .service = -1,
+        .skip = d->no_wait,
+        .reason = d->no_wait ? "--no-wait" : "only 'success' is green"};
+    steps[at++] = (struct deployment_step){.name = "record",
+        .kind = "record",
+        .service = -1,
+        .skip = d->no_wait,
+        .reason = d->no_wait ? "--no-wait" : "tells everybody which version a run succeeded with"};
+    d->steps = (struct object_list){steps, at};
+}
+
+static const struct step_ops *const all_steps[] = {
+    &step_push, &step_write, &step_trigger, &step_follow, &step_record};
+
+const struct step_ops *
+step_ops_find(const char *kind)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(all_steps); i++) {
+        if (strcmp(all_steps[i]->kind, kind) == 0) {
+            return all_steps[i];
+        }
+    }
+    return NULL;
+}
+
+void
+deploy_plan_text(const struct deployment *d, struct buf *out)
+{
+    buf_printf(out, "%s %s to %s\n", d->app, d->version, d->env);
+    for (size_t i = 0; i < d->steps.count; i++) {
+        const struct deployment_step *step = deployment_step_at(d, i);
+        struct buf what CLEANUP(buf_done) = BUF_INIT(4096);
+        step_ops_find(step->kind)->describe(d, step, &what);
+        buf_printf(out, "  %zu. %s\n     %s%s\n", i + 1, buf_cstr(&what),
+            step->skip ? "skipped: " : "", step->reason);
+    }
+    for (size_t i = 0; i < d->notes.count; i++) {
+        buf_printf(out, "  note: %s\n", d->notes.items[i]);
+    }
+}

@@ -1,0 +1,517 @@
+// From a request to a deployment without remote facts: the documents, the app checkout, and every
+// guard that can be decided here. Reads no network but for a spec that lives in a git repository.
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/actions.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/name.h"
+
+static struct error *
+check_enabled(const struct preparation *p)
+{
+    if (!p->settings->enabled) {
+        return error_hint(
+            error_new(ERROR_DENIED, "app '%s' is disabled by 'enabled: false'", p->settings->app),
+            "Take the key out of its spec to deploy it again.");
+    }
+    if (cstr_equal(p->settings->via, "direct")) {
+        return error_hint(
+            error_new(ERROR_SPEC, "app '%s' asks for 'via: direct'", p->settings->app),
+            "This version deploys through the infra workflow only; use 'via: workflow'.");
+    }
+    if (p->settings->workflow_repo == NULL) {
+        return error_hint(
+            error_new(ERROR_SPEC, "'workflow.repo' is not set for app '%s'", p->settings->app),
+            "Name the infra repository in dispatcher.yaml: workflow: {repo: OWNER/INFRA}.");
+    }
+    return NULL;
+}
+
+static struct error *
+check_repository(const struct preparation *p, struct deploy_context *context)
+{
+    const char *expected = p->settings->repo;
+    const char *in_job = env_get(context->platform, "GITHUB_REPOSITORY");
+    if (expected == NULL) {
+        deployment_note(p->deployment, p->arena, "ownership not checked: the spec names no 'repo'");
+        return NULL;
+    }
+    const char *actual = p->git->repository;
+    if (actions_is_active(context->platform) && in_job != NULL) {
+        actual = in_job;
+    }
+    if (actual == NULL) {
+        return error_hint(error_new(ERROR_DENIED,
+                              "app '%s' belongs to '%s', but this checkout has "
+                              "no remote 'origin' that says whose it is",
+                              p->settings->app, expected),
+            "Run this in a clone of the app's repository.");
+    }
+    if (!str_equal_nocase(str_of(actual), str_of(expected))) {
+        return error_hint(error_new(ERROR_DENIED, "app '%s' belongs to '%s', this is '%s'",
+                              p->settings->app, expected, actual),
+            "Only the repository that the spec names may deploy the app.");
+    }
+    return NULL;
+}
+
+static struct error *
+check_clean(const struct preparation *p)
+{
+    if (!p->git->dirty || p->request->allow_dirty) {
+        return NULL;
+    }
+    const char *first = p->git->changed.count > 0 ? p->git->changed.items[0] : "";
+    return error_hint(error_new(ERROR_USAGE, "the work tree is dirty: '%s'%s", first,
+                          p->git->changed.count > 1 ? " and others are changed" : " is changed"),
+        "Commit the change, or pass --allow-dirty to deploy what the image holds anyway.");
+}
+
+static bool
+is_digits(struct str text)
+{
+    int64_t number = 0;
+    return str_to_int64(text, &number) && text.ptr[0] != '-';
+}
+
+// MAJOR.MINOR.PATCH with an optional v in front and anything after - or + (semver.org 2.0.0).
+static bool
+is_semantic_version(const char *tag)
+{
+    struct str rest = str_of(tag), part = {0};
+    if (str_starts(rest, STR("v"))) {
+        rest = str_skip(rest, 1);
+    }
+    for (size_t i = 0; i < rest.len; i++) {
+        if (rest.ptr[i] == '-' || rest.ptr[i] == '+') {
+            rest.len = i;
+        }
+    }
+    int parts = 0;
+    while (str_cut(rest, '.', &part, &rest)) {
+        if (!is_digits(part)) {
+            return false;
+        }
+        parts++;
+    }
+    return parts == 3;
+}
+
+static struct error *
+version_from_tag(const struct preparation *p, const char **out)
+{
+    const char *found = NULL;
+    for (size_t i = 0; i < p->git->tags.count; i++) {
+        const char *tag = p->git->tags.items[i];
+        if (!is_semantic_version(tag)) {
+            continue;
+        }
+        if (found != NULL) {
+            return error_hint(
+                error_new(ERROR_USAGE, "two version tags point at HEAD: '%s' and '%s'", found, tag),
+                "Say which one with --version.");
+        }
+        found = tag;
+    }
+    if (found == NULL) {
+        return error_hint(
+            error_new(ERROR_USAGE, "no version tag points at HEAD (%.12s)", p->git->sha),
+            "The spec says 'version: tag': tag the commit (git tag v1.2.3), or pass --version.");
+    }
+    *out = found;
+    return NULL;
+}
+
+static struct error *
+choose_version(const struct preparation *p, const char **out)
+{
+    const char *version = p->request->version;
+    if (version == NULL && cstr_equal(p->settings->version_from, "tag")) {
+        TRY(version_from_tag(p, &version));
+    }
+    if (version == NULL) {
+        version = p->git->sha;
+    }
+    if (!tag_is_valid(str_of(version))) {
+        return error_hint(
+            error_new(ERROR_USAGE, "version '%.140s' cannot be an image tag", version),
+            "Use letters, digits, '_', '.' and '-', 128 at most (OCI distribution 1.1).");
+    }
+    *out = arena_dup(p->arena, version);
+    return NULL;
+}
+
+// "refs/heads/*" style patterns: '*' stands for any run of characters.
+static bool
+matches_pattern(const char *pattern, const char *text)
+{
+    if (*pattern == '\0') {
+        return *text == '\0';
+    }
+    if (*pattern == '*') {
+        return matches_pattern(pattern + 1, text) ||
+               (*text != '\0' && matches_pattern(pattern, text + 1));
+    }
+    return *pattern == *text && matches_pattern(pattern + 1, text + 1);
+}
+
+static bool
+allows_ref(const struct setting_allow *rule, const char *ref)
+{
+    for (size_t i = 0; i < rule->refs.count; i++) {
+        if (matches_pattern(rule->refs.items[i], ref)) {
+            return true;
+        }
+    }
+    return rule->refs.count == 0;
+}
+
+static bool
+allows_event(const struct setting_allow *rule, const char *event)
+{
+    for (size_t i = 0; event != NULL && i < rule->events.count; i++) {
+        if (strcmp(rule->events.items[i], event) == 0) {
+            return true;
+        }
+    }
+    return event == NULL || rule->events.count == 0;
+}
+
+// A guard rail, not a lock: who holds the keys can go round it (spec-format.md).
+static struct error *
+check_allowed(const struct preparation *p, struct deploy_context *context)
+{
+    const char *ref = env_get(context->platform, "GITHUB_REF");
+    const char *event = env_get(context->platform, "GITHUB_EVENT_NAME");
+    if (!actions_is_active(context->platform) || ref == NULL) {
+        event = NULL;
+        ref = p->git->tags.count > 0 && p->git->branch == NULL
+                  ? arena_printf(p->arena, "refs/tags/%s", p->git->tags.items[0])
+                  : arena_printf(
+                        p->arena, "refs/heads/%s", p->git->branch != NULL ? p->git->branch : "");
+    }
+    for (size_t i = 0; i < p->settings->allow_count; i++) {
+        if (allows_ref(&p->settings->allow[i], ref) &&
+            allows_event(&p->settings->allow[i], event)) {
+            return NULL;
+        }
+    }
+    if (!p->settings->has_allow) {
+        return NULL;
+    }
+    return error_hint(
+        error_new(ERROR_DENIED, "'%s' may not be deployed to '%s' from '%s'%s%s%s",
+            p->settings->app, p->settings->env, ref, event != NULL ? " by event '" : "",
+            event != NULL ? event : "", event != NULL ? "'" : ""),
+        "The spec's 'allow' rules for this environment say which refs and events may.");
+}
+
+static struct setting_service *
+find_service(const struct settings *settings, struct str name)
+{
+    for (size_t i = 0; i < settings->service_count; i++) {
+        if (str_equal(str_of(settings->services[i].key), name)) {
+            return &settings->services[i];
+        }
+    }
+    return NULL;
+}
+
+// Splits "[SERVICE=]SOURCE": a service name never holds a ':', a source always does.
+static struct str
+image_service(const char *image, const char **source)
+{
+    const char *equals = strchr(image, '='), *colon = strchr(image, ':');
+    if (equals == NULL || (colon != NULL && colon < equals)) {
+        *source = image;
+        return (struct str){NULL, 0};
+    }
+    *source = equals + 1;
+    return (struct str){image, (size_t)(equals - image)};
+}
+
+static struct deployment_service *
+find_part(const struct deployment *deployment, struct str name)
+{
+    for (size_t i = 0; i < deployment->services.count; i++) {
+        struct deployment_service *part = deployment_service_at(deployment, i);
+        if (str_equal(str_of(part->name), name)) {
+            return part;
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+find_image_owner(const struct preparation *p, const char *image, struct str name,
+    struct deployment_service **out)
+{
+    const struct object_list *parts = &p->deployment->services;
+    if (name.ptr == NULL && parts->count != 1) {
+        return error_hint(
+            error_new(ERROR_USAGE, "image '%s' does not say for which service", image),
+            "The app has %zu services: write --image SERVICE=SOURCE.", parts->count);
+    }
+    if (name.ptr == NULL) {
+        *out = deployment_service_at(p->deployment, 0);
+        return NULL;
+    }
+    *out = find_part(p->deployment, name);
+    if (*out != NULL) {
+        return NULL;
+    }
+    const struct setting_service *service = find_service(p->settings, name);
+    if (service == NULL) {
+        return error_hint(error_new(ERROR_USAGE, "app '%s' has no service '%.*s'", p->settings->app,
+                              STR_FMT(name)),
+            "--image takes SERVICE=SOURCE with a service of the spec.");
+    }
+    return error_new(ERROR_USAGE, "service '%s' is not deployable: %s", service->key,
+        service->image_tag != NULL ? "'image_tag' pins its version"
+        : service->image != NULL   ? "its image comes from elsewhere"
+                                   : "'deploy.services' leaves it out");
+}
+
+static struct error *
+assign_images(const struct preparation *p)
+{
+    for (size_t i = 0; i < p->request->images.count; i++) {
+        const char *image = p->request->images.items[i], *source = NULL;
+        struct image_source *parsed = NULL;
+        struct deployment_service *part = NULL;
+        struct str name = image_service(image, &source);
+        TRY(find_image_owner(p, image, name, &part));
+        TRY(image_source_parse(source, p->arena, &parsed));
+        if (part->source != NULL) {
+            return error_new(ERROR_USAGE, "two images for service '%s'", part->name);
+        }
+        part->source = arena_dup(p->arena, source);
+    }
+    return NULL;
+}
+
+static struct error *
+collect_services(const struct preparation *p)
+{
+    const struct settings *settings = p->settings;
+    struct deployment_service *parts =
+        arena_array(p->arena, settings->service_count, sizeof(*parts));
+    size_t count = 0;
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct setting_service *service = &settings->services[i];
+        if (!service->deployable) {
+            continue;
+        }
+        parts[count++] = (struct deployment_service){
+            .name = service->key,
+
+            .repository = service->repository,
+            .parameter = service->parameter,
+        };
+    }
+    p->deployment->services = (struct object_list){parts, count};
+    if (count > 0) {
+        return assign_images(p);
+    }
+    return error_hint(error_new(ERROR_SPEC,
+                          "app '%s' has nothing to deploy: every service is pinned by "
+                          "'image_tag' or takes an external image",
+                          settings->app),
+        "Take 'image_tag' out of the service whose version dispatcher is to write.");
+}
+
+static const char *
+or_else(const char *given, const char *fallback)
+{
+    return given != NULL ? given : fallback;
+}
+
+// "https://api.github.com" → "https://github.com"; a GHES base loses its "/api/v3".
+static const char *
+web_of_api(struct arena *arena, const char *api)
+{
+    struct str text = str_of(api), tail = STR("/api/v3"), head = STR("https://api.");
+    if (str_ends(text, tail)) {
+        return arena_str(arena, (struct str){text.ptr, text.len - tail.len});
+    }
+    if (str_starts(text, head)) {
+        return arena_printf(arena, "https://%s", api + head.len);
+    }
+    return arena_dup(arena, api);
+}
+
+static void
+copy_settings(const struct preparation *p, struct deploy_context *context)
+{
+    struct deployment *d = p->deployment;
+    const struct settings *s = p->settings;
+    const struct deploy_request *r = p->request;
+    d->app = s->app;
+    d->name = s->name;
+    d->title = s->title;
+    d->env = s->env;
+    d->repository = s->repo;
+    d->on_failure = or_else(arena_dup(p->arena, r->on_failure), s->on_failure);
+    d->on_cancel = or_else(arena_dup(p->arena, r->on_cancel), s->on_cancel);
+    d->on_timeout = or_else(arena_dup(p->arena, r->on_timeout), s->on_timeout);
+    d->timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : s->workflow_timeout_ms;
+    d->queue_timeout_ms = r->timeout_ms > 0 ? r->timeout_ms : s->workflow_queue_timeout_ms;
+    d->no_wait = r->no_wait;
+    d->region = s->region;
+    d->account = s->account;
+    d->role = s->role;
+    d->create_repository = s->create_repository;
+    // The environment goes before the files (spec-format.md "Precedence").
+    d->github_api =
+        or_else(arena_dup(p->arena, env_get(context->platform, "GITHUB_API_URL")), s->github_api);
+    d->github_web = web_of_api(p->arena, d->github_api);
+    d->github_app_id = s->github_app_id;
+    d->github_app_key = s->github_app_key;
+    d->workflow_repo = s->workflow_repo;
+    d->workflow_file = s->workflow_file;
+    d->workflow_ref = s->workflow_ref;
+    d->id_input = s->workflow_id_input;
+    d->has_target = s->has_target;
+}
+
+static void
+copy_git(const struct preparation *p)
+{
+    p->deployment->sha = p->git->sha;
+    p->deployment->branch = p->git->branch;
+    p->deployment->tag = p->git->tags.count > 0 ? p->git->tags.items[0] : NULL;
+    if (p->deployment->repository == NULL) {
+        p->deployment->repository = p->git->repository;
+    }
+    if (p->git->dirty) {
+        deployment_note(p->deployment, p->arena, "deployed from a dirty work tree (--allow-dirty)");
+    }
+}
+
+// Who asks: what a re-run of the same CI job has in common with its first attempt, so that it finds
+// its own work again (protocols.md §3.4); outside CI, this deployment alone.
+static void
+name_caller(const struct preparation *p, struct deploy_context *context)
+{
+    const struct platform *platform = context->platform;
+    struct deployment *d = p->deployment;
+    const char *repository = env_get(platform, "GITHUB_REPOSITORY_ID");
+    const char *run = env_get(platform, "GITHUB_RUN_ID"), *job = env_get(platform, "GITHUB_JOB");
+    const char *who = env_get(platform, "GITHUB_ACTOR");
+    d->actor = arena_dup(p->arena, who != NULL ? who : env_get(platform, "USER"));
+    if (!actions_is_active(platform) || run == NULL) {
+        d->claim_key = arena_printf(p->arena, "local/%s", d->id);
+        return;
+    }
+    d->claim_key = arena_printf(p->arena, "%s/%s/%s/%s/%s/%s", repository != NULL ? repository : "",
+        run, job != NULL ? job : "", d->app, d->env, d->version);
+    const char *server = env_get(platform, "GITHUB_SERVER_URL");
+    const char *name = env_get(platform, "GITHUB_REPOSITORY");
+    if (server != NULL && name != NULL) {
+        d->caller_url = arena_printf(p->arena, "%s/%s/actions/runs/%s", server, name, run);
+    }
+}
+
+static struct error *
+expand_inputs(const struct preparation *p)
+{
+    const struct pair_list *templates = &p->settings->workflow_inputs;
+    struct pair *inputs = arena_array(p->arena, templates->count, sizeof(*inputs));
+    const struct spec_context context = {
+        .version = p->deployment->version, .sha = p->deployment->sha, .tag = p->deployment->tag};
+    for (size_t i = 0; i < templates->count; i++) {
+        const char *value = templates->items[i].value;
+        inputs[i].key = templates->items[i].key;
+        // {digest} is known after the push only: step_trigger expands it.
+        if (strstr(value, "{digest}") != NULL) {
+            inputs[i].value = value;
+            continue;
+        }
+        TRY(spec_expand(p->settings, &context, value, p->arena, &inputs[i].value));
+    }
+    p->deployment->inputs = (struct pair_list){inputs, templates->count};
+    return NULL;
+}
+
+// The role and the registry may name the region and the account that only the environment knows.
+static struct error *
+expand_places(struct deploy_context *context, struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    const char *region = env_get(context->platform, "AWS_REGION");
+    const struct spec_context known = {
+        .region = region != NULL ? region : env_get(context->platform, "AWS_DEFAULT_REGION")};
+    if (d->role != NULL && strchr(d->role, '{') != NULL) {
+        TRY(spec_expand(p->settings, &known, d->role, p->arena, &d->role));
+    }
+    return NULL;
+}
+
+static struct error *
+resolve_settings(
+    struct deploy_context *context, struct preparation *p, struct diagnostics *diagnostics)
+{
+    struct spec_files *files = NULL;
+    TRY(specs_load(context, p->request, p->arena, diagnostics, &files));
+    settings_resolve(&files->config, &files->app, p->request->app, p->request->env, p->arena,
+        diagnostics, &p->settings);
+    TRY(diagnostics_error(diagnostics));
+    p->deployment->specs = files->where;
+    p->deployment->specs_commit = files->commit;
+    return NULL;
+}
+
+static void
+make_id(const struct preparation *p, struct deploy_context *context)
+{
+    char hex[17];
+    random_hex(context->platform->random, 8, hex);
+    p->deployment->id = arena_printf(p->arena, "d-%s", hex);
+    p->deployment->created_ms = clock_wall(context->platform->clock);
+}
+
+struct error *
+prepare_settings(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct preparation *out)
+{
+    struct preparation p = {
+        .request = request, .arena = arena, .deployment = deployment_new(arena)};
+    TRY(name_check("app name", request->app));
+    TRY(name_check("environment name", request->env));
+    TRY(resolve_settings(context, &p, diagnostics));
+    copy_settings(&p, context);
+    TRY(expand_places(context, &p));
+    make_id(&p, context);
+    *out = p;
+    return NULL;
+}
+
+struct error *
+prepare_checkout(struct deploy_context *context, struct preparation *p)
+{
+    const char *path = p->request->checkout != NULL ? p->request->checkout : ".";
+    TRY(git_facts_read(context->platform, path, p->arena, &p->git));
+    TRY(check_repository(p, context));
+    TRY(check_allowed(p, context));
+    TRY(windows_check(p, clock_wall(context->platform->clock)));
+    TRY(check_clean(p));
+    copy_git(p);
+    TRY(choose_version(p, &p->deployment->version));
+    name_caller(p, context);
+    return expand_inputs(p);
+}
+
+struct error *
+prepare_locally(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct preparation *out)
+{
+    struct preparation p = {0};
+    TRY(prepare_settings(context, request, arena, diagnostics, &p));
+    TRY(check_enabled(&p));
+    TRY(prepare_checkout(context, &p));
+    TRY(collect_services(&p));
+    *out = p;
+    return NULL;
+}

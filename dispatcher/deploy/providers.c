@@ -1,0 +1,267 @@
+// Opens clients when a step first needs them, with the credentials that the environment offers.
+// Keeps no secret beyond the clients; what to do with them is the steps' business.
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/actions.h"
+#include "dispatcher/ecr.h"
+#include "dispatcher/file.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/url.h"
+
+enum { KEY_MAX = 64 * 1024, SESSION_NAME_MAX = 64 };
+
+static struct error *
+oidc_token(void *ctx, const char *audience, struct secret **out)
+{
+    struct deploy_context *context = ctx;
+    return actions_oidc_token(context->platform, context->http, audience, out);
+}
+
+struct error *
+provider_aws(
+    struct deploy_context *context, const struct deployment *deployment, struct aws_session **out)
+{
+    if (context->aws == NULL) {
+        const struct aws_token_source oidc = {oidc_token, context};
+        char *name CLEANUP(xfreep) =
+            xasprintf("dispatcher-%s-%s", deployment->app, deployment->env);
+        if (strlen(name) > SESSION_NAME_MAX) {
+            name[SESSION_NAME_MAX] = '\0';
+        }
+        const struct aws_options options = {
+            .region = deployment->region,
+            .role_arn = deployment->role,
+            .role_session_name = name,
+            .oidc = actions_has_oidc(context->platform) ? &oidc : NULL,
+            .account = deployment->account,
+        };
+        TRY(aws_session_new(context->platform, context->http, &options, &context->aws));
+    }
+    *out = context->aws;
+    return NULL;
+}
+
+static struct error *
+read_key_file(const char *path, struct secret **out)
+{
+    struct buf text CLEANUP(buf_wipe) = BUF_INIT(KEY_MAX);
+    struct error *err = file_read(path, &text, NULL);
+    if (err != NULL) {
+        return error_wrap_as(ERROR_CREDENTIALS, err, "read a secret from file '%s'", path);
+    }
+    *out = secret_new(str_trim(buf_str(&text)));
+    return NULL;
+}
+
+struct error *
+secret_reference_read(struct deploy_context *context, const char *reference, struct secret **out)
+{
+    struct str text = str_of(reference);
+    if (str_starts(text, STR("file:"))) {
+        return read_key_file(reference + strlen("file:"), out);
+    }
+    if (!str_starts(text, STR("env:"))) {
+        return error_hint(
+            error_new(ERROR_SPEC, "secret reference '%s' cannot be read here", reference),
+            "Use 'env:VARIABLE' or 'file:PATH'.");
+    }
+    const char *name = reference + strlen("env:");
+    const char *value = env_get(context->platform, name);
+    if (value == NULL) {
+        return error_hint(
+            error_new(ERROR_CREDENTIALS, "environment variable '%s' is not set", name),
+            "The configuration takes a secret from it; pass it in the workflow's 'env:'.");
+    }
+    *out = secret_new(str_of(value));
+    return NULL;
+}
+
+// DEPLOYMENT_APP_KEY holds the PEM itself or names a file that does.
+static struct error *
+read_app_key(struct deploy_context *context, const char *reference, struct secret **out)
+{
+    const char *value = env_get(context->platform, "DEPLOYMENT_APP_KEY");
+    if (reference != NULL && value == NULL) {
+        return secret_reference_read(context, reference, out);
+    }
+    if (value == NULL) {
+        return error_hint(error_new(ERROR_CREDENTIALS, "the GitHub App has an id but no key"),
+            "Set DEPLOYMENT_APP_KEY to the App's private key (PEM text or a path).");
+    }
+    if (strstr(value, "-----BEGIN") == NULL) {
+        return read_key_file(value, out);
+    }
+    *out = secret_new(str_of(value));
+    return NULL;
+}
+
+static const char *
+token_from_environment(struct deploy_context *context)
+{
+    const char *token = env_get(context->platform, "GITHUB_TOKEN");
+    return token != NULL ? token : env_get(context->platform, "GH_TOKEN");
+}
+
+static struct error *
+open_github(struct deploy_context *context, const char *api, const char *repository,
+    const char *app_id, const char *app_key, struct github_client **out)
+{
+    struct secret *key CLEANUP(secret_freep) = NULL;
+    struct secret *token CLEANUP(secret_freep) = NULL;
+    const char *env_id = env_get(context->platform, "DEPLOYMENT_APP_ID");
+    struct github_options options = {.api = api, .repository = repository};
+    if (env_id != NULL || app_id != NULL) {
+        TRY(read_app_key(context, app_key, &key));
+        options.app_id = env_id != NULL ? env_id : app_id;
+        options.app_key = key;
+    } else if (token_from_environment(context) != NULL) {
+        token = secret_new(str_of(token_from_environment(context)));
+        options.token = token;
+    } else {
+        return error_hint(
+            error_new(ERROR_CREDENTIALS, "no GitHub credentials for '%s'", repository),
+            "Set DEPLOYMENT_APP_ID and DEPLOYMENT_APP_KEY, or GITHUB_TOKEN.");
+    }
+    return github_client_new(context->platform, context->http, &options, out);
+}
+
+struct error *
+provider_github(
+    struct deploy_context *context, const struct deployment *deployment, struct github_client **out)
+{
+    if (context->github == NULL) {
+        TRY(open_github(context, deployment->github_api, deployment->workflow_repo,
+            deployment->github_app_id, deployment->github_app_key, &context->github));
+    }
+    *out = context->github;
+    return NULL;
+}
+
+// A GitHub token goes to GitHub's git host only: the API host, with or without its "api." in front.
+static bool
+is_github_host(struct deploy_context *context, const char *host)
+{
+    const char *names[] = {env_get(context->platform, "GITHUB_API_URL"),
+        env_get(context->platform, "GITHUB_SERVER_URL"), "https://github.com"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        struct url url CLEANUP(url_done) = {0};
+        if (names[i] == NULL) {
+            continue;
+        }
+        struct error *err = url_parse(names[i], &url);
+        bool same = err == NULL &&
+                    (strcmp(url.host, host) == 0 || (str_starts(str_of(url.host), STR("api.")) &&
+                                                        strcmp(url.host + 4, host) == 0));
+        error_free(err);
+        if (same) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct error *
+provider_git_token(struct deploy_context *context, const char *url_text, struct secret **out)
+{
+    *out = NULL;
+    if (!str_starts(str_of(url_text), STR("https://")) &&
+        !str_starts(str_of(url_text), STR("http://"))) {
+        return NULL;
+    }
+    const char *own = env_get(context->platform, "DISPATCHER_SPECS_TOKEN");
+    struct url url CLEANUP(url_done) = {0};
+    TRY(url_parse(url_text, &url));
+    if (own != NULL) {
+        *out = secret_new(str_of(own));
+        return NULL;
+    }
+    if (!is_github_host(context, url.host)) {
+        return NULL;
+    }
+    if (env_get(context->platform, "DEPLOYMENT_APP_ID") == NULL) {
+        const char *token = token_from_environment(context);
+        *out = token != NULL ? secret_new(str_of(token)) : NULL;
+        return NULL;
+    }
+    struct str path = str_skip(str_of(url.path), 1);
+    if (str_ends(path, STR(".git"))) {
+        path.len -= strlen(".git");
+    }
+    char *repository CLEANUP(xfreep) = str_dup(path);
+    const char *api = env_get(context->platform, "GITHUB_API_URL");
+    struct github_client *client CLEANUP(github_client_freep) = NULL;
+    TRY(open_github(
+        context, api != NULL ? api : "https://api.github.com", repository, NULL, NULL, &client));
+    return github_client_token(client, out);
+}
+
+static struct error *
+ecr_credentials(
+    struct deploy_context *context, const char *host, char **user, struct secret **password)
+{
+    struct ecr_login login = {0};
+    TRY(ecr_login(context->aws, host, &login));
+    *user = login.user;
+    *password = login.password;
+    return NULL;
+}
+
+static struct error *
+renew_ecr(void *ctx, char **user, struct secret **password)
+{
+    struct deploy_context *context = ctx;
+    return ecr_credentials(context, context->registry_host, user, password);
+}
+
+static struct error *
+plain_credentials(
+    struct deploy_context *context, const char *host, char **user, struct secret **password)
+{
+    const char *name = env_get(context->platform, "DISPATCHER_REGISTRY_USER");
+    const char *secret = env_get(context->platform, "DISPATCHER_REGISTRY_PASSWORD");
+    if (name != NULL && secret != NULL) {
+        *user = xstrdup(name);
+        *password = secret_new(str_of(secret));
+        return NULL;
+    }
+    return registry_docker_credentials(context->platform, host, user, password);
+}
+
+struct error *
+provider_registry(struct deploy_context *context, const struct deployment *deployment,
+    const char *host, struct registry_client **out)
+{
+    if (context->registry != NULL && strcmp(context->registry_host, host) == 0) {
+        *out = context->registry;
+        return NULL;
+    }
+    char *user CLEANUP(xfreep) = NULL;
+    struct secret *password CLEANUP(secret_freep) = NULL;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const char *account = NULL, *region = NULL;
+    bool is_ecr = ecr_host_parse(host, arena, &account, &region);
+    free(context->registry_host);
+    context->registry_host = xstrdup(host);
+    registry_client_free(context->registry);
+    context->registry = NULL;
+    if (is_ecr) {
+        struct aws_session *aws = NULL;
+        TRY(provider_aws(context, deployment, &aws));
+        TRY(ecr_credentials(context, host, &user, &password));
+    } else {
+        TRY(plain_credentials(context, host, &user, &password));
+    }
+    const struct registry_options options = {
+        .host = host,
+        .user = user,
+        .password = password,
+        .renew = is_ecr ? renew_ecr : NULL,
+        .renew_ctx = context,
+        .is_ecr = is_ecr,
+    };
+    TRY(registry_client_new(context->platform, context->http, &options, &context->registry));
+    *out = context->registry;
+    return NULL;
+}

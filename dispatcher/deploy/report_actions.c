@@ -1,0 +1,76 @@
+// The result for the job that we run in: $GITHUB_OUTPUT lines and annotations
+// (GitHub's workflow commands; escaping as in actions/toolkit command.ts).
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+static void
+put_output(struct buf *out, const char *random_hex, const char *name, const char *value)
+{
+    if (value != NULL) {
+        buf_printf(
+            out, "%s<<dispatcher_%s\n%s\ndispatcher_%s\n", name, random_hex, value, random_hex);
+    }
+}
+
+static void
+put_number(struct buf *out, const char *random_hex, const char *name, int64_t number)
+{
+    if (number != 0) {
+        char *text CLEANUP(xfreep) = xasprintf("%lld", (long long)number);
+        put_output(out, random_hex, name, text);
+    }
+}
+
+void
+report_outputs(const struct deployment *d, const char *random_hex, struct buf *out)
+{
+    const struct deployment_service *first =
+        d->services.count > 0 ? deployment_service_at(d, 0) : NULL;
+    int64_t took = d->finished_ms > 0 ? (d->finished_ms - d->created_ms + 500) / 1000 : 0;
+    put_output(out, random_hex, "deployment-id", d->id);
+    put_number(out, random_hex, "run-id", d->run_id);
+    put_output(out, random_hex, "run-url", d->run_url);
+    put_output(out, random_hex, "version", d->version);
+    put_output(out, random_hex, "digest", first != NULL ? first->digest : NULL);
+    put_output(out, random_hex, "previous-version", first != NULL ? first->previous : NULL);
+    put_output(out, random_hex, "result",
+        d->result != NULL       ? d->result
+        : d->unfinished != NULL ? d->unfinished
+                                : "running");
+    put_number(out, random_hex, "duration", took);
+}
+
+// Message of a workflow command: %, CR and LF are the only bytes that need care.
+static void
+put_message(struct buf *out, const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '%') {
+            buf_puts(out, "%25");
+        } else if (*at == '\r') {
+            buf_puts(out, "%0D");
+        } else if (*at == '\n') {
+            buf_puts(out, "%0A");
+        } else {
+            buf_putc(out, *at);
+        }
+    }
+}
+
+void
+report_annotations(const struct deployment *d, struct buf *out)
+{
+    bool good = cstr_equal(d->result, "deployed");
+    bool open = d->result == NULL;
+    buf_printf(out, "::%s title=dispatcher::", good ? "notice" : open ? "warning" : "error");
+    put_message(out, d->message != NULL ? d->message : "");
+    if (d->run_url != NULL) {
+        buf_printf(out, " (%s)", d->run_url);
+    }
+    buf_putc(out, '\n');
+    for (size_t i = 0; i < d->failure.annotations.count; i++) {
+        buf_puts(out, "::error title=infra run::");
+        put_message(out, d->failure.annotations.items[i]);
+        buf_putc(out, '\n');
+    }
+}

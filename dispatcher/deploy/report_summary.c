@@ -1,0 +1,186 @@
+// The result as GitHub-flavoured Markdown for $GITHUB_STEP_SUMMARY. Foreign text is escaped: a
+// commit subject or a log line must not become markup (protocols.md T47).
+#include <string.h>
+
+#include "deploy_internal.h"
+
+enum { SUBJECT_MAX = 100 };
+
+// Backslash before what Markdown or HTML would act upon; line ends become spaces.
+static void
+put_escaped(struct buf *out, const char *text, size_t max)
+{
+    size_t count = 0;
+    for (const char *at = text != NULL ? text : ""; *at != '\0'; at++, count++) {
+        if (count >= max && ((unsigned char)*at & 0xc0) != 0x80) {
+            buf_puts(out, "…");
+            return;
+        }
+        if (*at == '<') {
+            buf_puts(out, "&lt;");
+        } else if (*at == '&') {
+            buf_puts(out, "&amp;");
+        } else if (*at == '\n' || *at == '\r') {
+            buf_putc(out, ' ');
+        } else if (*at == '@') {
+            buf_puts(out, "&#64;"); // no mention of people
+        } else {
+            if (strchr("\\`*_{}[]()#+-!|>~", *at) != NULL) {
+                buf_putc(out, '\\');
+            }
+            buf_putc(out, *at);
+        }
+    }
+}
+
+static void
+put_headline(const struct deployment *d, struct buf *out)
+{
+    bool good = cstr_equal(d->result, "deployed");
+    bool open = d->result == NULL;
+    buf_printf(out, "### %s ", good ? "✅" : open ? "⏳" : "❌");
+    put_escaped(out, d->title != NULL ? d->title : d->app, SUBJECT_MAX);
+    buf_printf(out, " → %s: %s\n\n", d->env,
+        d->result != NULL       ? d->result
+        : d->unfinished != NULL ? d->unfinished
+                                : "running");
+    put_escaped(out, d->message, 2000);
+    buf_puts(out, "\n\n");
+}
+
+static void
+row(struct buf *out, const char *name)
+{
+    buf_printf(out, "| %s | ", name);
+}
+
+static void
+put_version(const struct deployment *d, struct buf *out)
+{
+    row(out, "Version");
+    bool is_commit = cstr_equal(d->version, d->sha) && d->repository != NULL;
+    if (is_commit) {
+        buf_printf(out, "[`%.12s`](%s/%s/commit/%s)", d->sha, d->github_web, d->repository, d->sha);
+    } else {
+        buf_printf(out, "`%s`", d->version);
+    }
+    buf_puts(out, " |\n");
+}
+
+static void
+put_table(const struct deployment *d, struct buf *out)
+{
+    char took[32];
+    buf_puts(out, "| | |\n|---|---|\n");
+    put_version(d, out);
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        buf_printf(out, "| Service `%s` | `%s` |\n", service->name,
+            service->digest != NULL ? service->digest : "not pushed");
+        buf_printf(out, "| Before | `%.128s` |\n",
+            service->previous != NULL ? service->previous : "nothing");
+    }
+    if (d->run_url != NULL) {
+        buf_printf(out, "| Infra run | [%lld](%s) |\n", (long long)d->run_id, d->run_url);
+    }
+    if (d->proof != NULL) {
+        row(out, "Proof");
+        put_escaped(out, d->proof, 500);
+        buf_puts(out, " |\n");
+    }
+    if (d->finished_ms > 0) {
+        clock_format_duration(d->finished_ms - d->created_ms, took);
+        buf_printf(out, "| Took | %s |\n", took);
+    }
+    buf_printf(out, "| Deployment | `%s` |\n\n", d->id);
+}
+
+static void
+put_steps(const struct deployment *d, struct buf *out)
+{
+    buf_puts(out, "| Step | | |\n|---|---|---|\n");
+    for (size_t i = 0; i < d->steps.count; i++) {
+        const struct deployment_step *step = deployment_step_at(d, i);
+        const char *state = step->state != NULL ? step->state : "not reached";
+        buf_printf(out, "| %s | %s | ", step->name, state);
+        put_escaped(out, step->note != NULL ? step->note : step->reason, 300);
+        buf_puts(out, " |\n");
+    }
+    buf_putc(out, '\n');
+}
+
+static void
+put_commits(const struct deployment *d, struct buf *out)
+{
+    if (d->commits.count == 0) {
+        return;
+    }
+    buf_printf(out, "<details open><summary>%zu%s new commit%s</summary>\n\n", d->commits.count,
+        d->commits_complete ? "" : " or more", d->commits.count == 1 ? "" : "s");
+    for (size_t i = 0; i < d->commits.count; i++) {
+        const struct deployment_commit *commit =
+            (const struct deployment_commit *)d->commits.items + i;
+        if (d->repository != NULL) {
+            buf_printf(out, "- [`%.7s`](%s/%s/commit/%s) ", commit->sha, d->github_web,
+                d->repository, commit->sha);
+        } else {
+            buf_printf(out, "- `%.7s` ", commit->sha);
+        }
+        put_escaped(out, commit->subject, SUBJECT_MAX);
+        buf_puts(out, " · ");
+        put_escaped(out, commit->author, SUBJECT_MAX);
+        buf_putc(out, '\n');
+    }
+    buf_puts(out, "\n</details>\n\n");
+}
+
+static void
+put_failure(const struct deployment *d, struct buf *out)
+{
+    const struct deployment_failure *f = &d->failure;
+    if (f->job == NULL) {
+        return;
+    }
+    buf_puts(out, "#### Failed: ");
+    put_escaped(out, f->job, SUBJECT_MAX);
+    if (f->step != NULL) {
+        buf_puts(out, " › ");
+        put_escaped(out, f->step, SUBJECT_MAX);
+    }
+    buf_puts(out, "\n\n");
+    for (size_t i = 0; i < f->annotations.count; i++) {
+        buf_puts(out, "- ");
+        put_escaped(out, f->annotations.items[i], 1000);
+        buf_putc(out, '\n');
+    }
+    if (f->log_tail == NULL) {
+        return;
+    }
+    // An indented block has no end marker that a log line could imitate.
+    buf_puts(out, "\n<details open><summary>End of its log</summary>\n\n");
+    struct str line = {0}, rest = str_of(f->log_tail);
+    while (str_cut(rest, '\n', &line, &rest)) {
+        buf_printf(out, "    %.*s\n", STR_FMT(line));
+    }
+    buf_puts(out, "\n</details>\n\n");
+}
+
+void
+report_summary(const struct deployment *d, struct buf *out)
+{
+    put_headline(d, out);
+    put_table(d, out);
+    put_failure(d, out);
+    put_commits(d, out);
+    put_steps(d, out);
+    for (size_t i = 0; i < d->notes.count; i++) {
+        buf_puts(out, "> ");
+        put_escaped(out, d->notes.items[i], 500);
+        buf_putc(out, '\n');
+    }
+    if (d->hint != NULL) {
+        buf_puts(out, "\n**Next:** ");
+        put_escaped(out, d->hint, 1000);
+        buf_putc(out, '\n');
+    }
+}

@@ -1,0 +1,89 @@
+// The result for a terminal or a plain log: a few lines that say what is true.
+#include <string.h>
+
+#include "deploy_internal.h"
+
+struct paint {
+    const char *green, *red, *yellow, *dim, *bold, *off;
+};
+
+static const struct paint colors = {
+    "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"};
+static const struct paint plain = {"", "", "", "", "", ""};
+
+static void
+put_services(const struct deployment *d, const struct paint *paint, struct buf *out)
+{
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        buf_printf(out, "  %s%s%s", paint->bold, service->name, paint->off);
+        if (service->digest != NULL) {
+            buf_printf(out, "  %s", service->digest);
+        }
+        if (service->previous != NULL && !cstr_equal(service->previous, d->version)) {
+            buf_printf(out, "  %sbefore: %.40s%s", paint->dim, service->previous, paint->off);
+        }
+        buf_putc(out, '\n');
+    }
+}
+
+static void
+put_failure(const struct deployment *d, const struct paint *paint, struct buf *out)
+{
+    const struct deployment_failure *f = &d->failure;
+    if (f->job == NULL) {
+        return;
+    }
+    buf_printf(out, "  failed job: %s%s%s", f->job, f->step != NULL ? ", step: " : "",
+        f->step != NULL ? f->step : "");
+    buf_printf(out, "%s%s\n", f->job_url != NULL ? "  " : "", f->job_url != NULL ? f->job_url : "");
+    for (size_t i = 0; i < f->annotations.count; i++) {
+        buf_printf(out, "  annotation: %s\n", f->annotations.items[i]);
+    }
+    struct str line = {0}, rest = str_of(f->log_tail);
+    while (str_cut(rest, '\n', &line, &rest)) {
+        buf_printf(out, "    %s|%s %.*s\n", paint->dim, paint->off, STR_FMT(line));
+    }
+}
+
+static void
+put_facts(const struct deployment *d, const struct paint *paint, struct buf *out)
+{
+    char took[32];
+    if (d->run_url != NULL) {
+        buf_printf(out, "  run: %s\n", d->run_url);
+    }
+    if (d->proof != NULL) {
+        buf_printf(out, "  proof: %s\n", d->proof);
+    }
+    for (size_t i = 0; i < d->notes.count; i++) {
+        buf_printf(out, "  note: %s\n", d->notes.items[i]);
+    }
+    if (d->commits.count > 0) {
+        buf_printf(out, "  commits since: %zu%s\n", d->commits.count,
+            d->commits_complete ? "" : " or more");
+    }
+    if (d->finished_ms > 0) {
+        clock_format_duration(d->finished_ms - d->created_ms, took);
+        buf_printf(out, "  %sdeployment %s, %s%s\n", paint->dim, d->id, took, paint->off);
+    } else {
+        buf_printf(out, "  %sdeployment %s%s\n", paint->dim, d->id, paint->off);
+    }
+}
+
+void
+report_text(const struct deployment *d, bool color, struct buf *out)
+{
+    const struct paint *paint = color ? &colors : &plain;
+    bool good = cstr_equal(d->result, "deployed");
+    bool open = d->result == NULL;
+    const char *tint = good ? paint->green : open ? paint->yellow : paint->red;
+    const char *sign = good ? "✓" : open ? "…" : "✗";
+    buf_printf(out, "%s%s%s %s\n", tint, sign, paint->off, d->message != NULL ? d->message : "");
+    put_services(d, paint, out);
+    put_failure(d, paint, out);
+    put_facts(d, paint, out);
+    if (d->hint != NULL) {
+        buf_printf(out, "  hint: %s\n", d->hint);
+    }
+}

@@ -1,0 +1,317 @@
+// The remote reads of a deployment, all before the first effect: what the infra workflow declares,
+// what the registry has, what the parameters say, and how the commit stands to what is deployed.
+// Changes nothing anywhere.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/ecr.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/ssm.h"
+#include "dispatcher/sts.h"
+
+enum { COMMITS_MAX = 50 };
+
+static const struct github_input *
+find_input(const struct github_workflow *workflow, const char *name)
+{
+    for (size_t i = 0; i < workflow->input_count; i++) {
+        if (strcmp(workflow->inputs[i].name, name) == 0) {
+            return &workflow->inputs[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *
+find_value(const struct pair_list *inputs, const char *name)
+{
+    for (size_t i = 0; i < inputs->count; i++) {
+        if (strcmp(inputs->items[i].key, name) == 0) {
+            return inputs->items[i].value;
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+check_choice(const struct deployment *d, const struct github_input *input, const char *value)
+{
+    for (size_t i = 0; i < input->options.count; i++) {
+        if (strcmp(input->options.items[i], value) == 0) {
+            return NULL;
+        }
+    }
+    if (!cstr_equal(input->type, "choice")) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_SPEC, "workflow '%s' does not accept '%s' for its input '%s'",
+                          d->workflow_file, value, input->name),
+        "Its 'options:' list the values that it accepts.");
+}
+
+static struct error *
+check_sent_inputs(const struct deployment *d, const struct github_workflow *workflow)
+{
+    for (size_t i = 0; i < d->inputs.count; i++) {
+        const struct pair *pair = &d->inputs.items[i];
+        const struct github_input *input = find_input(workflow, pair->key);
+        if (input == NULL) {
+            return error_hint(error_new(ERROR_SPEC, "workflow '%s' declares no input '%s'",
+                                  d->workflow_file, pair->key),
+                "Correct 'workflow.inputs' in dispatcher.yaml, or declare the input under "
+                "'on.workflow_dispatch.inputs'.");
+        }
+        TRY(check_choice(d, input, pair->value));
+    }
+    return NULL;
+}
+
+static struct error *
+check_required_inputs(const struct deployment *d, const struct github_workflow *workflow)
+{
+    for (size_t i = 0; i < workflow->input_count; i++) {
+        const struct github_input *input = &workflow->inputs[i];
+        bool is_id = d->id_input != NULL && strcmp(input->name, d->id_input) == 0;
+        if (input->required && input->fallback == NULL && !is_id &&
+            find_value(&d->inputs, input->name) == NULL) {
+            return error_hint(error_new(ERROR_SPEC, "workflow '%s' requires the input '%s'",
+                                  d->workflow_file, input->name),
+                "Add it to 'workflow.inputs' in dispatcher.yaml.");
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+read_workflow(
+    struct deploy_context *context, const struct preparation *p, struct github_workflow **out)
+{
+    const struct deployment *d = p->deployment;
+    struct github_client *github = NULL;
+    TRY(provider_github(context, d, &github));
+    TRY(github_workflow_read(github, d->workflow_file, d->workflow_ref, p->arena, out));
+    if (*out == NULL) {
+        return error_hint(error_new(ERROR_SPEC, "workflow '%s' is not in '%s' at '%s'",
+                              d->workflow_file, d->workflow_repo, d->workflow_ref),
+            "Check 'workflow.repo', 'workflow.file' and 'workflow.ref'; GitHub also answers 'not "
+            "found' when the token may not read the repository.");
+    }
+    if (!(*out)->dispatchable) {
+        return error_hint(error_new(ERROR_SPEC, "workflow '%s' has no 'workflow_dispatch' trigger",
+                              d->workflow_file),
+            "Add 'workflow_dispatch:' under its 'on:'.");
+    }
+    return NULL;
+}
+
+// Is the id shown where a listing can see it? `run-name: … ${{ inputs.distinct_id }}`
+static bool
+run_name_shows(const struct github_workflow *workflow, const char *input)
+{
+    char *needle CLEANUP(xfreep) = xasprintf("inputs.%s", input);
+    return workflow->run_name != NULL && strstr(workflow->run_name, needle) != NULL;
+}
+
+struct error *
+snapshot_workflow(struct deploy_context *context, const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    struct github_workflow *workflow = NULL;
+    TRY(read_workflow(context, p, &workflow));
+    if (d->id_input != NULL && find_input(workflow, d->id_input) == NULL) {
+        deployment_note(d, p->arena,
+            arena_printf(p->arena,
+                "workflow '%s' declares no input '%s': a lost answer cannot be matched to its run",
+                d->workflow_file, d->id_input));
+        d->id_input = NULL;
+    }
+    d->id_in_run_name = d->id_input != NULL && run_name_shows(workflow, d->id_input);
+    TRY(check_sent_inputs(d, workflow));
+    return check_required_inputs(d, workflow);
+}
+
+struct error *
+snapshot_registry(
+    struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
+{
+    const char *account = NULL, *region = NULL;
+    if (ecr_host_parse(service->registry, p->arena, &account, &region)) {
+        struct aws_session *aws = NULL;
+        bool found = true;
+        TRY(provider_aws(context, p->deployment, &aws));
+        TRY(ecr_image_digest(aws, account, service->repository, p->deployment->version, p->arena,
+            &service->digest, &found));
+        if (!found && !p->deployment->create_repository) {
+            return error_hint(error_new(ERROR_SPEC, "repository '%s' does not exist in '%s'",
+                                  service->repository, service->registry),
+                "Create it, or set 'create_repository: true' in dispatcher.yaml.");
+        }
+        return NULL;
+    }
+    struct registry_client *client = NULL;
+    TRY(provider_registry(context, p->deployment, service->registry, &client));
+    return registry_manifest_digest(
+        client, service->repository, p->deployment->version, p->arena, &service->digest);
+}
+
+// A source that cannot be read is refused now, while nothing has been changed.
+static struct error *
+check_source(const struct preparation *p, const struct deployment_service *service)
+{
+    struct image_source *source = NULL;
+    struct image *image CLEANUP(image_closep) = NULL;
+    TRY(image_source_parse(service->source, p->arena, &source));
+    return image_open(source, &image);
+}
+
+static struct error *
+look_at_image(
+    struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
+{
+    struct error *err = snapshot_registry(context, p, service);
+    if (err != NULL) {
+        return error_wrap(err, "look for image '%s/%s:%s'", service->registry, service->repository,
+            p->deployment->version);
+    }
+    service->present = service->digest != NULL;
+    if (service->present) {
+        return NULL;
+    }
+    if (service->source != NULL) {
+        return check_source(p, service);
+    }
+    return error_hint(error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry",
+                          service->registry, service->repository, p->deployment->version),
+        "Give it with --image %s=SOURCE, or push it first.", service->name);
+}
+
+struct error *
+snapshot_parameter(
+    struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
+{
+    struct aws_session *aws = NULL;
+    struct ssm_parameter *parameter = NULL;
+    TRY(provider_aws(context, p->deployment, &aws));
+    struct error *err = ssm_get(aws, service->parameter, p->arena, &parameter);
+    if (err != NULL) {
+        return error_wrap(err, "read version parameter '%s'", service->parameter);
+    }
+    if (parameter != NULL) {
+        service->previous = parameter->value;
+        service->previous_version = parameter->version;
+        service->parameter_type = parameter->type;
+    }
+    return NULL;
+}
+
+static bool
+looks_like_commit(const char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+    return len == 40 && strspn(text, "0123456789abcdef") == len;
+}
+
+static struct error *
+refuse_stale(const struct preparation *p, const char *deployed)
+{
+    if (p->request->allow_stale || cstr_equal(p->settings->stale, "allow")) {
+        deployment_note(p->deployment, p->arena,
+            arena_printf(p->arena, "stale: commit %.12s is older than the deployed %.12s",
+                p->deployment->sha, deployed));
+        return NULL;
+    }
+    if (cstr_equal(p->settings->stale, "warn")) {
+        deployment_note(p->deployment, p->arena,
+            arena_printf(p->arena, "warning: commit %.12s is older than the deployed %.12s",
+                p->deployment->sha, deployed));
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_CONFLICT,
+                          "commit %.12s is older than %.12s, which '%s' in "
+                          "'%s' is on",
+                          p->deployment->sha, deployed, p->deployment->app, p->deployment->env),
+        "Pass --allow-stale to go back on purpose.");
+}
+
+static struct error *
+look_at_ancestry(const struct preparation *p, const char *deployed)
+{
+    enum git_relation relation = GIT_SAME;
+    TRY(git_relate(p->git->root, deployed, p->deployment->sha, &relation));
+    if (relation == GIT_BEHIND) {
+        return refuse_stale(p, deployed);
+    }
+    if (relation == GIT_UNRELATED_UNKNOWN) {
+        deployment_note(p->deployment, p->arena,
+            p->git->shallow
+                ? "staleness not checked: this is a shallow clone (use 'fetch-depth: 0')"
+                : "staleness not checked: the deployed commit is not in this clone");
+    } else if (relation == GIT_DIVERGED) {
+        deployment_note(p->deployment, p->arena,
+            arena_printf(
+                p->arena, "the deployed commit %.12s is on another branch of history", deployed));
+    }
+    return NULL;
+}
+
+// What is new since the version that is deployed now: for the report, and to refuse going back.
+static struct error *
+look_at_history(const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    const char *deployed = deployment_service_at(d, 0)->previous;
+    if (!looks_like_commit(deployed) || strcmp(deployed, d->sha) == 0) {
+        return NULL;
+    }
+    TRY(look_at_ancestry(p, deployed));
+    struct git_log_entry *commits = NULL;
+    size_t count = 0;
+    TRY(git_commits(p->git->root, deployed, d->sha, COMMITS_MAX, p->arena, &commits, &count,
+        &d->commits_complete));
+    struct deployment_commit *kept = arena_array(p->arena, count, sizeof(*kept));
+    for (size_t i = 0; i < count; i++) {
+        kept[i] = (struct deployment_commit){
+            commits[i].sha, commits[i].author, commits[i].subject, commits[i].time_ms};
+    }
+    d->commits = (struct object_list){kept, count};
+    return NULL;
+}
+
+// A registry that is named by account and region, which dispatcher.yaml may leave to the
+// credentials.
+struct error *
+snapshot_place(struct deploy_context *context, const struct preparation *p)
+{
+    struct aws_session *aws = NULL;
+    struct sts_identity identity = {0};
+    struct spec_context known = {0};
+    const char *registry = p->settings->registry;
+    if (registry == NULL) {
+        return error_hint(error_new(ERROR_SPEC, "'registry' is not set"),
+            "Set 'registry' in dispatcher.yaml, or 'aws.account' and 'aws.region' for ECR.");
+    }
+    if (strchr(registry, '{') != NULL) {
+        TRY(provider_aws(context, p->deployment, &aws));
+        TRY(aws_region(aws, &known.region));
+        TRY(sts_caller_identity(aws, p->arena, &identity));
+        known.account = identity.account;
+        TRY(spec_expand(p->settings, &known, registry, p->arena, &registry));
+    }
+    for (size_t i = 0; i < p->deployment->services.count; i++) {
+        deployment_service_at(p->deployment, i)->registry = registry;
+    }
+    return NULL;
+}
+
+struct error *
+snapshot_take(struct deploy_context *context, struct preparation *p)
+{
+    TRY(snapshot_workflow(context, p));
+    TRY(snapshot_place(context, p));
+    for (size_t i = 0; i < p->deployment->services.count; i++) {
+        struct deployment_service *service = deployment_service_at(p->deployment, i);
+        TRY(look_at_image(context, p, service));
+        TRY(snapshot_parameter(context, p, service));
+    }
+    return look_at_history(p);
+}

@@ -1,0 +1,227 @@
+// Step "follow": the run that we created, by its id, to `completed`, and nothing but `success` is
+// green (dispatch-peers.md §4). One look a call; the engine sleeps in between.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+enum {
+    POLL_MS = 2000,
+    FIRST_POLL_MS = 4000,
+    SLOW_AFTER_MS = 10 * 60 * 1000,
+    SLOW_POLL_MS = 5000,
+    LOST_MS = 5 * 60 * 1000, // a run that GitHub stops showing (protocols.md F20)
+    CANCEL_GRACE_MS = 3 * 60 * 1000,
+};
+
+static void
+describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
+{
+    (void)step;
+    char limit[32];
+    clock_format_duration(d->timeout_ms, limit);
+    buf_printf(out, "follow the run to its end, %s at most", limit);
+}
+
+static int64_t
+now_ms(const struct step_run *run)
+{
+    return clock_wall(run->context->platform->clock);
+}
+
+static struct error *
+wait_more(const struct step_run *run, struct step_result *out)
+{
+    int64_t waited = now_ms(run) - run->deployment->wait_started_ms;
+    int64_t poll = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
+    if (waited > SLOW_AFTER_MS && poll == POLL_MS) {
+        poll = SLOW_POLL_MS;
+    }
+    out->outcome = STEP_WAIT;
+    out->until_ms = clock_mono(run->context->platform->clock) + poll;
+    return NULL;
+}
+
+static bool
+is_running(const struct deployment *d)
+{
+    return cstr_equal(d->run_status, "in_progress");
+}
+
+static void
+note_run(const struct step_run *run, const struct github_run *seen)
+{
+    struct deployment *d = run->deployment;
+    d->run_status = arena_dup(run->arena, seen->status);
+    d->run_conclusion = arena_dup(run->arena, seen->conclusion);
+    d->run_url = seen->html_url != NULL ? arena_dup(run->arena, seen->html_url) : d->run_url;
+    d->run_started_ms = seen->started_ms;
+    if (github_run_is_complete(seen)) {
+        d->run_completed_ms = seen->updated_ms;
+    }
+    if (is_running(d) && d->run_seen_running_ms == 0) {
+        d->run_seen_running_ms = now_ms(run);
+    }
+}
+
+// NULL while there is time. Waiting for a runner or an approval has a limit of its own.
+static struct error *
+check_time(const struct step_run *run)
+{
+    const struct deployment *d = run->deployment;
+    bool queued = d->run_seen_running_ms == 0;
+    int64_t start = queued ? d->wait_started_ms : d->run_seen_running_ms;
+    int64_t limit = queued ? d->queue_timeout_ms : d->timeout_ms;
+    limit += d->cancel_requested ? CANCEL_GRACE_MS : 0;
+    if (now_ms(run) - start < limit) {
+        return NULL;
+    }
+    char text[32];
+    clock_format_duration(limit, text);
+    struct error *err = error_new(ERROR_STILL_RUNNING, "run %lld is still '%s' after %s",
+        (long long)d->run_id, d->run_status != NULL ? d->run_status : "queued", text);
+    return error_hint(
+        err, "It goes on at %s; 'dispatcher resume %s' waits again.", d->run_url, d->id);
+}
+
+static struct error *
+out_of_time(const struct step_run *run, struct error *late, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    struct github_client *github = NULL;
+    if (!cstr_equal(d->on_timeout, "cancel") || d->cancel_requested) {
+        return late;
+    }
+    error_free(late);
+    d->cancel_requested = true;
+    TRY(engine_save(run, "waiting", "out of time: cancelling the remote run"));
+    context_emit_text(
+        run->context, d, DEPLOY_EVENT_WARNING, "out of time: cancelling the remote run");
+    TRY(provider_github(run->context, d, &github));
+    struct error *err = github_run_cancel(github, d->run_id);
+    if (err != NULL) {
+        return error_wrap_as(ERROR_STILL_RUNNING, err, "the run could not be cancelled");
+    }
+    return wait_more(run, out);
+}
+
+// The token does not work any more while the run goes on: what became of it cannot be seen.
+static struct error *
+lost_sight(const struct step_run *run, struct error *err)
+{
+    const struct deployment *d = run->deployment;
+    err = error_wrap_as(
+        ERROR_UNKNOWN, err, "the state of run %lld cannot be read any more", (long long)d->run_id);
+    return error_hint(
+        err, "The run goes on at %s; 'dispatcher resume %s' follows it again.", d->run_url, d->id);
+}
+
+static struct error *
+not_there(const struct step_run *run, struct step_result *out)
+{
+    const struct deployment *d = run->deployment;
+    if (now_ms(run) - d->wait_started_ms < LOST_MS) {
+        return wait_more(run, out);
+    }
+    return lost_sight(run, error_new(ERROR_UNKNOWN, "GitHub does not show it"));
+}
+
+static struct error *
+conclude(const struct step_run *run, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    char took[32];
+    clock_format_duration(d->run_completed_ms - d->run_started_ms, took);
+    if (cstr_equal(d->run_conclusion, "success")) {
+        out->outcome = STEP_DONE;
+        out->note = arena_printf(run->arena, "success in %s", took);
+        return NULL;
+    }
+    failure_collect(run);
+    if (cstr_equal(d->run_conclusion, "cancelled")) {
+        return error_new(ERROR_SUPERSEDED, "run %lld was cancelled%s", (long long)d->run_id,
+            d->cancel_requested ? " on our request" : ", by a person or by a newer run");
+    }
+    const struct deployment_failure *f = &d->failure;
+    if (f->job != NULL && f->step != NULL) {
+        return error_new(ERROR_REFUSED, "run %lld ended as '%s': job '%s' failed at step '%s'",
+            (long long)d->run_id, d->run_conclusion, f->job, f->step);
+    }
+    return error_new(ERROR_REFUSED, "run %lld ended as '%s'", (long long)d->run_id,
+        d->run_conclusion != NULL ? d->run_conclusion : "(no conclusion)");
+}
+
+// Jobs cost a request that counts each time something moved: every look when somebody watches, else
+// once when the run has begun.
+static void
+look_at_jobs(const struct step_run *run, bool run_changed)
+{
+    bool due = run->context->live
+                   ? is_running(run->deployment)
+                   : run_changed && is_running(run->deployment) && run->deployment->jobs.count == 0;
+    bool changed = false;
+    if (!due) {
+        return;
+    }
+    struct error *err = jobs_refresh(run, &changed);
+    if (err != NULL) { // the run itself is what we follow
+        error_free(err);
+    } else if (changed) {
+        context_emit(run->context,
+            &(struct deploy_event){.kind = DEPLOY_EVENT_JOBS, .deployment = run->deployment});
+    }
+}
+
+static struct error *
+look(const struct step_run *run, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    struct github_client *github = NULL;
+    struct github_run *seen = NULL;
+    bool changed = false;
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    TRY(provider_github(run->context, d, &github));
+    struct error *err = github_run_get(github, d->run_id, scratch, &seen, &changed);
+    d->quota_requests = github_client_counters(github).counted;
+    if (err != NULL && error_kind(err) == ERROR_UNAVAILABLE) {
+        log_debug(run->context->platform->log, "poll failed", F_STR("why", error_message(err)));
+        error_free(err);
+        return wait_more(run, out);
+    }
+    if (err != NULL) {
+        return error_kind(err) == ERROR_CANCELLED ? err : lost_sight(run, err);
+    }
+    if (changed && seen == NULL) {
+        return not_there(run, out);
+    }
+    if (changed) {
+        note_run(run, seen);
+        TRY(engine_save(run, "waiting", d->run_status));
+        context_emit(
+            run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_RUN, .deployment = d});
+    }
+    if (cstr_equal(d->run_status, "completed")) {
+        return conclude(run, out);
+    }
+    look_at_jobs(run, changed);
+    return wait_more(run, out);
+}
+
+static struct error *
+run_follow(const struct step_run *run, struct step_result *out)
+{
+    const struct platform *platform = run->context->platform;
+    if (run->deployment->run_status == NULL) { // just sent: there is nothing to see yet
+        int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", FIRST_POLL_MS);
+        TRY(clock_sleep_until(
+            platform->clock, clock_mono(platform->clock) + first, platform->cancel));
+    }
+    TRY(look(run, out));
+    if (out->outcome != STEP_WAIT) {
+        return NULL;
+    }
+    struct error *late = check_time(run);
+    return late != NULL ? out_of_time(run, late, out) : NULL;
+}
+
+const struct step_ops step_follow = {"follow", describe, run_follow, NULL};

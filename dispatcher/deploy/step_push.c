@@ -1,0 +1,104 @@
+// Step "push": the image of one service is in the registry under the version, with the digest that
+// we computed. Never undone: an image that nothing points at does no harm.
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/ecr.h"
+#include "dispatcher/memory.h"
+
+static struct deployment_service *
+service_of(const struct step_run *run)
+{
+    return deployment_service_at(run->deployment, (size_t)run->step->service);
+}
+
+static void
+describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
+{
+    const struct deployment_service *service = deployment_service_at(d, (size_t)step->service);
+    buf_printf(out, "push %s to %s/%s:%s", service->source != NULL ? service->source : "the image",
+        service->registry, service->repository, d->version);
+}
+
+static void
+on_progress(void *ctx, const struct registry_progress *progress)
+{
+    const struct step_run *run = ctx;
+    context_emit(run->context, &(struct deploy_event){
+                                   .kind = DEPLOY_EVENT_PROGRESS,
+                                   .deployment = run->deployment,
+                                   .step = run->step,
+                                   .subject = progress->digest,
+                                   .text = progress->what == REGISTRY_BLOB_PRESENT   ? "present"
+                                           : progress->what == REGISTRY_BLOB_SENDING ? "sending"
+                                           : progress->what == REGISTRY_BLOB_SENT    ? "sent"
+                                                                                     : "manifest",
+                                   .done = progress->done,
+                                   .total = progress->total,
+                               });
+}
+
+static struct error *
+create_repository(const struct step_run *run, const struct deployment_service *service)
+{
+    const char *account = NULL, *region = NULL;
+    struct aws_session *aws = NULL;
+    if (!run->deployment->create_repository ||
+        !ecr_host_parse(service->registry, run->arena, &account, &region)) {
+        return NULL;
+    }
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    return ecr_create_repository(aws, service->repository);
+}
+
+static const char *
+push_note(const struct step_run *run, const struct registry_push_result *result)
+{
+    if (result->already_there) {
+        return "already there";
+    }
+    return arena_printf(run->arena, "%.1f MiB in %lld blobs, %lld already there, %.19s…",
+        (double)result->bytes_sent / (1024.0 * 1024.0), (long long)result->blobs_sent,
+        (long long)result->blobs_present, result->digest);
+}
+
+static struct error *
+push(const struct step_run *run, struct step_result *out)
+{
+    struct deployment_service *service = service_of(run);
+    struct image_source *source = NULL;
+    struct image *image CLEANUP(image_closep) = NULL;
+    struct registry_client *client = NULL;
+    struct registry_push_result result = {0};
+    TRY(create_repository(run, service));
+    TRY(image_source_parse(service->source, run->arena, &source));
+    TRY(image_open(source, &image));
+    TRY(provider_registry(run->context, run->deployment, service->registry, &client));
+    struct step_run here = *run;
+    const struct registry_push order = {
+        .repository = service->repository,
+        .tag = run->deployment->version,
+        .image = image,
+        .progress = on_progress,
+        .progress_ctx = &here,
+    };
+    TRY(registry_push_image(client, &order, run->arena, &result));
+    service->digest = result.digest;
+    out->outcome = STEP_DONE;
+    out->note = push_note(run, &result);
+    return NULL;
+}
+
+static struct error *
+run_push(const struct step_run *run, struct step_result *out)
+{
+    const struct deployment_service *service = service_of(run);
+    struct error *err = push(run, out);
+    if (err != NULL) {
+        return error_wrap(err, "push image '%s/%s:%s'", service->registry, service->repository,
+            run->deployment->version);
+    }
+    return NULL;
+}
+
+const struct step_ops step_push = {"push", describe, run_push, NULL};
