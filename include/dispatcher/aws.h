@@ -28,7 +28,9 @@ struct aws_credentials {
     struct secret *secret_key, *session_token; // token may be NULL
     int64_t expires_ms;                        // wall; 0: never
     char *account;                             // NULL when the provider does not say
-    const char *provider;                      // "environment", "web-identity", …: static text
+    /// Static text: oidc, environment, assume-role, web-identity, sso, credentials-file, login,
+    /// process, config-file, container or instance; that is also the order of the chain.
+    const char *provider;
 };
 
 struct aws_session;

@@ -174,6 +174,19 @@ gives_up_in_one_sentence(void **state)
 }
 
 static void
+what_may_have_been_done_is_not_forgotten(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST, .url = URL, .failure = "connection reset", .request_left = true},
+        {.method = HTTP_POST, .url = URL, .failure = "connection refused", .times = 2},
+    };
+    struct run run = {steps, 2, IDEMPOTENT, ERROR_UNAVAILABLE,
+        "ssm DoThing, after 3 attempts in 0.1s: POST " URL ": connection refused", NULL, true};
+    struct aws_fixture *aws CLEANUP(aws_fixture_freep) = play(&run);
+}
+
+static void
 attempts_are_configurable(void **state)
 {
     (void)state;
@@ -631,6 +644,7 @@ main(void)
         cmocka_unit_test(signs_with_the_session_token),
         cmocka_unit_test(repeats_a_read_with_full_jitter),
         cmocka_unit_test(gives_up_in_one_sentence),
+        cmocka_unit_test(what_may_have_been_done_is_not_forgotten),
         cmocka_unit_test(attempts_are_configurable),
         cmocka_unit_test(obeys_what_the_service_asks_for),
         cmocka_unit_test(ends_within_the_budget),
