@@ -58,7 +58,7 @@ allowed(const struct environment *env)
     char **list = xcalloc(count + 1, sizeof(*list));
     for (size_t i = 0; i < count; i++) {
         if (process_keeps(all[i])) {
-            list[kept++] = all[i];
+            list[kept++] = xstrdup(all[i]); // the captured list may be gone before the process
         }
     }
     return list;

@@ -2,7 +2,9 @@
 // `pattern` in the tables, and tests/unit/spec compares the two over a corpus.
 #include <string.h>
 
+#include "dispatcher/memory.h"
 #include "dispatcher/name.h"
+#include "dispatcher/url.h"
 #include "spec_internal.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -152,30 +154,12 @@ check_region(const char *value)
 }
 
 bool
-host_is_loopback(struct str host)
+spec_host_is_loopback(struct str host)
 {
-    if (str_starts(host, STR("[::1]"))) {
-        return host.len == 5 || host.ptr[5] == ':';
-    }
-    struct str name = {0}, port = {0};
-    str_cut(host, ':', &name, &port);
-    if (str_equal_nocase(name, STR("localhost"))) {
-        return true;
-    }
-    // 127.0.0.0/8 in plain dotted form only: anything else is some other machine.
-    size_t dots = 0, digits = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        bool digit = name.ptr[i] >= '0' && name.ptr[i] <= '9';
-        if (!digit && name.ptr[i] != '.') {
-            return false;
-        }
-        dots += digit ? 0 : 1;
-        digits = digit ? digits + 1 : 0;
-        if (digits > 3) {
-            return false;
-        }
-    }
-    return dots == 3 && str_starts(name, STR("127."));
+    char *text CLEANUP(xfreep) = xasprintf("http://%.*s/", STR_FMT(host));
+    struct url url CLEANUP(url_done) = {0};
+    struct error *err CLEANUP(error_freep) = url_parse(text, &url);
+    return err == NULL && url_host_is_loopback(url.host);
 }
 
 // Host part of an absolute URL; empty when there is none. User information is not allowed.
@@ -197,7 +181,7 @@ check_url(const char *value)
         return NULL;
     }
     struct str host = url_host(value, "http://");
-    if (host.len > 0 && host_is_loopback(host)) {
+    if (host.len > 0 && spec_host_is_loopback(host)) {
         return NULL;
     }
     return host.len > 0 ? "must be https (plain http only on loopback)"
@@ -358,12 +342,13 @@ check_registry(const char *value)
     if (!only(host, LOWER UPPER DIGITS ".:-[]", 255) || host[0] == '.' || host[0] == '-') {
         return "must be the host of a registry, with port if needed, without path";
     }
-    return plain && !host_is_loopback(str_of(host)) ? "must be https (plain http only on loopback)"
-                                                    : NULL;
+    return plain && !spec_host_is_loopback(str_of(host))
+               ? "must be https (plain http only on loopback)"
+               : NULL;
 }
 
 bool
-looks_like_secret(const char *value)
+spec_looks_like_secret(const char *value)
 {
     static const struct {
         const char *prefix, *set;

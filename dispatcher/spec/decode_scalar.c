@@ -133,7 +133,7 @@ check_placeholders(
 
 // The value itself must not travel into a log: neither quoted nor as a source line.
 void
-complain_literal_secret(
+spec_complain_literal_secret(
     const struct spec_source *source, const char *label, const struct yaml_node *node)
 {
     diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "literal-secret", source->file,
@@ -148,7 +148,7 @@ check_form(const struct spec_source *source, const struct field *field, const ch
     const struct yaml_node *node)
 {
     if (field->secret_ref && check_secret_ref(node->text) != NULL) {
-        complain_literal_secret(source, label, node);
+        spec_complain_literal_secret(source, label, node);
         return false;
     }
     if (field->placeholders && text_has_placeholder(node->text)) {

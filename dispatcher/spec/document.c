@@ -6,8 +6,8 @@
 static void
 find_secrets(const struct spec_source *source, const struct yaml_node *node, const char *label)
 {
-    if (node->kind == YAML_SCALAR && looks_like_secret(node->text)) {
-        complain_literal_secret(source, label, node);
+    if (node->kind == YAML_SCALAR && spec_looks_like_secret(node->text)) {
+        spec_complain_literal_secret(source, label, node);
     }
     for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
         bool entry = node->kind == YAML_MAPPING;

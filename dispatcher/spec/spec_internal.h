@@ -275,9 +275,9 @@ const char *check_listen(const char *value);
 const char *check_domain(const char *value);
 const char *check_registry(const char *value);
 /// Does a text look like a token, a key or a URL with a password?
-bool looks_like_secret(const char *value);
+bool spec_looks_like_secret(const char *value);
 /// Host of "127.0.0.1:5000", "localhost", "[::1]:80": this machine only.
-bool host_is_loopback(struct str host);
+bool spec_host_is_loopback(struct str host);
 
 // placeholders.c
 /// Finds the next "{word}" at or after *at; false when there is none.

@@ -191,7 +191,9 @@ usage: dispatcher completion bash|zsh|fish" completion
     exec 7</dev/null
     run --separate-stderr "$probe" state
     [ "$status" -eq 0 ]
-    for line in "core 0 0" "dumpable 0" "no_new_privs 1" "sigpipe ignored" "sigxfsz ignored" \
+    dumpable=0 # the leak checker of a sanitizer build attaches to its own process
+    ! grep -q '^DISPATCHER_SANITIZE:STRING=.*address' "$DISPATCHER_BUILD/CMakeCache.txt" || dumpable=1
+    for line in "core 0 0" "dumpable $dumpable" "no_new_privs 1" "sigpipe ignored" "sigxfsz ignored" \
         "umask 077" "fd 0" "fd 1" "fd 2"; do
         grep -qxF "$line" <<<"$output" || { echo "missing: $line"; return 1; }
     done
@@ -205,7 +207,8 @@ usage: dispatcher completion bash|zsh|fish" completion
 }
 
 @test "libraries see none of what an earlier step put into the environment" {
-    run env -i PATH=/bin LC_ALL=C.UTF-8 OPENSSL_CONF=/x SSLKEYLOGFILE=/x HTTPS_PROXY=http://x \
+    # glibc itself leaks what LOCPATH made it build, which ends a leak-checked process early.
+    run env -i ASAN_OPTIONS=detect_leaks=0 PATH=/bin LC_ALL=C.UTF-8 OPENSSL_CONF=/x SSLKEYLOGFILE=/x HTTPS_PROXY=http://x \
         GIT_SSL_NO_VERIFY=1 GITHUB_TOKEN=canary AWS_SECRET_ACCESS_KEY=canary MALLOC_CHECK_=3 \
         CURL_CA_BUNDLE=/x LOCPATH=/x GITHUB_ACTIONS=true "$probe" state
     [ "$(grep '^env ' <<<"$output" | sort | tr '\n' ' ')" = \

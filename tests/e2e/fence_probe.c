@@ -69,13 +69,14 @@ get(const struct environment *env, const char *url, const char *ca_file)
 int
 main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "bare") == 0) {
-        return get(environment_new(environ), argv[2], argv[3]);
+    bool bare = argc == 4 && strcmp(argv[1], "bare") == 0;
+    struct environment *env = bare ? environment_new(environ) : process_start(&environ);
+    int status = 0;
+    if (argc == 4) {
+        status = get(env, argv[2], argv[3]);
+    } else {
+        print_state();
     }
-    const struct environment *env = process_start(&environ);
-    if (argc == 4 && strcmp(argv[1], "get") == 0) {
-        return get(env, argv[2], argv[3]);
-    }
-    print_state();
-    return 0;
+    environment_free(env);
+    return status;
 }
