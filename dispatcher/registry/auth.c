@@ -101,7 +101,11 @@ check_realm(const struct registry_client *client, const char *realm)
         return error_wrap_as(ERROR_REFUSED, err, "token service of registry '%s'", client->host);
     }
     bool plain = strcmp(url.scheme, "http") == 0;
-    if (url.has_user || (plain && !(client->is_loopback && url_host_is_loopback(url.host)))) {
+    if (url.has_user) {
+        return error_new(ERROR_REFUSED,
+            "registry '%s' names a token service with a user name in its URL", client->host);
+    }
+    if (plain && !(client->is_loopback && url_host_is_loopback(url.host))) {
         return error_hint(error_new(ERROR_REFUSED,
                               "registry '%s' names the token service "
                               "'%s://%s', which is not encrypted",

@@ -150,6 +150,10 @@ registry_explain_head(struct registry_client *client, const struct registry_call
 static struct error *
 refuse_location(const struct registry_client *client, const struct url *target)
 {
+    if (target->has_user) {
+        return error_new(ERROR_REFUSED,
+            "registry '%s' sends the upload on to a URL with a user name in it", client->host);
+    }
     return error_hint(error_new(ERROR_REFUSED,
                           "registry '%s' sends the upload on to '%s://%s', which is not "
                           "encrypted",

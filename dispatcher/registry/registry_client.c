@@ -15,7 +15,7 @@ enum {
     PARALLEL_SMALL = 16,
     CALL_TIMEOUT_MS = 60 * 1000,
     ANSWER_MAX = 8 * 1024 * 1024,
-    REFUSALS_MAX = 2, // 401s of one call: the challenge, and a token or password that ran out
+    REFUSALS_MAX = 3, // 401s of one call; auth.c gives up earlier unless challenges alternate
 };
 
 #define MANIFEST_TYPES                                                                             \
@@ -148,9 +148,10 @@ registry_judge(struct registry_client *client, const struct error *err,
     return err != NULL ? VERDICT_FAILED : VERDICT_ANSWER;
 }
 
+// *sent: the error, if there is one, is of this exchange and not of getting a token for it.
 static struct error *
 send_once(struct registry_client *client, const struct registry_call *call,
-    struct http_response *response)
+    struct http_response *response, bool *sent)
 {
     struct http_headers headers CLEANUP(http_headers_done) = {0};
     if (!call->foreign) {
@@ -170,6 +171,7 @@ send_once(struct registry_client *client, const struct registry_call *call,
         .deadline_ms = clock_mono(client->platform->clock) + timeout_ms,
         .max_response = ANSWER_MAX};
     client->requests++;
+    *sent = true;
     return http_send(client->http, &request, response);
 }
 
@@ -188,7 +190,11 @@ registry_send(struct registry_client *client, const struct registry_call *call,
     for (;;) {
         int64_t wait_ms = 0;
         http_response_done(response);
-        struct error *err = send_once(client, call, response);
+        bool sent = false;
+        struct error *err = send_once(client, call, response, &sent);
+        if (err != NULL && !sent) {
+            return err; // the token service was asked often enough
+        }
         enum registry_verdict verdict =
             registry_judge(client, err, response, call->single ? UINT32_MAX : attempt, &wait_ms);
         if (verdict == VERDICT_FAILED) {

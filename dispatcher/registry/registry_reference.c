@@ -120,7 +120,8 @@ registry_reference_parse(const char *text, struct arena *arena, struct registry_
     if (strstr(text, "://") != NULL) {
         return refuse(arena, text, "has a scheme, which does not belong there");
     }
-    if (!str_cut(str_of(text), '/', &host, &rest) || !host_is_valid(host)) {
+    bool whole = str_contains(str_of(text), STR("/"));
+    if (!whole || !str_cut(str_of(text), '/', &host, &rest) || !host_is_valid(host)) {
         return refuse(arena, text, "does not start with a registry's host");
     }
     const char *problem = cut_tail(&rest, arena, &reference);

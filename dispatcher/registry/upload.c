@@ -23,7 +23,7 @@ enum {
     BODY_TIMEOUT_MS = 10 * 60 * 1000,
     SLOWEST_BYTES_PER_MS = 32, // 32 KB/s; a line that stands still is noticed by net/
     GIVE_UP_TIMEOUT_MS = 5000,
-    REFUSALS_MAX = 2,
+    REFUSALS_MAX = 3, // in a row, as in registry_client.c
 };
 
 enum upload_state { UPLOAD_CHECK, UPLOAD_SESSION, UPLOAD_BODY, UPLOAD_RECHECK, UPLOAD_DONE };
