@@ -21,4 +21,5 @@ install(DIRECTORY "${CMAKE_BINARY_DIR}/man/" DESTINATION share/man/man1 FILES_MA
 add_custom_target(docs
     COMMAND dispatcher help --markdown > "${CMAKE_SOURCE_DIR}/docs/cli-reference.md"
     COMMAND dispatcher help exit-codes --markdown > "${CMAKE_SOURCE_DIR}/docs/errors.md"
-    COMMENT "Writing docs/cli-reference.md and docs/errors.md" VERBATIM)
+    COMMAND dispatcher spec schema reference > "${CMAKE_SOURCE_DIR}/docs/spec-reference.md"
+    COMMENT "Writing docs/cli-reference.md, docs/errors.md and docs/spec-reference.md" VERBATIM)

@@ -112,6 +112,13 @@ rest_field(const struct field_table *table)
     return NULL;
 }
 
+const struct field *
+spec_field_of(const struct field_table *table, const char *key)
+{
+    const struct field *field = find_field(table, key);
+    return field != NULL ? field : rest_field(table);
+}
+
 static void
 complain_unknown(
     const struct spec_source *source, const struct field_table *table, const struct yaml_node *key)
@@ -138,7 +145,7 @@ check_map_key(
     const char *problem = field->key_check != NULL ? field->key_check(key->text) : NULL;
     if (problem != NULL) {
         spec_complain(source, DIAGNOSTIC_ERROR, "bad-key", key, NULL,
-            "'%.80s' cannot name a %s: %s", key->text,
+            "'%.80s' is not a valid %s: %s", key->text,
             field->key_label != NULL ? field->key_label : "key", problem);
     }
 }
@@ -308,6 +315,9 @@ decode_key(const struct spec_source *source, const struct field *field, const st
             "empty-value", key, field->required ? NULL : "the default applies", "'%s' has no value",
             field->name);
         return;
+    }
+    if (key->value->kind == YAML_SCALAR && spec_looks_like_secret(key->value->text)) {
+        return; // an error already (secrets.c), and not to be quoted
     }
     decode_field(source, field, key, out + field->offset);
     if (field->present_offset != 0) {

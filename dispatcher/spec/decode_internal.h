@@ -14,5 +14,3 @@ void decode_scalar(const struct spec_source *source, const struct field *field,
     const struct yaml_node *node, char *slot);
 /// Puts the table's constant defaults (numbers, durations, booleans; also of embedded blocks).
 void decode_defaults(const struct field_table *table, char *out);
-void spec_complain_literal_secret(
-    const struct spec_source *source, const char *label, const struct yaml_node *node);

@@ -21,7 +21,10 @@ spec_duration_parse(struct str text, int64_t *out_ms)
     }
     for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
         if (units[i].unit == text.ptr[text.len - 1]) {
-            return !__builtin_mul_overflow(number, units[i].ms, out_ms);
+            int64_t ms = 0;
+            bool fits = !__builtin_mul_overflow(number, units[i].ms, &ms);
+            *out_ms = fits ? ms : *out_ms;
+            return fits;
         }
     }
     return false;
@@ -131,25 +134,12 @@ check_placeholders(
     return fine;
 }
 
-// The value itself must not travel into a log: neither quoted nor as a source line.
-void
-spec_complain_literal_secret(
-    const struct spec_source *source, const char *label, const struct yaml_node *node)
-{
-    diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "literal-secret", source->file,
-        (struct str){0}, node->span,
-        "use a reference: env:VAR, file:PATH, ssm:/path, secretsmanager:ID#key, "
-        "vault:mount/data/path#key",
-        "'%s' holds a literal secret", label);
-}
-
 static bool
 check_form(const struct spec_source *source, const struct field *field, const char *label,
     const struct yaml_node *node)
 {
     if (field->secret_ref && check_secret_ref(node->text) != NULL) {
-        spec_complain_literal_secret(source, label, node);
-        return false;
+        return false; // an error already (secrets.c), and not to be quoted
     }
     if (field->placeholders && text_has_placeholder(node->text)) {
         return check_placeholders(source, label, node);
@@ -171,6 +161,9 @@ decode_text(const struct spec_source *source, const struct field *field, const c
         spec_complain(source, DIAGNOSTIC_ERROR, "wrong-type", node, NULL,
             "'%.80s' must be text, not %s", label, decode_kind_of(node));
         return false;
+    }
+    if (spec_looks_like_secret(node->text)) {
+        return false; // an error already (secrets.c), and not to be quoted
     }
     if (!check_word(source, field, label, node) || !check_form(source, field, label, node)) {
         return false;
@@ -196,6 +189,12 @@ in_range(const struct spec_source *source, const struct field *field, const stru
             "'%s' is '%.80s', must be from %s to %s", field->name, node->text,
             spec_duration_text(source->arena, field->min),
             spec_duration_text(source->arena, field->max));
+    } else if (field->min == field->max) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
+            "'%s' is %.80s, must be %lld", field->name, node->text, (long long)field->min);
+    } else if (field->max == INT64_MAX) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
+            "'%s' is %.80s, must be at least %lld", field->name, node->text, (long long)field->min);
     } else {
         spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
             "'%s' is %.80s, must be from %lld to %lld", field->name, node->text,

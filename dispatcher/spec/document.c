@@ -1,48 +1,31 @@
-// Text to decoded document: parse, decode, look for secrets in plain sight.
+// Text to decoded document: parse, look for secrets in plain sight, decode.
 #include "decode_internal.h"
 #include "dispatcher/memory.h"
-
-// Any value that looks like a secret, wherever it stands, `notify` and unknown keys included.
-static void
-find_secrets(const struct spec_source *source, const struct yaml_node *node, const char *label)
-{
-    if (node->kind == YAML_SCALAR && spec_looks_like_secret(node->text)) {
-        spec_complain_literal_secret(source, label, node);
-    }
-    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
-        bool entry = node->kind == YAML_MAPPING;
-        find_secrets(source, entry ? child->value : child, entry ? child->text : label);
-    }
-}
-
-static const struct yaml_node *
-load(const struct spec_source *source, const struct field_table *table, void *out)
-{
-    struct yaml_node *root = yaml_parse_keep_going(
-        source->file, source->text, &yaml_limits_spec, source->arena, source->diagnostics);
-    if (root != NULL) {
-        spec_decode(source, root, table, out);
-        find_secrets(source, root, table->name);
-    }
-    return root;
-}
 
 static struct spec_source
 source_of(
     const struct spec_document *document, struct arena *arena, struct diagnostics *diagnostics)
 {
     return (struct spec_source){.file = arena_dup(arena, document->path), // origins outlive it
-        .text = document->text,
         .arena = arena,
         .diagnostics = diagnostics};
 }
 
 static const struct yaml_node *
-load_whole(const struct spec_source *source, const struct field_table *table, void *out)
+load(struct spec_source *source, struct str text, const struct field_table *table, void *out)
 {
+    text = spec_text_body(text);
+    char *display = NULL; // set whenever there is a tree
+    if (text.len <= yaml_limits_spec.max_bytes) {
+        display = secrets_mask(text, source->arena);
+        source->text = (struct str){display, text.len};
+    }
     size_t before = diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR);
-    const struct yaml_node *root = load(source, table, out);
-    if (root == NULL && diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR) == before) {
+    struct yaml_node *root = yaml_parse_keep_going(source, text, &yaml_limits_spec);
+    if (root != NULL) {
+        secrets_find(source, root, table, display);
+        spec_decode(source, root, table, out);
+    } else if (diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR) == before) {
         spec_complain(
             source, DIAGNOSTIC_ERROR, "empty-document", NULL, NULL, "the file holds no document");
     }
@@ -57,7 +40,7 @@ documents_load_config(struct spec_documents *documents, const struct spec_docume
     decode_defaults(&config_table, (char *)&documents->config);
     if (config->text.len > 0) {
         documents->config_root =
-            load_whole(&documents->config_source, &config_table, &documents->config);
+            load(&documents->config_source, config->text, &config_table, &documents->config);
     }
 }
 
@@ -67,5 +50,6 @@ documents_load_app(struct spec_documents *documents, const struct spec_document 
 {
     documents->app_source = source_of(app_spec, arena, diagnostics);
     decode_defaults(&spec_app_table, (char *)&documents->app);
-    documents->app_root = load_whole(&documents->app_source, &spec_app_table, &documents->app);
+    documents->app_root =
+        load(&documents->app_source, app_spec->text, &spec_app_table, &documents->app);
 }

@@ -55,7 +55,8 @@ static void
 check_service_key(const struct spec_source *source, const struct spec_app *app,
     const struct spec_service *service)
 {
-    if (service->name == NULL && !name_is_valid(str_of(service->at.key)) &&
+    bool refused = check_key_name(service->at.key) != NULL; // the decoder has said so
+    if (!refused && !name_is_valid(str_of(service->at.key)) &&
         yaml_get(service->at.node, "name") == NULL) {
         spec_complain(source, DIAGNOSTIC_ERROR, "bad-key",
             spec_key_node(yaml_get(app->at.node, "services"), service->at.key),
@@ -174,7 +175,11 @@ lint_app(struct spec_documents *documents, const char *stem)
     const struct spec_source *source = &documents->app_source;
     const struct spec_app *app = &documents->app;
     check_stem(source, app, stem);
-    if (app->services.count == 0 && spec_node_at(documents->app_root, "services") == NULL) {
+    if (documents->app_root->kind != YAML_MAPPING) {
+        return; // decoding has said all there is to say
+    }
+    const struct yaml_node *map = spec_node_at(documents->app_root, "services");
+    if (map == NULL || (map->kind == YAML_MAPPING && map->count == 0)) {
         spec_complain(source, DIAGNOSTIC_WARNING, "no-services", documents->app_root, NULL,
             "the app has no 'services'");
     }

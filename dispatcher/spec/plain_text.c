@@ -9,8 +9,7 @@ struct hidden {
 };
 
 static const struct hidden hidden[] = {
-    {"\xc2\x85", "next line, U+0085"},
-    {"\xe2\x80\xa8", "line separator, U+2028"},
+    {"\xc2\x85", "next line, U+0085"}, {"\xe2\x80\xa8", "line separator, U+2028"},
     {"\xe2\x80\xa9", "paragraph separator, U+2029"},
     {"\xe2\x80\xaa", "left-to-right embedding, U+202A"},
     {"\xe2\x80\xab", "right-to-left embedding, U+202B"},
@@ -21,11 +20,12 @@ static const struct hidden hidden[] = {
     {"\xe2\x81\xa7", "right-to-left isolate, U+2067"},
     {"\xe2\x81\xa8", "first strong isolate, U+2068"},
     {"\xe2\x81\xa9", "pop directional isolate, U+2069"},
+    {"\xef\xbb\xbf", "byte order mark, U+FEFF"}, // one at the start is skipped
 };
 
 // Place of byte `at`, counted in code points; bytes that are no UTF-8 count one each.
-static struct source_span
-place_of(struct str text, size_t at)
+struct source_span
+spec_place_of(struct str text, size_t at)
 {
     struct source_span span = {1, 1, 1};
     for (size_t i = 0; i < at; i++) {
@@ -66,6 +66,10 @@ hidden_at(struct str text, size_t at)
         bool line_end = rest.len > 1 && rest.ptr[1] == '\n';
         return line_end ? NULL : "carriage return without line feed, U+000D";
     }
+    unsigned char byte = (unsigned char)text.ptr[at];
+    if (byte < ' ' || byte == 0x7f) {
+        return "control character";
+    }
     for (size_t i = 0; i < ARRAY_LENGTH(hidden); i++) {
         if (str_starts(rest, str_of(hidden[i].bytes))) {
             return hidden[i].name;
@@ -74,33 +78,41 @@ hidden_at(struct str text, size_t at)
     return NULL;
 }
 
+struct str
+spec_text_body(struct str text)
+{
+    return str_starts(text, STR("\xef\xbb\xbf")) ? str_skip(text, 3) : text;
+}
+
 static bool
 is_suspect(char byte)
 {
-    return byte == '\r' || byte == '\xc2' || byte == '\xe2';
+    return (byte >= 0 && byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f ||
+           byte == '\xc2' || byte == '\xe2' || byte == '\xef';
 }
 
 bool
-spec_text_is_plain(const char *file, struct str text, struct diagnostics *diagnostics)
+spec_text_is_plain(const struct spec_source *source, struct str text)
 {
     const char *nul = text.len > 0 ? memchr(text.ptr, '\0', text.len) : NULL;
     if (nul != NULL) {
-        diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, "nul-byte", file, (struct str){0},
-            place_of(text, (size_t)(nul - text.ptr)), NULL, "the file holds a NUL byte");
+        diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "nul-byte", source->file,
+            (struct str){0}, spec_place_of(text, (size_t)(nul - text.ptr)), NULL,
+            "the file holds a NUL byte");
         return false;
     }
     if (!str_is_utf8(text)) {
         size_t at = first_bad_byte(text);
-        diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, "not-utf8", file, (struct str){0},
-            place_of(text, at), "save the file as UTF-8", "byte 0x%02x is not UTF-8",
-            (unsigned)(unsigned char)text.ptr[at]);
+        diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "not-utf8", source->file,
+            (struct str){0}, spec_place_of(text, at), "save the file as UTF-8",
+            "byte 0x%02x is not UTF-8", (unsigned)(unsigned char)text.ptr[at]);
         return false;
     }
     for (size_t i = 0; i < text.len; i++) {
         const char *name = is_suspect(text.ptr[i]) ? hidden_at(text, i) : NULL;
         if (name != NULL) {
-            diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, "hidden-character", file, text,
-                place_of(text, i), "remove it", "a %s is not allowed", name);
+            diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "hidden-character", source->file,
+                source->text, spec_place_of(text, i), "remove it", "a %s is not allowed", name);
             return false;
         }
     }

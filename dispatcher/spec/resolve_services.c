@@ -94,9 +94,9 @@ check_collisions(struct resolve *resolve, const char *key, bool of_parameter)
         const char *first = a == NULL ? "" : of_parameter ? a->parameter : a->repository;
         const char *second = of_parameter ? b->parameter : b->repository;
         if (a != NULL && strcmp(first, second) == 0) {
-            spec_complain(source, DIAGNOSTIC_ERROR, "duplicate-value", at,
-                "use '{service}' in it", "services '%.80s' and '%.80s' have the same '%s' '%.200s'",
-                a->key, b->key, key, first);
+            spec_complain(source, DIAGNOSTIC_ERROR, "duplicate-value", at, "use '{service}' in it",
+                "services '%.80s' and '%.80s' have the same '%s' '%.200s'", a->key, b->key, key,
+                first);
         }
         a = b;
     }

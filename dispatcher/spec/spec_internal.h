@@ -16,7 +16,7 @@ struct spec_at {
 // One document while it is being decoded and checked.
 struct spec_source {
     const char *file;
-    struct str text;
+    struct str text; // for source lines: secrets are masked
     struct arena *arena;
     struct diagnostics *diagnostics;
 };
@@ -221,10 +221,15 @@ extern const struct field_table spec_approvals_table;
 extern const struct field_table config_table;
 
 // yaml.c, plain_text.c
-/// As yaml_parse, but duplicate keys still leave a tree, so that the rest is checked as well.
-struct yaml_node *yaml_parse_keep_going(const char *file, struct str text,
-    const struct yaml_limits *limits, struct arena *arena, struct diagnostics *diagnostics);
-bool spec_text_is_plain(const char *file, struct str text, struct diagnostics *diagnostics);
+/// As yaml_parse, but duplicate keys still leave a tree, so that the rest is checked as well, and
+/// source lines are taken from `source->text`.
+struct yaml_node *yaml_parse_keep_going(
+    const struct spec_source *source, struct str text, const struct yaml_limits *limits);
+/// Without the byte order mark that some editors put first.
+struct str spec_text_body(struct str text);
+/// Place of a byte offset.
+struct source_span spec_place_of(struct str text, size_t at);
+bool spec_text_is_plain(const struct spec_source *source, struct str text);
 
 // decode.c
 /// Fills `out` (table->size, zeroed) from the tree; everything wrong becomes a diagnostic.
@@ -236,6 +241,8 @@ void spec_complain(const struct spec_source *source, enum diagnostic_severity se
 /// "did you mean 'x'?" in the arena, or NULL.
 const char *spec_did_you_mean(
     const struct spec_source *source, const char *text, const char *const *candidates);
+/// The field of that name, or the table's field for all other keys, or NULL.
+const struct field *spec_field_of(const struct field_table *table, const char *key);
 /// The key node of a mapping's entry: where to point when the key is meant.
 const struct yaml_node *spec_key_node(const struct yaml_node *mapping, const char *key);
 /// A key that was written with no value counts as absent.
@@ -274,10 +281,18 @@ const char *check_state_url(const char *value);
 const char *check_listen(const char *value);
 const char *check_domain(const char *value);
 const char *check_registry(const char *value);
-/// Does a text look like a token, a key or a URL with a password?
-bool spec_looks_like_secret(const char *value);
 /// Host of "127.0.0.1:5000", "localhost", "[::1]:80": this machine only.
 bool spec_host_is_loopback(struct str host);
+
+// secrets.c: nothing that looks like a secret may travel from a file into a log
+/// Does a text hold a token, a private key or a URL with a password?
+bool spec_looks_like_secret(const char *value);
+/// A copy with the bytes of such texts replaced by '*'; lines and columns stay.
+char *secrets_mask(struct str text, struct arena *arena);
+/// Complains of every secret below `node`, literals in place of references included, and masks
+/// them in `display`, a copy of the document's text.
+void secrets_find(const struct spec_source *source, const struct yaml_node *node,
+    const struct field_table *table, char *display);
 
 // placeholders.c
 /// Finds the next "{word}" at or after *at; false when there is none.

@@ -24,11 +24,9 @@ struct anchor {
 };
 
 struct parse {
-    const char *file;
+    const struct spec_source *source;
     struct str text;
     const struct yaml_limits *limits;
-    struct arena *arena;
-    struct diagnostics *diagnostics;
     yaml_parser_t parser;
     unsigned events, depth;
     struct anchor *anchors;
@@ -38,8 +36,8 @@ static void
 complain(const struct parse *parse, const char *rule, struct source_span span, const char *help,
     const char *message)
 {
-    diagnostics_add(parse->diagnostics, DIAGNOSTIC_ERROR, rule, parse->file, parse->text, span,
-        help, "%s", message);
+    diagnostics_add(parse->source->diagnostics, DIAGNOSTIC_ERROR, rule, parse->source->file,
+        parse->source->text, span, help, "%s", message);
 }
 
 static unsigned
@@ -75,11 +73,14 @@ complain_syntax(struct parse *parse)
 {
     const yaml_parser_t *parser = &parse->parser;
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
-    yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
+    struct source_span span = span_of(parser->problem_mark, parser->problem_mark);
+    if (parser->error == YAML_READER_ERROR && parser->problem_offset <= parse->text.len) {
+        span = spec_place_of(parse->text, parser->problem_offset);
+    }
     char *message CLEANUP(xfreep) =
         parser->context != NULL ? xasprintf("not valid YAML: %s, %s", parser->context, problem)
                                 : xasprintf("not valid YAML: %s", problem);
-    complain(parse, "yaml-syntax", span_of(mark, mark), NULL, message);
+    complain(parse, "yaml-syntax", span, NULL, message);
 }
 
 static bool
@@ -99,7 +100,7 @@ next_event(struct parse *parse, yaml_event_t *event)
 static struct yaml_node *
 new_node(struct parse *parse, enum yaml_kind kind, const yaml_event_t *event)
 {
-    struct yaml_node *node = arena_alloc(parse->arena, sizeof(*node));
+    struct yaml_node *node = arena_alloc(parse->source->arena, sizeof(*node));
     node->kind = kind;
     node->span = span_of(event->start_mark, event->end_mark);
     node->end_line = one_based(event->end_mark.line);
@@ -131,8 +132,8 @@ static void
 remember_anchor(struct parse *parse, const yaml_char_t *name, struct yaml_node *node)
 {
     if (name != NULL) {
-        struct anchor *anchor = arena_alloc(parse->arena, sizeof(*anchor));
-        anchor->name = arena_dup(parse->arena, (const char *)name);
+        struct anchor *anchor = arena_alloc(parse->source->arena, sizeof(*anchor));
+        anchor->name = arena_dup(parse->source->arena, (const char *)name);
         anchor->node = node;
         anchor->next = parse->anchors;
         parse->anchors = anchor;
@@ -152,7 +153,7 @@ parse_scalar(struct parse *parse, const yaml_event_t *event)
         return NULL;
     }
     yaml_scalar_style_t style = event->data.scalar.style;
-    node->text = arena_dup(parse->arena, value);
+    node->text = arena_dup(parse->source->arena, value);
     node->block = style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE;
     node->quoted = node->block || style == YAML_SINGLE_QUOTED_SCALAR_STYLE ||
                    style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
@@ -333,7 +334,7 @@ copy_node(struct parse *parse, const struct yaml_node *from)
     if (!count_event(parse, from->span) || !enter(parse, from->span)) {
         return NULL;
     }
-    struct yaml_node *copy = arena_alloc(parse->arena, sizeof(*copy));
+    struct yaml_node *copy = arena_alloc(parse->source->arena, sizeof(*copy));
     *copy = *from;
     copy->first = copy->next = copy->value = NULL;
     if (!copy_children(parse, from, copy)) {
@@ -422,18 +423,16 @@ size_is_fine(const struct parse *parse)
     }
     char *message CLEANUP(xfreep) = xasprintf("the file has %zu bytes, more than the %zu allowed",
         parse->text.len, parse->limits->max_bytes);
-    diagnostics_add(parse->diagnostics, DIAGNOSTIC_ERROR, "too-large", parse->file, (struct str){0},
-        (struct source_span){0}, NULL, "%s", message);
+    complain(parse, "too-large", (struct source_span){0}, NULL, message);
     return false;
 }
 
 struct yaml_node *
-yaml_parse_keep_going(const char *file, struct str text, const struct yaml_limits *limits,
-    struct arena *arena, struct diagnostics *diagnostics)
+yaml_parse_keep_going(
+    const struct spec_source *source, struct str text, const struct yaml_limits *limits)
 {
-    struct parse parse = {
-        .file = file, .text = text, .limits = limits, .arena = arena, .diagnostics = diagnostics};
-    if (!size_is_fine(&parse) || !spec_text_is_plain(file, text, diagnostics)) {
+    struct parse parse = {.source = source, .text = text, .limits = limits};
+    if (!size_is_fine(&parse) || !spec_text_is_plain(source, text)) {
         return NULL;
     }
     BUG_ON(yaml_parser_initialize(&parse.parser) == 0);
@@ -449,8 +448,11 @@ void
 yaml_parse(const char *file, struct str text, const struct yaml_limits *limits, struct arena *arena,
     struct diagnostics *diagnostics, struct yaml_node **out)
 {
+    text = spec_text_body(text);
+    const struct spec_source source = {
+        .file = file, .text = text, .arena = arena, .diagnostics = diagnostics};
     size_t before = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
-    struct yaml_node *root = yaml_parse_keep_going(file, text, limits, arena, diagnostics);
+    struct yaml_node *root = yaml_parse_keep_going(&source, text, limits);
     *out = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == before ? root : NULL;
 }
 

@@ -1,0 +1,219 @@
+// Secrets in plain sight: found by their shape or by the key they stand under, reported, and masked
+// in every source line that a diagnostic shows (protocols.md T42). Not a scanner for all secrets.
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "spec_internal.h"
+
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define WORD "abcdefghijklmnopqrstuvwxyz0123456789" UPPER
+
+static size_t
+span_in(struct str text, const char *set)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != '\0' && strchr(set, text.ptr[len]) != NULL) {
+        len++;
+    }
+    return len;
+}
+
+static size_t
+token_length(struct str text)
+{
+    static const struct {
+        const char *prefix, *set;
+        size_t least;
+    } shapes[] = {
+        {"ghp_", WORD "_", 36},
+        {"gho_", WORD "_", 36},
+        {"ghu_", WORD "_", 36},
+        {"ghs_", WORD "_.-", 36}, // since 2026 with a JWT inside
+        {"github_pat_", WORD "_", 36},
+        {"xoxb-", WORD "-", 20},
+        {"xoxp-", WORD "-", 20},
+        {"AKIA", UPPER "0123456789", 20},
+        {"hvs.", WORD "_-", 24},
+        {"https://hooks.slack.com/services/", WORD ":/.", 34},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(shapes); i++) {
+        if (str_starts(text, str_of(shapes[i].prefix))) {
+            size_t prefix = strlen(shapes[i].prefix);
+            size_t len = prefix + span_in(str_skip(text, prefix), shapes[i].set);
+            return len >= shapes[i].least ? len : 0;
+        }
+    }
+    return 0;
+}
+
+// From "-----BEGIN … PRIVATE KEY-----" to the end line, or to the end.
+static size_t
+key_length(struct str text)
+{
+    static const char end[] = "-----END ";
+    struct str line = {0}, rest = {0};
+    if (!str_starts(text, STR("-----BEGIN ")) || !str_cut(text, '\n', &line, &rest) ||
+        !str_contains(line, STR("PRIVATE KEY-----"))) {
+        return 0;
+    }
+    for (size_t i = 0; i + sizeof(end) <= text.len; i++) {
+        if (memcmp(text.ptr + i, end, sizeof(end) - 1) == 0) {
+            str_cut(str_skip(text, i), '\n', &line, &rest);
+            return i + line.len;
+        }
+    }
+    return text.len;
+}
+
+// "://user:password@": what stands between the slashes and the '@'.
+static size_t
+password_length(struct str text)
+{
+    if (!str_starts(text, STR("://"))) {
+        return 0;
+    }
+    struct str rest = str_skip(text, 3);
+    const char *colon = NULL;
+    for (size_t i = 0; i < rest.len && strchr("/?# \t\r\n\"'", rest.ptr[i]) == NULL; i++) {
+        if (rest.ptr[i] == '@') {
+            return colon != NULL && colon + 1 < rest.ptr + i ? 3 + i : 0;
+        }
+        colon = colon == NULL && rest.ptr[i] == ':' ? rest.ptr + i : colon;
+    }
+    return 0;
+}
+
+static bool
+is_word(char byte)
+{
+    return byte != '\0' && strchr(WORD "_", byte) != NULL;
+}
+
+// The first secret at or after *at: its start in *at, its length returned; 0 when there is none.
+static size_t
+secret_next(struct str text, size_t *at)
+{
+    for (size_t i = *at; i < text.len; i++) {
+        struct str rest = str_skip(text, i);
+        bool boundary = i == 0 || !is_word(text.ptr[i - 1]);
+        size_t len = boundary ? token_length(rest) : 0;
+        len = len > 0 ? len : key_length(rest);
+        len = len > 0 ? len : password_length(rest);
+        if (len > 0) {
+            *at = i;
+            return len;
+        }
+    }
+    return 0;
+}
+
+bool
+spec_looks_like_secret(const char *value)
+{
+    size_t at = 0;
+    return secret_next(str_of(value), &at) > 0;
+}
+
+// Line ends stay, so that places stay.
+static void
+blank_out(char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != '\n' && bytes[i] != '\r') {
+            bytes[i] = '*';
+        }
+    }
+}
+
+char *
+secrets_mask(struct str text, struct arena *arena)
+{
+    char *copy = arena_str(arena, text);
+    size_t at = 0;
+    for (size_t len = secret_next(text, &at); len > 0; len = secret_next(text, &at)) {
+        blank_out(copy + at, len);
+        at += len;
+    }
+    return copy;
+}
+
+// Whole lines of the value behind its first column: exact enough to hide it, never too little.
+static void
+mask_node(const struct yaml_node *node, char *display)
+{
+    unsigned line = 1;
+    char *at = display;
+    for (; line < node->span.line && *at != '\0'; at++) {
+        line += *at == '\n' ? 1 : 0;
+    }
+    for (unsigned column = 1; column < node->span.column && *at != '\0'; column++) {
+        at++; // columns count code points: may stop early, inside the key
+    }
+    for (; line <= node->end_line && *at != '\0'; at++) {
+        line += *at == '\n' ? 1 : 0;
+        blank_out(at, 1);
+    }
+}
+
+static void
+complain_literal(const struct spec_source *source, const char *label, const struct yaml_node *node)
+{
+    diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "literal-secret", source->file,
+        (struct str){0}, node->span,
+        "use a reference: env:VAR, file:PATH, ssm:/path, secretsmanager:ID#key, "
+        "vault:mount/data/path#key",
+        "'%.80s' holds a literal secret", label);
+}
+
+struct finder {
+    const struct spec_source *source;
+    char *display;
+};
+
+static void find_below(const struct finder *finder, const struct yaml_node *node,
+    const struct field *field, const struct field_table *table, const char *label);
+
+// What a child of `node` is described by: a list and a map hand their table on to what they hold.
+static void
+find_in_child(const struct finder *finder, const struct yaml_node *node,
+    const struct yaml_node *child, const struct field *field, const struct field_table *table)
+{
+    bool map = field != NULL && field->kind == FIELD_MAP_OBJECT;
+    const char *label = child->text;
+    if (node->kind == YAML_SEQUENCE) {
+        label = field != NULL ? field->name : "an item";
+        find_below(finder, child, NULL, table, label);
+    } else if (map) {
+        find_below(finder, child->value, NULL, table, label);
+    } else {
+        const struct field *own = table != NULL ? spec_field_of(table, label) : NULL;
+        bool rest = own != NULL && own->rest; // one of its entries, not the map itself
+        find_below(finder, child->value, rest ? NULL : own, own != NULL ? own->table : NULL, label);
+    }
+}
+
+static void
+find_below(const struct finder *finder, const struct yaml_node *node, const struct field *field,
+    const struct field_table *table, const char *label)
+{
+    if (node->kind == YAML_SCALAR) {
+        bool literal = field != NULL && field->secret_ref && !spec_node_is_empty(node) &&
+                       check_secret_ref(node->text) != NULL;
+        if (literal || spec_looks_like_secret(node->text)) {
+            complain_literal(finder->source, label, node);
+            mask_node(node, finder->display);
+        }
+        return;
+    }
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
+        find_in_child(finder, node, child, field, table);
+    }
+}
+
+void
+secrets_find(const struct spec_source *source, const struct yaml_node *node,
+    const struct field_table *table, char *display)
+{
+    const struct finder finder = {source, display};
+    find_below(&finder, node, NULL, table, table->name);
+}
