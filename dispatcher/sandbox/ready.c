@@ -29,8 +29,8 @@ sandbox_ready_addresses(struct sandbox *sandbox)
     json_set_str(all, "AWS_EC2_METADATA_DISABLED", "true");
     json_set_str(all, "DISPATCHER_SANDBOX_ACCOUNT", sandbox_aws_account(sandbox));
     json_set_str(all, "DISPATCHER_SANDBOX_REGISTRY", sandbox->host);
-    json_set_str(all, "DISPATCHER_SANDBOX_REGISTRY_USER", "AWS");
-    json_set_str(all, "DISPATCHER_SANDBOX_REGISTRY_PASSWORD", sandbox_registry_password(sandbox));
+    json_set_str(all, "DISPATCHER_REGISTRY_USER", "AWS");
+    json_set_str(all, "DISPATCHER_REGISTRY_PASSWORD", sandbox_registry_password(sandbox));
     return all;
 }
 
