@@ -1,15 +1,18 @@
-// Renders deployment events: one line each in a pipe or log, JSON lines with --json.
+// Renders deployment events: a live area on a terminal (deploy_live.c), one line each in a pipe or
+// log, JSON lines with --json; and writes the result to where people look.
 #include "deploy_ui.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "deploy_live.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 
 struct deploy_ui {
     struct cli *cli;
     bool json;
+    struct deploy_live *live;
     char *last_jobs; // what was printed of the jobs, to print only what is new
 };
 
@@ -19,6 +22,7 @@ deploy_ui_new(struct cli *cli, bool json)
     struct deploy_ui *ui = xcalloc(1, sizeof(*ui));
     ui->cli = cli;
     ui->json = json;
+    ui->live = deploy_live_new(cli, json);
     return ui;
 }
 
@@ -26,6 +30,7 @@ void
 deploy_ui_free(struct deploy_ui *ui)
 {
     if (ui != NULL) {
+        deploy_live_free(ui->live);
         free(ui->last_jobs);
         free(ui);
     }
@@ -55,7 +60,8 @@ say_step(struct deploy_ui *ui, const struct deploy_event *event)
     const struct deployment_step *step = event->step;
     struct buf line CLEANUP(buf_done) = BUF_INIT(64 * 1024);
     const char *state = step->state;
-    if (cstr_equal(state, "waiting")) {
+    bool live = deploy_live_is_on(ui->live);
+    if (cstr_equal(state, "waiting") || (live && cstr_equal(state, "intent"))) {
         return;
     }
     const char *sign = cstr_equal(state, "done")      ? "✓"
@@ -170,6 +176,12 @@ on_event(void *ctx, const struct deploy_event *event)
         struct json *object CLEANUP(json_freep) = deploy_event_json(event, now);
         char *text CLEANUP(xfreep) = json_text(object);
         cli_outf(ui->cli, "%s\n", text);
+    }
+    deploy_live_event(ui->live, event);
+    bool moving = event->kind == DEPLOY_EVENT_PROGRESS || event->kind == DEPLOY_EVENT_RUN ||
+                  event->kind == DEPLOY_EVENT_JOBS;
+    if (moving && deploy_live_is_on(ui->live)) {
+        return;
     }
     switch (event->kind) {
     case DEPLOY_EVENT_STARTED:

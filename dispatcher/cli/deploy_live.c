@@ -1,0 +1,211 @@
+// What moves while a deployment goes on, drawn in place. The drawing itself is live.c's.
+#include "deploy_live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "human.h"
+#include "live.h"
+
+enum { BLOBS_MAX = 64, BARS_MAX = 5, AREA_MAX = 64 * 1024 };
+
+struct blob {
+    char *digest;
+    int64_t done, total;
+    bool over;
+};
+
+struct deploy_live {
+    struct cli *cli;
+    struct live *area;
+    struct blob blobs[BLOBS_MAX];
+    size_t blob_count;
+    int64_t upload_started_ms;
+};
+
+struct deploy_live *
+deploy_live_new(struct cli *cli, bool on_stderr)
+{
+    struct deploy_live *live = xcalloc(1, sizeof(*live));
+    live->cli = cli;
+    live->area = live_new(cli, on_stderr);
+    return live;
+}
+
+static void
+forget_blobs(struct deploy_live *live)
+{
+    for (size_t i = 0; i < live->blob_count; i++) {
+        free(live->blobs[i].digest);
+    }
+    live->blob_count = 0;
+    live->upload_started_ms = 0;
+}
+
+void
+deploy_live_free(struct deploy_live *live)
+{
+    if (live != NULL) {
+        forget_blobs(live);
+        live_free(live->area);
+        free(live);
+    }
+}
+
+bool
+deploy_live_is_on(const struct deploy_live *live)
+{
+    return live_is_on(live->area);
+}
+
+static struct blob *
+find_blob(struct deploy_live *live, const char *digest)
+{
+    for (size_t i = 0; i < live->blob_count; i++) {
+        if (strcmp(live->blobs[i].digest, digest) == 0) {
+            return &live->blobs[i];
+        }
+    }
+    if (live->blob_count == BLOBS_MAX) {
+        return NULL;
+    }
+    struct blob *blob = &live->blobs[live->blob_count++];
+    *blob = (struct blob){.digest = xstrdup(digest)};
+    return blob;
+}
+
+static void
+note_progress(struct deploy_live *live, const struct deploy_event *event)
+{
+    struct blob *blob = find_blob(live, event->subject);
+    if (blob == NULL) {
+        return;
+    }
+    if (live->upload_started_ms == 0) {
+        live->upload_started_ms = clock_mono(live->cli->platform.clock);
+    }
+    blob->over = strcmp(event->text, "sending") != 0;
+    blob->done = blob->over ? event->total : event->done;
+    blob->total = event->total;
+}
+
+static void
+put_bar(
+    const struct deploy_live *live, const char *label, struct progress progress, struct buf *out)
+{
+    size_t width = live->cli->width > 40 ? (size_t)live->cli->width - 26 : 20;
+    buf_printf(out, "    %-19.19s ", label);
+    human_progress(&progress, width, true, out);
+    buf_putc(out, '\n');
+}
+
+static void
+put_upload(const struct deploy_live *live, struct buf *out)
+{
+    struct progress all = {0};
+    size_t bars = 0;
+    for (size_t i = 0; i < live->blob_count; i++) {
+        const struct blob *blob = &live->blobs[i];
+        all.done += blob->done;
+        all.total += blob->total;
+        if (!blob->over && bars < BARS_MAX) {
+            bars++;
+            put_bar(live, blob->digest, (struct progress){.done = blob->done, .total = blob->total},
+                out);
+        }
+    }
+    int64_t elapsed = clock_mono(live->cli->platform.clock) - live->upload_started_ms;
+    all.bytes_per_second = elapsed > 500 ? all.done * 1000 / elapsed : 0;
+    if (live->blob_count > 1) {
+        put_bar(live, "total", all, out);
+    }
+}
+
+static const char *
+sign_of(const struct deploy_live *live, const char *status, const char *conclusion)
+{
+    bool color = live->cli->color;
+    if (conclusion == NULL) {
+        return cstr_equal(status, "in_progress") ? LIVE_SPINNER : "·";
+    }
+    if (strcmp(conclusion, "success") == 0) {
+        return color ? "\x1b[32m✓\x1b[0m" : "✓";
+    }
+    if (strcmp(conclusion, "skipped") == 0) {
+        return "-";
+    }
+    return color ? "\x1b[31m✗\x1b[0m" : "✗";
+}
+
+static void
+put_job(const struct deploy_live *live, const struct deployment_job *job, struct buf *out)
+{
+    buf_printf(out, "    %s %s\n", sign_of(live, job->status, job->conclusion), job->name);
+    for (size_t i = 0; i < job->steps.count; i++) {
+        const struct deployment_job_step *step =
+            (const struct deployment_job_step *)job->steps.items + i;
+        buf_printf(out, "      %s %s\n", sign_of(live, step->status, step->conclusion), step->name);
+    }
+}
+
+static void
+put_run(const struct deploy_live *live, const struct deployment *d, struct buf *out)
+{
+    if (d->run_id == 0) {
+        return;
+    }
+    const struct clock *clock = live->cli->platform.clock;
+    int64_t started = clock_mono(clock) - (clock_wall(clock) - d->wait_started_ms);
+    buf_printf(out, "    %s  %s ", d->run_url != NULL ? d->run_url : "run",
+        d->run_status != NULL ? d->run_status : "starting");
+    live_elapsed(started, out);
+    buf_putc(out, '\n');
+    for (size_t i = 0; i < d->jobs.count; i++) {
+        put_job(live, (const struct deployment_job *)d->jobs.items + i, out);
+    }
+}
+
+static const struct deployment_step *
+current_step(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->steps.count; i++) {
+        const struct deployment_step *step = deployment_step_at(d, i);
+        if (cstr_equal(step->state, "intent")) {
+            return step;
+        }
+    }
+    return NULL;
+}
+
+void
+deploy_live_event(struct deploy_live *live, const struct deploy_event *event)
+{
+    const struct deployment *d = event->deployment;
+    const struct deployment_step *step = current_step(d);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(AREA_MAX);
+    if (!live_is_on(live->area)) {
+        return;
+    }
+    if (event->kind == DEPLOY_EVENT_PROGRESS) {
+        note_progress(live, event);
+    } else if (event->kind == DEPLOY_EVENT_STEP) {
+        forget_blobs(live);
+    }
+    if (event->kind == DEPLOY_EVENT_FINISHED) {
+        live_finish(live->area, STR(""));
+        return;
+    }
+    if (step == NULL) { // between two steps
+        live_update(live->area, STR(""));
+        return;
+    }
+    buf_printf(
+        &text, LIVE_SPINNER " %-18s %s\n", step->name, step->reason != NULL ? step->reason : "");
+    if (strcmp(step->kind, "push") == 0) {
+        put_upload(live, &text);
+    } else if (strcmp(step->kind, "follow") == 0) {
+        put_run(live, d, &text);
+    }
+    live_update(live->area, buf_str(&text));
+}
