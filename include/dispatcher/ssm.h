@@ -22,8 +22,8 @@ struct ssm_put {
     bool overwrite;   // false: create only; ParameterAlreadyExists is ERROR_CONFLICT
 };
 /// One attempt chain that is *not* repeated blindly: after a lost answer, a 5xx or an answer that
-/// cannot be read the error has request_left set and the caller reads the history (protocols.md §4.1
-/// step 3'). Clear means that nothing was written: it never left, or was refused.
+/// cannot be read the error has request_left set and the caller reads the history (protocols.md
+/// §4.1 step 3'). Clear means that nothing was written: it never left, or was refused.
 NODISCARD struct error *ssm_put(struct aws_session *session, const struct ssm_put *put,
     int64_t *version);
 /// Versions greater than `after`, oldest first. All pages.
