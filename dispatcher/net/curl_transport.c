@@ -41,6 +41,8 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers;
     struct error *body_error; // from the caller's reader or writer
+    size_t header_lines;      // of all blocks, interim answers included
+    bool headers_ended;       // the blank line behind the last block has come
     bool capped, finished;
     char problem[CURL_ERROR_SIZE];
 };
@@ -67,14 +69,18 @@ on_header(char *bytes, size_t size, size_t count, void *ctx)
     struct http_response *response = &transfer->exchange->response;
     struct str line = str_trim((struct str){bytes, size * count});
     struct str name = {0}, value = {0};
+    if (line.len == 0) {
+        transfer->headers_ended = true; // trailers of a chunked body come without one
+    }
+    if (transfer->header_lines++ > MAX_HEADERS) {
+        transfer->capped = true;
+        return 0;
+    }
     if (str_starts(line, STR("HTTP/"))) { // a new block: the one before was 1xx or a proxy's
+        transfer->headers_ended = false;
         http_headers_done(&response->headers);
         response->received_wall_ms = clock_wall(transfer->transport->platform->clock);
         return size * count;
-    }
-    if (response->headers.count >= MAX_HEADERS) {
-        transfer->capped = true;
-        return 0;
     }
     if (line.len > 0 && str_cut(line, ':', &name, &value)) {
         char *key CLEANUP(xfreep) = str_dup(str_trim(name));
@@ -272,6 +278,12 @@ transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
     if (exchange->error != NULL) {
         return NULL;
     }
+    int64_t deadline_ms = exchange->request->deadline_ms;
+    if (deadline_ms != 0 && deadline_ms <= clock_mono(transport->platform->clock)) {
+        exchange->error = describe_error(
+            exchange->request, "timeout", "the time for it was over before it was sent", false);
+        return NULL;
+    }
     struct transfer *transfer = xcalloc(1, sizeof(*transfer));
     transfer->transport = transport;
     transfer->exchange = exchange;
@@ -306,9 +318,16 @@ code_name(CURLcode code)
         {CURLE_COULDNT_CONNECT, "connect"},
         {CURLE_SSL_CONNECT_ERROR, "tls"},
         {CURLE_PEER_FAILED_VERIFICATION, "tls"},
+        {CURLE_SSL_CERTPROBLEM, "tls"},
+        {CURLE_SSL_CIPHER, "tls"},
         {CURLE_SSL_CACERT_BADFILE, "tls"},
         {CURLE_SSL_ISSUER_ERROR, "tls"},
         {CURLE_OPERATION_TIMEDOUT, "timeout"},
+        {CURLE_OUT_OF_MEMORY, "cap"}, // one header of more than 100 KiB
+#if LIBCURL_VERSION_NUM >= 0x080600
+        {CURLE_TOO_LARGE, "cap"},
+#endif
+        {CURLE_PARTIAL_FILE, "reset"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         if (names[i].code == code) {
@@ -318,12 +337,46 @@ code_name(CURLcode code)
     return "reset";
 }
 
+static int64_t
+microseconds(struct transfer *transfer, CURLINFO info)
+{
+    curl_off_t us = 0;
+    check(curl_easy_getinfo(transfer->easy, info, &us));
+    return us;
+}
+
+// May the server have seen a byte of it? libcurl counts what it sent to a proxy, too; on a
+// connection of our own nothing has left before the handshake is over. (A reused one has none.)
 static bool
 request_left(struct transfer *transfer)
 {
+    const struct http_request *request = transfer->exchange->request;
     long sent = 0;
     check(curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent));
-    return sent > 0;
+    bool tls = str_starts(str_of(request->url), STR("https:"));
+    bool in_handshake =
+        request->once && tls && microseconds(transfer, CURLINFO_APPCONNECT_TIME_T) == 0;
+    return sent > 0 && !in_handshake;
+}
+
+// Did a proxy refuse the way to the server?
+static bool
+tunnel_is_refused(struct transfer *transfer)
+{
+    long status = 0;
+    check(curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status));
+    return status >= 300;
+}
+
+static struct error *
+cap_error(struct transfer *transfer, bool left)
+{
+    const struct buf *body = &transfer->exchange->response.body;
+    char *problem CLEANUP(xfreep) =
+        body->failed
+            ? xasprintf("the answer is larger than %zu bytes", body->max)
+            : xasprintf("the answer has more than %d headers, or too long ones", (int)MAX_HEADERS);
+    return describe_error(transfer->exchange->request, "cap", problem, left);
 }
 
 static struct error *
@@ -331,20 +384,19 @@ transfer_error(struct transfer *transfer, CURLcode code)
 {
     const struct http_request *request = transfer->exchange->request;
     bool left = request_left(transfer);
+    const char *name = tunnel_is_refused(transfer) ? "proxy" : code_name(code);
     if (transfer->body_error != NULL) {
         struct error *err = transfer->body_error;
         transfer->body_error = NULL;
         return error_remote(err, 0, "body", NULL, left);
     }
-    if (transfer->capped) {
-        char *problem CLEANUP(xfreep) =
-            xasprintf("the answer is larger than %zu bytes", transfer->exchange->response.body.max);
-        return describe_error(request, "cap", problem, left);
+    if (transfer->capped || cstr_equal(name, "cap")) {
+        return cap_error(transfer, left);
     }
     const char *problem =
         transfer->problem[0] != '\0' ? transfer->problem : curl_easy_strerror(code);
-    struct error *err = describe_error(request, code_name(code), problem, left);
-    if (cstr_equal(code_name(code), "tls")) {
+    struct error *err = describe_error(request, name, problem, left);
+    if (cstr_equal(name, "tls")) {
         error_hint(err, "Check the host's certificate; a private CA is named by SSL_CERT_FILE.");
     }
     return err;
@@ -354,12 +406,14 @@ static void
 transfer_finish(struct transfer *transfer, CURLcode code)
 {
     struct http_exchange *exchange = transfer->exchange;
-    curl_off_t elapsed_us = 0;
     exchange->response.status = status_of(transfer);
-    check(curl_easy_getinfo(transfer->easy, CURLINFO_TOTAL_TIME_T, &elapsed_us));
-    exchange->response.elapsed_ms = elapsed_us / 1000;
+    exchange->response.elapsed_ms = microseconds(transfer, CURLINFO_TOTAL_TIME_T) / 1000;
     if (code != CURLE_OK) {
         exchange->error = transfer_error(transfer, code);
+    } else if (!transfer->headers_ended || exchange->response.status < 200) {
+        // libcurl takes a head that was cut off for a whole one.
+        exchange->error =
+            describe_error(exchange->request, "reset", "the answer ends within its head", true);
     }
     transfer->finished = true;
     struct log *log = transfer->transport->platform->log;
@@ -464,6 +518,10 @@ transport_perform(
         transfer_abandon(transfer);
     }
     (void)sweep(&list);
+    for (; next < count; next++) { // not begun: no empty response may pass for an answer
+        struct error *unsent = error_new(ERROR_CANCELLED, "interrupted");
+        exchanges[next].error = error_remote(unsent, 0, "cancelled", NULL, false);
+    }
     return err;
 }
 

@@ -85,7 +85,11 @@ http_headers_addf(struct http_headers *headers, const char *name, const char *fo
     va_start(args, format);
     buf_vprintf(&value, format, args);
     va_end(args);
-    headers->failed = headers->failed || value.failed;
+    if (value.failed) {
+        headers->failed = true;
+        buf_done(&value);
+        return;
+    }
     headers_push(headers, name, buf_take(&value), false);
 }
 
