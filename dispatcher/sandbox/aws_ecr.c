@@ -148,7 +148,7 @@ image_json(
     json_set_str(item, "repositoryName", repo->name);
     json_set_str(item, "imageDigest", digest);
     json_set(item, "imageTags", of.tags);
-    json_set_int(item, "imageSizeInBytes", json_int(json_get(manifest, "size"), 0));
+    json_set_int(item, "imageSizeInBytes", json_int(json_get(manifest, "content_size"), 0));
     json_set_int(item, "imagePushedAt", json_int(json_get(manifest, "pushed_ms"), 0) / 1000);
     json_set_str(item, "imageManifestMediaType", json_str(json_get(manifest, "type")));
     return item;

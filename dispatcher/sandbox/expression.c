@@ -321,13 +321,28 @@ evaluate(
     return NULL;
 }
 
+// The "}}" that ends an expression: not one inside a string.
+static const char *
+find_close(const char *at)
+{
+    bool quoted = false;
+    for (; *at != '\0'; at++) {
+        if (*at == '\'') {
+            quoted = !quoted;
+        } else if (!quoted && at[0] == '}' && at[1] == '}') {
+            return at;
+        }
+    }
+    return NULL;
+}
+
 struct error *
 sandbox_expression_expand(const struct expression_scope *scope, const char *text, const char **out)
 {
     struct buf result CLEANUP(buf_done) = BUF_INIT(EXPRESSION_TEXT_MAX);
     const char *at = text, *open = strstr(text, "${{");
     for (; open != NULL; open = strstr(at, "${{")) {
-        const char *close = strstr(open, "}}");
+        const char *close = find_close(open + 3);
         if (close == NULL) {
             return error_new(ERROR_INPUT, "'${{' without '}}' in '%.80s'", text);
         }

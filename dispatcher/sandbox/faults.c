@@ -203,7 +203,7 @@ static struct error *
 set_header(struct fault_rule *rule, const char *value)
 {
     struct str name = {0}, rest = {0};
-    if (!str_cut(str_of(value), ':', &name, &rest) || name.len == 0 || rest.ptr == NULL) {
+    if (strchr(value, ':') == NULL || !str_cut(str_of(value), ':', &name, &rest) || name.len == 0) {
         return bad_value("header", value);
     }
     free(rule->header_name);

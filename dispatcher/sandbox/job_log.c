@@ -48,10 +48,14 @@ put(struct job_log *log, struct str text)
     mask(log, &line);
     (void)pthread_mutex_lock(&sandbox->lock);
     struct buf *out = &log->job->log;
-    if (out->len + line.len + 64 < LOG_MAX) {
+    struct str one = {0}, rest = buf_str(&line);
+    bool more = true;
+    while (more && out->len + line.len + 64 < LOG_MAX) { // an empty line is a line, too
+        (void)str_cut(rest, '\n', &one, &rest);
         buf_printf(out, "%.19s.%03d0000Z ", stamp, (int)(now % 1000));
-        buf_add(out, buf_str(&line));
+        buf_add(out, one);
         buf_putc(out, '\n');
+        more = rest.len > 0;
     }
     (void)pthread_mutex_unlock(&sandbox->lock);
 }

@@ -37,6 +37,18 @@ missing_in(const struct registry_repo *repo, const struct json *manifest)
     return NULL;
 }
 
+// What ECR calls the size of an image: config and layers; 0 for an index.
+static int64_t
+content_size(const struct json *manifest)
+{
+    const struct json *layers = json_get(manifest, "layers");
+    int64_t size = json_int(json_path(manifest, "config.size"), 0);
+    for (size_t i = 0; i < json_count(layers); i++) {
+        size += json_int(json_get(json_at(layers, i), "size"), 0);
+    }
+    return size;
+}
+
 static bool
 is_tag(const char *text)
 {
@@ -47,12 +59,13 @@ is_tag(const char *text)
 
 static void
 keep_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *digest,
-    const struct sandbox_request *request)
+    const struct sandbox_request *request, const struct json *manifest)
 {
     const char *type = sandbox_request_header(request, "Content-Type");
     struct json *entry = json_make_object();
     json_set_str(entry, "type", type != NULL ? type : "application/vnd.oci.image.manifest.v1+json");
     json_set_int(entry, "size", (int64_t)request->body.len);
+    json_set_int(entry, "content_size", content_size(manifest));
     json_set_int(entry, "pushed_ms", sandbox_now(sandbox));
     json_set(repo->manifests, digest, entry);
 }
@@ -96,7 +109,7 @@ put_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *re
         sandbox_registry_problem(response, 500, "UNKNOWN", error_message(err));
         return;
     }
-    keep_manifest(sandbox, repo, digest, request);
+    keep_manifest(sandbox, repo, digest, request, manifest);
     if (!by_digest) {
         json_set_str(repo->tags, reference, digest);
     }
