@@ -7,7 +7,8 @@
 
 enum {
     POLL_MS = 2000,
-    FIRST_POLL_MS = 4000,
+    FIRST_POLL_MS = 5500,      // a run is hardly ever picked up sooner, and each change costs quota
+    FIRST_LIVE_POLL_MS = 2000, // somebody watches
     SLOW_AFTER_MS = 10 * 60 * 1000,
     SLOW_POLL_MS = 5000,
     LOST_MS = 5 * 60 * 1000, // a run that GitHub stops showing (protocols.md F20)
@@ -212,7 +213,8 @@ run_follow(const struct step_run *run, struct step_result *out)
 {
     const struct platform *platform = run->context->platform;
     if (run->deployment->run_status == NULL) { // just sent: there is nothing to see yet
-        int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", FIRST_POLL_MS);
+        int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",
+            run->context->live ? FIRST_LIVE_POLL_MS : FIRST_POLL_MS);
         TRY(clock_sleep_until(
             platform->clock, clock_mono(platform->clock) + first, platform->cancel));
     }

@@ -101,10 +101,8 @@ put_surely(const struct step_run *run, struct aws_session *aws, const struct ssm
         if (err == NULL) {
             return NULL;
         }
-        const struct error_remote *remote = error_remote_of(err);
-        bool refused = remote->status >= 400 && remote->status < 500;
-        bool ours_to_check = remote->request_left && !refused;
-        if (!ours_to_check || error_kind(err) == ERROR_CANCELLED) {
+        // Cleared by every definite refusal (ssm.h): then there is nothing to look for.
+        if (!error_remote_of(err)->request_left || error_kind(err) == ERROR_CANCELLED) {
             return err;
         }
         int64_t found = 0;

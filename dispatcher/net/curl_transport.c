@@ -193,8 +193,12 @@ set_body(struct transfer *transfer)
 }
 
 static void
-set_security(struct curl_transport *transport, CURL *easy, const char *scheme)
+set_security(struct transfer *transfer, const char *scheme)
 {
+    const struct curl_transport *transport = transfer->transport;
+    CURL *easy = transfer->easy;
+    // A metadata service is on this machine or beside it: its token must not go through a proxy.
+    bool direct = transfer->exchange->request->allow_plain;
     check(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme));
     check(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
     check(curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED));
@@ -203,7 +207,7 @@ set_security(struct curl_transport *transport, CURL *easy, const char *scheme)
     check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L));
     check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L));
     check(curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxy != NULL ? transport->proxy : ""));
-    check(curl_easy_setopt(easy, CURLOPT_NOPROXY, transport->no_proxy));
+    check(curl_easy_setopt(easy, CURLOPT_NOPROXY, direct ? "*" : transport->no_proxy));
     if (transport->ca_file != NULL) {
         check(curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file));
     }
@@ -297,7 +301,7 @@ transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
             transfer->easy, CURLOPT_UNIX_SOCKET_PATH, exchange->request->unix_socket));
     }
     set_callbacks(transfer);
-    set_security(transport, transfer->easy, scheme);
+    set_security(transfer, scheme);
     set_limits(transfer);
     set_body(transfer);
     set_headers(transfer);
