@@ -112,7 +112,8 @@ only_one_well_formed_value(void **state)
     (void)state;
     assert_unusable(
         "", "unusable answer: JSON, line 1 column 0: unexpected token near end of file");
-    assert_unusable("{", "unusable answer: JSON, line 1 column 1: string or '}' expected near end of file");
+    assert_unusable(
+        "{", "unusable answer: JSON, line 1 column 1: string or '}' expected near end of file");
     assert_unusable("[1,]", "unusable answer: JSON, line 1 column 4: unexpected token");
     assert_unusable("{} x", "unusable answer: JSON, line 1 column 4: end of file expected");
     assert_unusable("[1][2]", "unusable answer: JSON, line 1 column 4: end of file expected");
