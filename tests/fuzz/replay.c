@@ -1,5 +1,6 @@
-// Runs a fuzz target over its seeds without libFuzzer: each seed whole, cut at every place, and
-// with every byte bent once. Not a search: it keeps targets and seeds working in every build.
+// Runs a fuzz target over its seeds without libFuzzer: each seed whole, then cut and with a byte
+// bent at every place (of a long one, at 400). Not a search: it keeps targets and seeds working in
+// every build.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #include "dispatcher/file.h"
 #include "fuzz.h"
 
-enum { SEED_MAX = 64 * 1024, PLACES_MAX = 2000 };
+enum { SEED_MAX = 64 * 1024, PLACES_MAX = 400 };
 
 // On a copy of exactly that size, so that AddressSanitizer sees every step beyond its end.
 static void
