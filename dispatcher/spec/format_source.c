@@ -59,7 +59,11 @@ format_slice(const struct format_source *source, const struct yaml_node *node)
     size_t start = offset_of(source, node->span.line, node->span.column);
     size_t end = offset_of(source, node->end_line, node->end_column);
     if (node->block) {
-        end = start + strspn(source->text.ptr + start, "|>+-0123456789");
+        size_t text_end = end; // the text need not end with a NUL
+        for (end = start;
+             end < text_end && strchr("|>+-0123456789", source->text.ptr[end]) != NULL;) {
+            end++;
+        }
     }
     return (struct str){source->text.ptr + start, end - start};
 }

@@ -25,6 +25,7 @@ token_length(struct str text)
         const char *prefix, *set;
         size_t least;
     } shapes[] = {
+        // Their first bytes are known to secret_length.
         {"ghp_", WORD "_", 36},
         {"gho_", WORD "_", 36},
         {"ghu_", WORD "_", 36},
@@ -89,16 +90,33 @@ is_word(char byte)
     return byte != '\0' && strchr(WORD "_", byte) != NULL;
 }
 
+// Length of the secret that starts right at `at`, or 0. The first byte rules nearly all out: this
+// is asked at every byte of every file.
+static size_t
+secret_length(struct str text, size_t at)
+{
+    struct str rest = str_skip(text, at);
+    switch (text.ptr[at]) {
+    case 'g':
+    case 'h':
+    case 'x':
+    case 'A':
+        return at == 0 || !is_word(text.ptr[at - 1]) ? token_length(rest) : 0;
+    case '-':
+        return key_length(rest);
+    case ':':
+        return password_length(rest);
+    default:
+        return 0;
+    }
+}
+
 // The first secret at or after *at: its start in *at, its length returned; 0 when there is none.
 static size_t
 secret_next(struct str text, size_t *at)
 {
     for (size_t i = *at; i < text.len; i++) {
-        struct str rest = str_skip(text, i);
-        bool boundary = i == 0 || !is_word(text.ptr[i - 1]);
-        size_t len = boundary ? token_length(rest) : 0;
-        len = len > 0 ? len : key_length(rest);
-        len = len > 0 ? len : password_length(rest);
+        size_t len = secret_length(text, i);
         if (len > 0) {
             *at = i;
             return len;
