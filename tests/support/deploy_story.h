@@ -1,0 +1,69 @@
+// A deployment story for tests: specs, an app checkout, a journal and a world, deployed in-process.
+//
+//     struct story *s CLEANUP(story_freep) = story_new();
+//     s->world->life = failing;
+//     story_deploy(s);
+//     story_expect(s, 7, "failed", "…message…");
+//     story_expect_effects(s, "put …\npost …\n");
+//
+// The app is 'shop', the environment 'staging', the version 'v2' over a deployed 'v1'. Each call
+// opens a context of its own, as each command does. story_deploy_and_die forks.
+#pragma once
+
+#include "deploy_world.h"
+#include "dispatcher/deploy.h"
+
+#define STORY_PARAMETER "/shop/staging/web/version"
+#define STORY_SECOND "/shop/staging/worker/version"
+#define STORY_DIGEST "sha256:6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b"
+#define STORY_RUN_URL "https://github.com/octo/infra/actions/runs/29020317001"
+#define STORY_TOKEN "ghp_canarytokencanarytokencanary"
+#define STORY_AWS_SECRET "canaryAwsSecretcanaryAwsSecretcanaryAws0"
+
+struct story {
+    struct world *world;
+    struct fake_platform *fake;
+    struct deploy_request request; // free to change
+    const char *app_spec, *config; // texts of the documents; free to change
+    bool live;
+
+    char *dir, *specs, *state_path;
+    struct arena *arena;
+
+    // What came out of the last call.
+    struct error *err;
+    struct deployment *d; // NULL when nothing could be loaded or prepared
+    struct buf events;    // JSON lines
+    char *diagnostics;    // text, or ""
+};
+
+extern const char story_config[], story_spec[], story_spec_two[], story_workflow[];
+
+struct story *story_new(void);
+void story_free(struct story *story);
+void story_freep(struct story **story);
+/// Replaces or adds one NAME=VALUE of the environment; NULL value takes it out.
+void story_env(struct story *story, const char *name, const char *value);
+
+void story_prepare(struct story *story);
+void story_deploy(struct story *story);
+/// `id` NULL: the newest of the journal.
+void story_resume(struct story *story);
+void story_resolve(struct story *story, int64_t run_id);
+void story_cancel(struct story *story);
+/// Deploys in a child that is killed at tick `at`; false when it came to its end before that.
+bool story_deploy_and_die(struct story *story, int64_t at);
+bool story_resume_and_die(struct story *story, int64_t at);
+/// Is there a deployment in the journal?
+bool story_has_journal(struct story *story);
+/// A new world and an empty journal, with the same documents and switches.
+void story_restart(struct story *story);
+
+void story_expect(
+    const struct story *story, int exit_code, const char *result, const char *message);
+void story_expect_open(
+    const struct story *story, int exit_code, const char *unfinished, const char *message);
+void story_expect_effects(const struct story *story, const char *effects);
+/// The call was refused: kind, whole text, hint (NULL: any), and nothing was done anywhere.
+void story_expect_refused(
+    const struct story *story, enum error_kind kind, const char *text, const char *hint);

@@ -1,0 +1,133 @@
+// The world outside of a deployment, in memory: GitHub, Parameter Store and a registry behind one
+// http_transport, with every effect written down and every fault by switch.
+//
+//     struct world *world = world_new();
+//     world_parameter(world, "/shop/staging/web/version", "v1", "deployed");
+//     world->life = (const char *const[]){"queued", "in_progress", "completed:failure", NULL};
+//     world->faults = (const struct world_fault[]){{"POST */dispatches", .kind = FAULT_LOST}, {0}};
+//     world_attach(world, fake);
+//     ... deploy ...
+//     assert_string_equal(world->effects, "put /shop/staging/web/version=v2\n…");
+//
+// The state lies in memory that a forked child shares, so that a child that dies in the middle
+// (crash_at) leaves behind what it did, as a killed process does. Knows nothing of deploy/. An
+// unknown request fails the test.
+#pragma once
+
+#include "dispatcher/buf.h"
+#include "dispatcher/http.h"
+#include "fake_platform.h"
+
+enum {
+    WORLD_VERSIONS = 24,
+    WORLD_PARAMETERS = 3,
+    WORLD_RUNS = 12,
+    WORLD_EFFECTS = 16 * 1024,
+    WORLD_FAULTS = 16,
+    WORLD_CRASH_EXIT = 99,
+
+};
+
+#define WORLD_FIRST_RUN INT64_C(29020317001)
+#define WORLD_WORKFLOW_PATH ".github/workflows/deploy-app.yaml"
+
+struct world;
+
+enum world_fault_kind {
+    FAULT_STATUS,      // `status` and `body`, nothing is done
+    FAULT_REFUSED,     // the connection does not open: not a byte left
+    FAULT_RESET,       // the request left, nothing is done, no answer
+    FAULT_LOST,        // it is done, the answer is lost
+    FAULT_SIGNAL,      // the cancel flag is raised as the request comes, nothing is done
+    FAULT_LATE_SIGNAL, // it is done, then the cancel flag is raised; the answer comes
+    FAULT_HOOK,        // `hook` is called, then the request is served
+};
+
+struct world_fault {
+    const char *match; // wildcards over "METHOD path" or "ssm:Operation /name"; NULL ends the list
+    unsigned from;     // first of the matching requests, from 1; 0: 1
+    unsigned times;    // how many of them; 0: 1
+    enum world_fault_kind kind;
+    int status;
+    const char *body;
+    const char *const *headers; // of the answer, "Name: value", NULL-terminated
+    int signal;                 // 0: SIGTERM
+    void (*hook)(struct world *world);
+};
+
+struct world_version {
+    char value[160], description[200], user[96], labels[4][24];
+};
+
+struct world_parameter {
+    char name[96];
+    size_t count; // versions start at 1
+    struct world_version versions[WORLD_VERSIONS];
+};
+
+struct world_run {
+    int64_t id, created_ms;
+    char title[160], path[96], branch[48], inputs[512];
+    unsigned looks;  // how often it was asked for
+    unsigned hidden; // listings that do not show it yet
+    bool cancelled, gone;
+};
+
+struct world {
+    // What is there; free to change.
+    struct world_parameter parameters[WORLD_PARAMETERS];
+    size_t parameter_count;
+    struct world_run runs[WORLD_RUNS];
+    size_t run_count;
+    const char *workflow;           // text of the workflow file; NULL: it is not there
+    const char *const *life;        // "status[:conclusion]" of a run, one a look; the last stays
+    const char *jobs, *annotations; // bodies; NULL: none
+    const char *log;                // of a job; NULL: 404
+    const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
+    const char *digest;             // of the image; NULL: the registry does not have it
+    unsigned listing_lag;           // listings that do not show a new run yet
+    bool title_hides_id;
+    const struct world_fault *faults;
+
+    // What happened.
+    char effects[WORLD_EFFECTS]; // one a line: put, label, post, cancel
+    unsigned posts;              // dispatches that reached GitHub
+    unsigned requests;
+    unsigned hits[WORLD_FAULTS]; // of each fault's pattern
+
+    // Kill -9: the process ends with WORLD_CRASH_EXIT at this tick. Each clock reading and each
+    // request (before and after its effect) is one.
+    int64_t ticks, crash_at;
+};
+
+struct world *world_new(void);
+void world_free(struct world *world);
+/// Makes it the transport and the clock of `fake`. Once per process and world.
+void world_attach(struct world *world, struct fake_platform *fake);
+void world_detach(void);
+
+struct world_parameter *world_parameter(
+    struct world *world, const char *name, const char *value, const char *label);
+struct world_parameter *world_parameter_find(struct world *world, const char *name);
+/// Somebody else writes.
+void world_foreign_write(struct world *world, const char *name, const char *value);
+/// A run that somebody else dispatched `age_ms` ago.
+struct world_run *world_foreign_run(struct world *world, const char *title, int64_t age_ms);
+struct world_run *world_run_add(struct world *world, const char *title, int64_t created_ms);
+const char *world_value(struct world *world, const char *name);
+void world_effect(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
+int64_t world_now(const struct world *world);
+
+// For the parts: deploy_world_*.c
+struct world_reply {
+    int status;
+    struct buf body;
+    const char *etag;
+    char etag_text[64];
+};
+void world_github(struct world *world, const struct http_request *request, const char *path,
+    struct world_reply *reply);
+void world_ssm(
+    struct world *world, const char *operation, const char *body, struct world_reply *reply);
+/// "ssm:PutParameter /name": what faults match against; free().
+char *world_ssm_subject(const char *operation, const char *body);

@@ -1,0 +1,179 @@
+// Parameter Store of the world: values, versions, descriptions and labels, as the API gives them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "deploy_world.h"
+#include "dispatcher/json.h"
+#include "dispatcher/memory.h"
+
+static void
+copy(char *to, size_t size, const char *from)
+{
+    int length = snprintf(to, size, "%s", from != NULL ? from : "");
+    assert_true(length >= 0 && (size_t)length < size);
+}
+
+struct world_parameter *
+world_parameter_find(struct world *world, const char *name)
+{
+    for (size_t i = 0; i < world->parameter_count; i++) {
+        if (strcmp(world->parameters[i].name, name) == 0) {
+            return &world->parameters[i];
+        }
+    }
+    return NULL;
+}
+
+static struct world_version *
+add_version(struct world *world, const char *name, const char *value, const char *description,
+    const char *user)
+{
+    struct world_parameter *parameter = world_parameter_find(world, name);
+    if (parameter == NULL) {
+        assert_true(world->parameter_count < WORLD_PARAMETERS);
+        parameter = &world->parameters[world->parameter_count++];
+        copy(parameter->name, sizeof(parameter->name), name);
+    }
+    assert_true(parameter->count < WORLD_VERSIONS);
+    struct world_version *version = &parameter->versions[parameter->count++];
+    copy(version->value, sizeof(version->value), value);
+    copy(version->description, sizeof(version->description), description);
+    copy(version->user, sizeof(version->user), user);
+    return version;
+}
+
+struct world_parameter *
+world_parameter(struct world *world, const char *name, const char *value, const char *label)
+{
+    struct world_version *version =
+        add_version(world, name, value, "before", "arn:aws:iam::1:u/old");
+    copy(version->labels[0], sizeof(version->labels[0]), label);
+    return world_parameter_find(world, name);
+}
+
+void
+world_foreign_write(struct world *world, const char *name, const char *value)
+{
+    (void)add_version(world, name, value, "by hand", "arn:aws:iam::1:user/mallory");
+}
+
+const char *
+world_value(struct world *world, const char *name)
+{
+    const struct world_parameter *parameter = world_parameter_find(world, name);
+    return parameter != NULL ? parameter->versions[parameter->count - 1].value : NULL;
+}
+
+static void
+refuse(struct world_reply *reply, const char *code)
+{
+    reply->status = 400;
+    buf_printf(&reply->body, "{\"__type\":\"%s\",\"message\":\"it says no\"}", code);
+}
+
+static struct json *
+version_json(const struct world_parameter *parameter, size_t index)
+{
+    const struct world_version *version = &parameter->versions[index];
+    struct json *object = json_make_object(), *labels = json_make_array();
+    json_set_str(object, "Name", parameter->name);
+    json_set_str(object, "Type", "String");
+    json_set_str(object, "Value", version->value);
+    json_set_int(object, "Version", (int64_t)index + 1);
+    json_set_str(object, "Description", version->description);
+    json_set_str(object, "LastModifiedUser", version->user);
+    json_set_int(object, "LastModifiedDate", 1795247000 + (int64_t)index);
+    for (size_t i = 0; i < 4 && version->labels[i][0] != '\0'; i++) {
+        json_append(labels, json_make_string(version->labels[i]));
+    }
+    json_set(object, "Labels", labels);
+    return object;
+}
+
+static void
+put(struct world *world, const struct json *in, struct world_reply *reply)
+{
+    const char *name = json_str(json_get(in, "Name")), *value = json_str(json_get(in, "Value"));
+    if (!json_bool(json_get(in, "Overwrite"), false) && world_parameter_find(world, name) != NULL) {
+        refuse(reply, "ParameterAlreadyExists");
+        return;
+    }
+    (void)add_version(world, name, value, json_str(json_get(in, "Description")),
+        "arn:aws:sts::1:assumed-role/deploy");
+    world_effect(world, "put %s=%s\n", name, value);
+    buf_printf(&reply->body, "{\"Version\":%zu,\"Tier\":\"Standard\"}",
+        world_parameter_find(world, name)->count);
+}
+
+// A label stands at one version only: it moves.
+static void
+label(struct world *world, const struct json *in, struct world_parameter *parameter)
+{
+    const char *text = json_str(json_at(json_get(in, "Labels"), 0));
+    int64_t number = json_int(json_get(in, "ParameterVersion"), 0);
+    assert_true(number >= 1 && (size_t)number <= parameter->count);
+    for (size_t i = 0; i < parameter->count; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            char *slot = parameter->versions[i].labels[k];
+            if (strcmp(slot, text) == 0) {
+                memmove(slot, slot + 24, (3 - k) * 24);
+                parameter->versions[i].labels[3][0] = '\0';
+            }
+        }
+    }
+    struct world_version *version = &parameter->versions[number - 1];
+    size_t free_slot = 0;
+    while (version->labels[free_slot][0] != '\0') {
+        free_slot++;
+    }
+    copy(version->labels[free_slot], sizeof(version->labels[free_slot]), text);
+    world_effect(world, "label %s:%lld %s\n", parameter->name, (long long)number, text);
+}
+
+char *
+world_ssm_subject(const char *operation, const char *body)
+{
+    struct json *in CLEANUP(json_freep) = NULL;
+    assert_null(json_parse(str_of(body), &json_limits_default, &in));
+    const char *name = json_str(json_get(in, "Name"));
+    return xasprintf("ssm:%s %s", operation, name != NULL ? name : "/");
+}
+
+void
+world_ssm(struct world *world, const char *operation, const char *body, struct world_reply *reply)
+{
+    struct json *in CLEANUP(json_freep) = NULL;
+    struct json *out CLEANUP(json_freep) = json_make_object();
+    assert_null(json_parse(str_of(body), &json_limits_default, &in));
+    struct world_parameter *parameter = world_parameter_find(world, json_str(json_get(in, "Name")));
+    reply->status = 200;
+    if (strcmp(operation, "PutParameter") == 0) {
+        put(world, in, reply);
+        return;
+    }
+    if (parameter == NULL) {
+        refuse(reply, "ParameterNotFound");
+        return;
+    }
+    if (strcmp(operation, "GetParameter") == 0) {
+        json_set(out, "Parameter", version_json(parameter, parameter->count - 1));
+    } else if (strcmp(operation, "GetParameterHistory") == 0) {
+        struct json *list = json_make_array();
+        for (size_t i = 0; i < parameter->count; i++) {
+            json_append(list, version_json(parameter, i));
+        }
+        json_set(out, "Parameters", list);
+    } else {
+        assert_string_equal(operation, "LabelParameterVersion");
+        label(world, in, parameter);
+        json_set(out, "InvalidLabels", json_make_array());
+    }
+    char *text CLEANUP(xfreep) = json_text(out);
+    buf_puts(&reply->body, text);
+}
