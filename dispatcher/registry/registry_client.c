@@ -33,16 +33,15 @@ struct error *
 registry_client_new(const struct platform *platform, struct http_client *http,
     const struct registry_options *options, struct registry_client **out)
 {
-    struct url url CLEANUP(url_done) = {0};
-    char *secure CLEANUP(xfreep) = xasprintf("https://%s", options->host);
-    struct error *err = url_parse(secure, &url);
-    if (err != NULL || url.has_user || strcmp(url.path, "/") != 0 || url.query != NULL) {
-        error_free(err);
+    if (!registry_host_is_valid(str_of(options->host))) {
         struct arena *arena CLEANUP(arena_freep) = arena_new();
         return error_hint(error_new(ERROR_INPUT, "registry host %s is not valid",
                               image_quote(arena, options->host)),
             "Write it as HOST or HOST:PORT, without https:// and without a path.");
     }
+    char *secure CLEANUP(xfreep) = xasprintf("https://%s", options->host);
+    struct url url CLEANUP(url_done) = {0};
+    TRY(url_parse(secure, &url));
     struct registry_client *client = xcalloc(1, sizeof(*client));
     client->platform = platform;
     client->http = http;

@@ -91,6 +91,8 @@ NODISCARD struct error *registry_explain_head(struct registry_client *client,
 NODISCARD struct error *registry_location(const struct registry_client *client,
     const char *request_url, const struct http_response *response, char **out, bool *foreign);
 
+/// "host" or "host:port", and nothing that could make more of a URL than that.
+bool registry_host_is_valid(struct str host);
 NODISCARD struct error *registry_check_repository(const char *repository);
 /// The digest named by repository:reference, or NULL; `*status` of the answer is left to look at.
 NODISCARD struct error *registry_head_manifest(struct registry_client *client,

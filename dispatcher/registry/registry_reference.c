@@ -72,20 +72,29 @@ refuse(struct arena *arena, const char *text, const char *problem)
         "Write it as HOST/REPOSITORY:TAG, for example registry.example.org/team/app:1.0.");
 }
 
-// A host has a dot or a port, or is localhost: otherwise it is the first part of a repository.
-static bool
-host_is_valid(struct str host)
+bool
+registry_host_is_valid(struct str host)
 {
-    if (!str_contains(host, STR(".")) && !str_contains(host, STR(":")) &&
-        !str_equal(host, STR("localhost"))) {
-        return false;
+    static const char marks[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ.:-_[]";
+    for (size_t i = 0; i < host.len; i++) {
+        char byte = host.ptr[i];
+        if (!is_lower_or_digit(byte) && (byte == '\0' || strchr(marks, byte) == NULL)) {
+            return false; // '#', '?' or '@' would make another URL of what follows
+        }
     }
     char *text CLEANUP(xfreep) = xasprintf("https://%.*s/", STR_FMT(host));
     struct url url CLEANUP(url_done) = {0};
-    struct error *err = url_parse(text, &url);
-    bool valid = err == NULL && !url.has_user;
-    error_free(err);
-    return valid;
+    struct error *err CLEANUP(error_freep) = url_parse(text, &url);
+    return err == NULL;
+}
+
+// A host has a dot or a port, or is localhost: otherwise it is the first part of a repository.
+static bool
+is_host(struct str text)
+{
+    bool marked = str_contains(text, STR(".")) || str_contains(text, STR(":")) ||
+                  str_equal(text, STR("localhost"));
+    return marked && registry_host_is_valid(text);
 }
 
 // Cuts "@digest" and ":tag" off the end of `rest`.
@@ -121,7 +130,7 @@ registry_reference_parse(const char *text, struct arena *arena, struct registry_
         return refuse(arena, text, "has a scheme, which does not belong there");
     }
     bool whole = str_contains(str_of(text), STR("/"));
-    if (!whole || !str_cut(str_of(text), '/', &host, &rest) || !host_is_valid(host)) {
+    if (!whole || !str_cut(str_of(text), '/', &host, &rest) || !is_host(host)) {
         return refuse(arena, text, "does not start with a registry's host");
     }
     const char *problem = cut_tail(&rest, arena, &reference);

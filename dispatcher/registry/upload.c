@@ -88,12 +88,11 @@ uploads_done(struct uploads *uploads)
 }
 
 static void
-report(const struct upload *upload, int what, int64_t done)
+report(const struct upload *upload, enum registry_progress_kind what, int64_t done)
 {
     const struct registry_push *push = upload->owner->push;
     struct registry_progress progress = {
-        .digest = upload->blob->digest, .done = done, .total = upload->blob->size};
-    progress.what = what;
+        .digest = upload->blob->digest, .done = done, .total = upload->blob->size, .what = what};
     if (push->progress != NULL) {
         push->progress(push->progress_ctx, &progress);
     }

@@ -2,9 +2,17 @@
 //
 //     oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]
 //
-// Nothing is unpacked to disk, and nothing is believed: paths are derived from digests and opened
-// beneath the layout without following links, sizes and digests are checked as bytes are read,
-// counts and sizes are capped (protocols.md T24). One thread per image.
+// REF is a tag or a digest of index.json, a name of the docker archive, or "@N" for its N-th image;
+// it may be left out when there is one image. Nothing is unpacked to disk, and nothing is believed:
+// paths are derived from digests and opened beneath the layout without following links, sizes and
+// digests are checked as bytes are read, counts and sizes are capped (protocols.md T24). Nothing is
+// decompressed either: archives must be plain tars, and layers that are compressed stay as they
+// are.
+//
+// A docker archive has no manifest: one of Docker's schema 2 is made (an OCI one where a layer is
+// zstd), and plain layers are compressed to bytes that depend on their content alone. An archive of
+// Docker 25 or newer is a layout too; as oci-archive: it keeps its own manifest. One thread per
+// image.
 #pragma once
 
 #include "dispatcher/arena.h"

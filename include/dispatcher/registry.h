@@ -30,15 +30,16 @@ void registry_client_freep(struct registry_client **client);
 NODISCARD struct error *registry_manifest_digest(struct registry_client *client,
     const char *repository, const char *reference, struct arena *arena, const char **out);
 
+enum registry_progress_kind {
+    REGISTRY_BLOB_PRESENT,
+    REGISTRY_BLOB_SENDING,
+    REGISTRY_BLOB_SENT,
+    REGISTRY_MANIFEST_SENT,
+};
 struct registry_progress {
     const char *digest;  // of the blob or manifest
     int64_t done, total; // bytes
-    enum {
-        REGISTRY_BLOB_PRESENT,
-        REGISTRY_BLOB_SENDING,
-        REGISTRY_BLOB_SENT,
-        REGISTRY_MANIFEST_SENT
-    } what;
+    enum registry_progress_kind what;
 };
 struct registry_push {
     const char *repository, *tag;

@@ -2,6 +2,8 @@
 """Helpers of registry_push.bats: a registry of its own, images, and looking at what arrived.
 
 usage: registry_lab.py start DIR [USER PASSWORD]   starts docker-registry; prints its port
+       registry_lab.py start-bearer DIR USER PASSWORD   the same with a token service of its own;
+                                                   tokens live as long as DIR/life says, in seconds
        registry_lab.py stop DIR
        registry_lab.py large DIR                   a docker-archive with layers of several MiB
        registry_lab.py compare-layout LAYOUT HOST REPOSITORY TAG
@@ -11,8 +13,10 @@ usage: registry_lab.py start DIR [USER PASSWORD]   starts docker-registry; print
 The compare commands fetch the tag and everything below it, and compare with the source byte for
 byte. They use nothing of the program under test.
 """
+import base64
 import gzip
 import hashlib
+import http.server
 import io
 import json
 import os
@@ -23,6 +27,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.parse
 import urllib.request
 
 ACCEPT = ",".join([
@@ -39,37 +44,110 @@ def free_port():
 
 def start(directory, user=None, password=None):
     os.makedirs(directory)
-    port = free_port()
-    config = {"version": "0.1", "log": {"level": "warn"},
-              "storage": {"filesystem": {"rootdirectory": directory + "/data"}},
-              "http": {"addr": f"127.0.0.1:{port}"}}
+    auth = None
     if user:
         entry = subprocess.run(["htpasswd", "-nbB", user, password], check=True,
                                capture_output=True).stdout
         with open(directory + "/htpasswd", "wb") as out:
             out.write(entry)
-        config["auth"] = {"htpasswd": {"realm": "lab", "path": directory + "/htpasswd"}}
+        auth = {"htpasswd": {"realm": "lab", "path": directory + "/htpasswd"}}
+    run_registry(directory, auth)
+
+
+def run_registry(directory, auth):
+    port = free_port()
+    config = {"version": "0.1", "log": {"level": "warn"},
+              "storage": {"filesystem": {"rootdirectory": directory + "/data"}},
+              "http": {"addr": f"127.0.0.1:{port}"}}
+    if auth:
+        config["auth"] = auth
     with open(directory + "/config.yml", "w") as out:
         json.dump(config, out)  # JSON is YAML
-    with open(directory + "/log", "wb") as log:
-        server = subprocess.Popen(["docker-registry", "serve", directory + "/config.yml"],
-                                  stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                  start_new_session=True, close_fds=True)
-    with open(directory + "/pid", "w") as out:
-        out.write(str(server.pid))
+    background(directory, ["docker-registry", "serve", directory + "/config.yml"])
+    wait_for(port)
+    print(port)
+
+
+def background(directory, command):
+    with open(directory + "/log", "ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                   start_new_session=True, close_fds=True)
+    with open(directory + "/pids", "a") as out:
+        out.write(f"{process.pid}\n")
+
+
+def wait_for(port):
     for _ in range(100):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
-            print(port)
             return
         except OSError:
             time.sleep(0.1)
-    sys.exit("docker-registry does not answer; see " + directory + "/log")
+    sys.exit("the server does not answer")
+
+
+def start_bearer(directory, user, password):
+    os.makedirs(directory)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=lab", "-keyout", directory + "/key.pem", "-out",
+                    directory + "/cert.pem"], check=True, capture_output=True)
+    with open(directory + "/life", "w") as out:
+        out.write("300")
+    port = free_port()
+    background(directory, [sys.executable, __file__, "serve-tokens", directory, str(port), user,
+                           password])
+    wait_for(port)
+    run_registry(directory, {"token": {"realm": f"http://127.0.0.1:{port}/token?lab=1",
+                                       "service": "lab registry", "issuer": "lab",
+                                       "rootcertbundle": directory + "/cert.pem"}})
+
+
+def url64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def make_token(directory, scope, life):
+    """A JWT as distribution wants it: RS256, the certificate in x5c."""
+    with open(directory + "/cert.pem") as text:
+        certificate = "".join(text.read().splitlines()[1:-1])
+    name, actions = scope.split(":")[1:]
+    now = int(time.time())
+    claims = {"iss": "lab", "aud": "lab registry", "sub": "robot", "exp": now + life,
+              "nbf": now - 5, "iat": now, "jti": str(now),
+              "access": [{"type": "repository", "name": name, "actions": actions.split(",")}]}
+    head = {"typ": "JWT", "alg": "RS256", "x5c": [certificate]}
+    signed = url64(json.dumps(head).encode()) + "." + url64(json.dumps(claims).encode())
+    signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", directory + "/key.pem"],
+                               input=signed.encode(), check=True, capture_output=True).stdout
+    return signed + "." + url64(signature)
+
+
+def serve_tokens(directory, port, user, password):
+    wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    class Tokens(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+            with open(directory + "/asked", "a") as out:
+                out.write(query["scope"][0] + "\n")
+            good = (self.headers.get("Authorization") == wanted and query["lab"] == ["1"] and
+                    query["service"] == ["lab registry"])
+            with open(directory + "/life") as text:
+                life = int(text.read())
+            body = json.dumps({"token": make_token(directory, query["scope"][0], life),
+                               "expires_in": life} if good else {}).encode()
+            self.send_response(200 if good else 401)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    http.server.HTTPServer(("127.0.0.1", int(port)), Tokens).serve_forever()
 
 
 def stop(directory):
-    with open(directory + "/pid") as text:
-        os.kill(int(text.read()), signal.SIGTERM)
+    with open(directory + "/pids") as text:
+        for line in text:
+            os.kill(int(line), signal.SIGTERM)
 
 
 def digest_of(data):
@@ -158,7 +236,7 @@ def digest(host, repository, tag):
     print(digest_of(get(host, repository, "manifests", tag)[0]))
 
 
-COMMANDS = {"start": start, "stop": stop, "large": large, "compare-layout": compare_layout,
+COMMANDS = {"start": start, "start-bearer": start_bearer, "serve-tokens": serve_tokens, "stop": stop, "large": large, "compare-layout": compare_layout,
             "compare-archive": compare_archive, "digest": digest}
 
 if __name__ == "__main__":

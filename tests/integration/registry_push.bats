@@ -5,7 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-    for tool in docker-registry skopeo htpasswd jq curl; do
+    for tool in docker-registry skopeo htpasswd jq curl openssl; do
         command -v "$tool" >/dev/null || skip "$tool is not installed"
     done
     export LAB=$DISPATCHER_ROOT/tests/integration/registry_lab.py
@@ -16,12 +16,13 @@ setup_file() {
     "$LAB" large "$WORK/images"
     HOST=localhost:$("$LAB" start "$WORK/open")
     SAFE=localhost:$("$LAB" start "$WORK/safe" robot canary-password)
-    export HOST SAFE
+    BEARER=localhost:$("$LAB" start-bearer "$WORK/bearer" robot canary-password)
+    export HOST SAFE BEARER
 }
 
 teardown_file() {
-    for registry in open safe; do
-        [ ! -e "$WORK/$registry/pid" ] || "$LAB" stop "$WORK/$registry"
+    for registry in open safe bearer; do
+        [ ! -e "$WORK/$registry/pids" ] || "$LAB" stop "$WORK/$registry"
     done
 }
 
@@ -196,6 +197,33 @@ credentials of user 'robot' (HTTP 401)" ]
     DISPATCHER_REGISTRY_USER=robot DISPATCHER_REGISTRY_PASSWORD=canary-password \
         push oci:single "$SAFE/single:1"
     [ "$status" -eq 0 ]
+}
+
+@test "a registry with a token service gets tokens for this repository" {
+    export DISPATCHER_REGISTRY_USER=robot DISPATCHER_REGISTRY_PASSWORD=canary-password
+    push --json oci:multi "$BEARER/team/app:1"
+    [ "$status" -eq 0 ]
+    [ "$(cat "$WORK/bearer/asked")" = "repository:team/app:pull,push" ]
+    # The challenge, the token, and the push: 1 + 1 + 2 + 6 + 6 + 6 + 4 + 1 + 1.
+    [ "$(last_line | jq .requests)" -eq 28 ]
+    push oci:multi "$BEARER/team/app:1"
+    [ "$status" -eq 0 ]
+    [ "${lines[1]}" = "$BEARER/team/app:1 is there already" ]
+    DISPATCHER_REGISTRY_PASSWORD=canary-wrong push oci:single "$BEARER/team/app:2"
+    [ "$status" -eq 4 ]
+    [ "${stderr_lines[0]}" = "dispatcher: push '$BEARER/team/app:2': registry '$BEARER' refused \
+the credentials of user 'robot' (HTTP 401)" ]
+    [[ "$output$stderr" != *canary* ]]
+}
+
+@test "tokens that do not last are got again on the way" {
+    export DISPATCHER_REGISTRY_USER=robot DISPATCHER_REGISTRY_PASSWORD=canary-password
+    echo 1 >"$WORK/bearer/life"
+    : >"$WORK/bearer/asked"
+    push docker-archive:large.tar "$BEARER/team/large:1"
+    [ "$status" -eq 0 ]
+    [ "$(sort -u "$WORK/bearer/asked")" = "repository:team/large:pull,push" ]
+    echo 300 >"$WORK/bearer/life"
 }
 
 @test "a corrupt layer is never completed" {

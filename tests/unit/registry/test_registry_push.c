@@ -509,7 +509,7 @@ hosts_are_checked(void **state)
 {
     (void)state;
     static const char *const hosts[] = {"", "https://h.example.org", "h.example.org/x",
-        "user@h.example.org", "h.example.org?x", "h\n"};
+        "user@h.example.org", "h.example.org?x", "h.example.org#x", "h\n"};
     struct registry_fixture fixture CLEANUP(registry_fixture_done);
     registry_fixture_init(&fixture, NULL, 0);
     for (size_t i = 0; i < ARRAY_LENGTH(hosts); i++) {

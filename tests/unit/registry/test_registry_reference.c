@@ -35,6 +35,8 @@ static const struct {
     {"app:1", "does not start with a registry's host"},
     {"team/app:1", "does not start with a registry's host"},
     {"/app:1", "does not start with a registry's host"},
+    {"r.example.org?x/app:1", "does not start with a registry's host"},
+    {"r.example.org#x/app:1", "does not start with a registry's host"},
     {"user@r.example.org/app:1", "does not start with a registry's host"},
     {"r.example.org:99999/app:1", "does not start with a registry's host"},
     {"r.example.org:x/app:1", "does not start with a registry's host"},
