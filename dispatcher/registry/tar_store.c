@@ -2,8 +2,6 @@
 // then files are read in place. Only plain tar gives that; a compressed archive is refused with the
 // way to unpack it. Nothing is extracted. libarchive reads tar and no other format, without
 // filters.
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "archive_library.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
 #include "image_internal.h"
@@ -29,6 +28,7 @@ struct member {
 
 struct tar_store {
     struct image_store base;
+    struct archive_library library;
     struct arena *arena;
     int fd;
     int64_t file_size;
@@ -121,34 +121,35 @@ static void
 classify(struct tar_store *store, struct archive_entry *entry, struct member *member)
 {
     const char *hardlink =
-        entry_text(archive_entry_hardlink(entry), archive_entry_hardlink_utf8(entry));
+        entry_text(store->library.entry_hardlink(entry), store->library.entry_hardlink_utf8(entry));
     const char *symlink =
-        entry_text(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+        entry_text(store->library.entry_symlink(entry), store->library.entry_symlink_utf8(entry));
     member->kind = MEMBER_OTHER;
     if (hardlink != NULL) {
         member->kind = MEMBER_HARDLINK;
         member->target = arena_dup(store->arena, hardlink);
-    } else if (archive_entry_filetype(entry) == AE_IFLNK && symlink != NULL) {
+    } else if (store->library.entry_filetype(entry) == AE_IFLNK && symlink != NULL) {
         member->kind = MEMBER_SYMLINK;
         member->target = arena_dup(store->arena, symlink);
-    } else if (archive_entry_filetype(entry) == AE_IFREG) {
+    } else if (store->library.entry_filetype(entry) == AE_IFREG) {
         member->kind = MEMBER_FILE;
-        member->size = archive_entry_size(entry);
-        member->sparse = archive_entry_sparse_count(entry) > 0;
+        member->size = store->library.entry_size(entry);
+        member->sparse = store->library.entry_sparse_count(entry) > 0;
     }
 }
 
 static struct error *
 add_member(struct tar_store *store, struct archive *reader, struct archive_entry *entry)
 {
-    const char *raw = entry_text(archive_entry_pathname(entry), archive_entry_pathname_utf8(entry));
-    if (raw == NULL || archive_entry_filetype(entry) == AE_IFDIR) {
+    const char *raw =
+        entry_text(store->library.entry_pathname(entry), store->library.entry_pathname_utf8(entry));
+    if (raw == NULL || store->library.entry_filetype(entry) == AE_IFDIR) {
         return NULL; // a name in no known encoding is none that we look for
     }
     if (store->count == MEMBERS_MAX) {
         return error_new(ERROR_INPUT, "the archive has more than %d members", MEMBERS_MAX);
     }
-    struct member member = {.offset = archive_filter_bytes(reader, 0)};
+    struct member member = {.offset = store->library.filter_bytes(reader, 0)};
     TRY(normal_name(store, raw, &member.name));
     classify(store, entry, &member);
     if (member.kind == MEMBER_FILE && !member.sparse &&
@@ -165,16 +166,21 @@ add_member(struct tar_store *store, struct archive *reader, struct archive_entry
     return NULL;
 }
 
+struct reader {
+    const struct archive_library *library;
+    struct archive *archive;
+};
+
 static void
-free_reader(struct archive **reader)
+free_reader(struct reader *reader)
 {
-    (void)archive_read_free(*reader);
+    (void)reader->library->read_free(reader->archive);
 }
 
 static struct error *
 unreadable(struct tar_store *store, struct archive *reader)
 {
-    const char *problem = archive_error_string(reader);
+    const char *problem = store->library.error_string(reader);
     return error_hint(error_new(ERROR_INPUT, "it is not a readable tar archive: %s",
                           image_quote(store->arena, problem != NULL ? problem : "unknown")),
         "Write it again with: skopeo copy SOURCE oci-archive:FILE, or docker save -o FILE NAME.");
@@ -183,22 +189,23 @@ unreadable(struct tar_store *store, struct archive *reader)
 static struct error *
 index_members(struct tar_store *store)
 {
-    struct archive *reader CLEANUP(free_reader) = archive_read_new();
-    BUG_ON(reader == NULL);
-    BUG_ON(archive_read_support_format_tar(reader) != ARCHIVE_OK);
-    if (archive_read_open_fd(reader, store->fd, READ_BLOCK) != ARCHIVE_OK) {
-        return unreadable(store, reader);
+    const struct archive_library *library = &store->library;
+    struct reader reader CLEANUP(free_reader) = {library, library->read_new()};
+    BUG_ON(reader.archive == NULL);
+    BUG_ON(library->read_support_format_tar(reader.archive) != ARCHIVE_OK);
+    if (library->read_open_fd(reader.archive, store->fd, READ_BLOCK) != ARCHIVE_OK) {
+        return unreadable(store, reader.archive);
     }
     for (;;) {
         struct archive_entry *entry = NULL;
-        int code = archive_read_next_header(reader, &entry);
+        int code = library->read_next_header(reader.archive, &entry);
         if (code == ARCHIVE_EOF) {
             return NULL;
         }
         if (code != ARCHIVE_OK && code != ARCHIVE_WARN) {
-            return unreadable(store, reader);
+            return unreadable(store, reader.archive);
         }
-        TRY(add_member(store, reader, entry));
+        TRY(add_member(store, reader.archive, entry));
     }
 }
 
@@ -360,6 +367,7 @@ image_store_tar(const char *path, struct image_store **out)
     store->arena = arena_new();
     store->fd = -1;
     TRY(open_archive(store, path));
+    TRY(archive_library_load(&store->library));
     TRY(index_members(store));
     TRY(sort_members(store));
     *out = &store->base;
