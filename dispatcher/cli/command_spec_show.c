@@ -1,10 +1,12 @@
 // `dispatcher spec show`: what holds for an app in an environment, and which line says so.
 #include <string.h>
 
+#include "deploy_options.h"
+#include "deploy_ui.h"
 #include "dispatcher/json.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/spec.h"
 #include "dispatcher/text.h"
-#include "spec_files.h"
 
 enum { OUTPUT_MAX = 16 * 1024 * 1024, VALUE_MAX = 400 };
 
@@ -55,37 +57,17 @@ show_json(const struct settings *settings, struct buf *out)
 }
 
 static struct error *
-resolve(struct cli *cli, const struct cli_arguments *arguments, struct arena *arena,
-    struct settings **out)
-{
-    const char *app = cli_positional(arguments, 0), *env = cli_value(arguments, "env");
-    if (env == NULL) {
-        return error_hint(error_new(ERROR_USAGE, "no environment given"), "Give --env ENV.");
-    }
-    struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
-    struct spec_file_pair files = {0};
-    TRY(spec_files_find(cli, arguments, app, arena, &files));
-    struct spec_document config = {.path = "dispatcher.yaml"}, document = {0};
-    bool readable =
-        files.config == NULL || spec_file_read(files.config, arena, diagnostics, &config);
-    readable = spec_file_read(files.app, arena, diagnostics, &document) && readable;
-    if (readable) {
-        settings_resolve(&config, &document, app, env, arena, diagnostics, out);
-    }
-    diagnostics_sort(diagnostics);
-    struct buf text CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
-    diagnostics_print_text(diagnostics, cli->color, &text);
-    cli_err(cli, buf_str(&text));
-    return diagnostics_error(diagnostics);
-}
-
-static struct error *
 run_spec_show(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     (void)exit_code;
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct deploy_session session CLEANUP(deploy_session_close) = {0};
+    struct deploy_request request = {0};
     struct settings *settings = NULL;
-    TRY(resolve(cli, arguments, arena, &settings));
+    TRY(deploy_request_read(arguments, true, &request));
+    TRY(deploy_session_open(cli, NULL, false, &session));
+    struct error *err =
+        deploy_settings(session.context, &request, session.arena, session.diagnostics, &settings);
+    TRY(deploy_session_explain(cli, &session, err)); // warnings are worth a look as well
     struct buf out CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
     if (cli_flag(arguments, "json")) {
         show_json(settings, &out);
@@ -98,9 +80,7 @@ run_spec_show(struct cli *cli, const struct cli_arguments *arguments, int *exit_
 }
 
 static const struct cli_option options[] = {
-    {"env", CLI_VALUE, "ENV", "the environment", NULL},
-    {"specs", CLI_VALUE, "DIR", "directory of the app specs", NULL},
-    {"config", CLI_VALUE, "FILE", "the dispatcher.yaml to use", NULL},
+    DEPLOY_OPTIONS_PLACE,
     {"json", CLI_FLAG, NULL, "print one JSON object", NULL},
 };
 
@@ -120,10 +100,13 @@ const struct cli_command command_spec_show = {
         "dispatcher.yaml leaves them to the credentials.\n"
         "\n"
         "Without --specs and --config, dispatcher.yaml of the working directory counts, and the "
-        "directory that its 'specs' names. References to secrets are shown, never what they stand "
+        "directory that its 'specs' names; --specs also takes a git URL. References to secrets are "
+        "shown, never what they stand "
         "for.",
     .examples = "$ dispatcher spec show payments --env staging\n"
                 "$ dispatcher spec show payments --env production --json\n"
-                "$ dispatcher spec show payments --env staging --specs ../infra/appspecs\n",
+                "$ dispatcher spec show payments --env staging --specs ../infra/appspecs\n"
+                "$ dispatcher spec show payments --env staging --specs "
+                "'https://github.com/OWNER/infra.git?ref=main'\n",
     .run = run_spec_show,
 };

@@ -9,7 +9,6 @@
 
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/name.h"
 #include "dispatcher/yaml.h"
 
 enum { FILES_MAX = 10000 };
@@ -197,49 +196,4 @@ const char *
 spec_file_config_of(const char *path, struct arena *arena)
 {
     return config_beside(directory_name(path, arena), arena);
-}
-
-static struct error *
-choose_config(struct cli *cli, const struct cli_arguments *arguments, const char *specs,
-    struct arena *arena, const char **out)
-{
-    const char *config = cli_value(arguments, "config");
-    config = config != NULL ? config : env_get(&cli->platform, "DISPATCHER_CONFIG");
-    if (config == NULL && specs != NULL) {
-        config = config_beside(specs, arena);
-    } else if (config == NULL && file_exists("dispatcher.yaml")) {
-        config = "dispatcher.yaml";
-    }
-    if (config == NULL && specs == NULL) {
-        return error_hint(error_new(ERROR_USAGE, "no specs: there is no 'dispatcher.yaml' here"),
-            "Give --specs DIR or --config FILE.");
-    }
-    *out = config;
-    return NULL;
-}
-
-struct error *
-spec_files_find(struct cli *cli, const struct cli_arguments *arguments, const char *app,
-    struct arena *arena, struct spec_file_pair *out)
-{
-    TRY(name_check("app name", app));
-    const char *specs = cli_value(arguments, "specs");
-    specs = specs != NULL ? specs : env_get(&cli->platform, "DISPATCHER_SPECS");
-    TRY(choose_config(cli, arguments, specs, arena, &out->config));
-    if (specs == NULL) {
-        struct diagnostics *ignored CLEANUP(diagnostics_freep) = diagnostics_new();
-        struct spec_document config = {0};
-        specs = "appspecs";
-        if (spec_file_read(out->config, arena, ignored, &config)) {
-            config_specs_directory(&config, arena, ignored, &specs);
-        }
-        specs = join(arena, directory_name(out->config, arena), specs);
-    }
-    out->app = join(arena, specs, arena_printf(arena, "%s.yaml", app));
-    if (!file_exists(out->app)) {
-        return error_hint(
-            error_new(ERROR_SPEC, "there is no app '%s': '%s' does not exist", app, out->app),
-            "The app's name is the file name of its spec without '.yaml'.");
-    }
-    return NULL;
 }

@@ -1,5 +1,5 @@
-// Spec files on disk, for the `spec` commands: which ones are meant, and reading them. Directories
-// only; specs in a git repository are the deployment's to fetch.
+// Spec files on disk, for the `spec` commands: which ones are meant, and reading them. For `lint`
+// and `fmt`, which work on files that somebody is writing; `show` reads as a deployment does.
 #pragma once
 
 #include "cli_internal.h"
@@ -19,11 +19,3 @@ NODISCARD struct error *spec_files_list(
     const struct str_list *paths, struct arena *arena, struct str_list *out);
 /// The dispatcher.yaml that belongs to an app's file: beside its directory, else in it; or NULL.
 const char *spec_file_config_of(const char *path, struct arena *arena);
-
-// Where `spec show` reads (spec-format.md, "Finding the files").
-struct spec_file_pair {
-    const char *config; // NULL: none
-    const char *app;
-};
-NODISCARD struct error *spec_files_find(struct cli *cli, const struct cli_arguments *arguments,
-    const char *app, struct arena *arena, struct spec_file_pair *out);

@@ -489,6 +489,19 @@ prepare_settings(struct deploy_context *context, const struct deploy_request *re
 }
 
 struct error *
+deploy_settings(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct settings **out)
+{
+    struct preparation p = {
+        .request = request, .arena = arena, .deployment = deployment_new(arena)};
+    TRY(name_check("app name", request->app));
+    TRY(name_check("environment name", request->env));
+    TRY(resolve_settings(context, &p, diagnostics));
+    *out = p.settings;
+    return NULL;
+}
+
+struct error *
 prepare_checkout(struct deploy_context *context, struct preparation *p)
 {
     const char *path = p->request->checkout != NULL ? p->request->checkout : ".";

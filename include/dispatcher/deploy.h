@@ -67,6 +67,12 @@ struct deploy_context *deploy_context_new(const struct deploy_context_options *o
 void deploy_context_free(struct deploy_context *context);
 void deploy_context_freep(struct deploy_context **context);
 
+struct settings;
+/// What holds for the request's app in its environment, for `spec show`: reads the specs, nothing
+/// else. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the arena.
+NODISCARD struct error *deploy_settings(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct settings **out);
 /// Reads and plans. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the
 /// arena.
 NODISCARD struct error *deploy_prepare(struct deploy_context *context,

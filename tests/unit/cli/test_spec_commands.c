@@ -245,7 +245,7 @@ static void
 test_show_refuses(void **state)
 {
     struct fixture *f = *state;
-    assert_fails(f, "spec show shop", ERROR_USAGE, "no environment given");
+    assert_fails(f, "spec show shop", ERROR_USAGE, "no environment was given");
     assert_fails(f, "spec show ../shop --env staging", ERROR_USAGE,
         "app name '../shop' is not a valid name");
     assert_fails(f, "spec show other --env staging", ERROR_SPEC,
