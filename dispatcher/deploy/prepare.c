@@ -328,10 +328,15 @@ or_else(const char *given, const char *fallback)
     return given != NULL ? given : fallback;
 }
 
-// "https://api.github.com" → "https://github.com"; a GHES base loses its "/api/v3".
+// The pages that belong to an API. In a job GITHUB_SERVER_URL says; else "https://api.github.com" →
+// "https://github.com", and a GHES base loses its "/api/v3".
 static const char *
-web_of_api(struct arena *arena, const char *api)
+web_of_api(struct deploy_context *context, struct arena *arena, const char *api)
 {
+    const char *server = env_get(context->platform, "GITHUB_SERVER_URL");
+    if (server != NULL && env_get(context->platform, "GITHUB_API_URL") != NULL) {
+        return arena_dup(arena, server);
+    }
     struct str text = str_of(api), tail = STR("/api/v3"), head = STR("https://api.");
     if (str_ends(text, tail)) {
         return arena_str(arena, (struct str){text.ptr, text.len - tail.len});
@@ -366,7 +371,7 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     // The environment goes before the files (spec-format.md "Precedence").
     d->github_api =
         or_else(arena_dup(p->arena, env_get(context->platform, "GITHUB_API_URL")), s->github_api);
-    d->github_web = web_of_api(p->arena, d->github_api);
+    d->github_web = web_of_api(context, p->arena, d->github_api);
     d->github_app_id = s->github_app_id;
     d->github_app_key = s->github_app_key;
     d->workflow_repo = s->workflow_repo;
