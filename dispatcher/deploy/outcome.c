@@ -77,13 +77,20 @@ undo_all(const struct step_run *run)
     return NULL;
 }
 
+// Written, or nobody could find out whether it was.
+static bool
+is_touched(const struct deployment_service *service)
+{
+    return service->written_version != 0 || service->restore != NULL;
+}
+
 // Does every parameter say again what it said before (or never say anything else)?
 static bool
 is_all_restored(const struct deployment *d)
 {
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
-        if (service->written_version != 0 && !cstr_equal(service->restore, "restored")) {
+        if (is_touched(service) && !cstr_equal(service->restore, "restored")) {
             return false;
         }
     }
@@ -94,7 +101,7 @@ static bool
 is_anything_written(const struct deployment *d)
 {
     for (size_t i = 0; i < d->services.count; i++) {
-        if (deployment_service_at(d, i)->written_version != 0) {
+        if (is_touched(deployment_service_at(d, i))) {
             return true;
         }
     }
@@ -107,7 +114,7 @@ put_restore(const struct deployment *d, struct buf *out)
 {
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
-        if (service->written_version == 0) {
+        if (!is_touched(service)) {
             continue;
         }
         bool restored = cstr_equal(service->restore, "restored");

@@ -193,16 +193,22 @@ step_back(const struct step_run *run, struct aws_session *aws, struct deployment
         "Their value stands again; nothing was triggered. Run the deployment again.");
 }
 
+static struct ssm_put
+put_of(const struct step_run *run, const struct deployment_service *service)
+{
+    const char *description = arena_printf(run->arena, "dispatcher %s prev=%lld",
+        run->deployment->id, (long long)service->previous_version);
+    return (struct ssm_put){service->parameter, run->deployment->version, description,
+        service->parameter_type, service->previous_version != 0};
+}
+
 static struct error *
 write_version(
     const struct step_run *run, struct deployment_service *service, struct step_result *out)
 {
     struct aws_session *aws = NULL;
     TRY(provider_aws(run->context, run->deployment, &aws));
-    const char *description = arena_printf(run->arena, "dispatcher %s prev=%lld",
-        run->deployment->id, (long long)service->previous_version);
-    const struct ssm_put put = {service->parameter, run->deployment->version, description,
-        service->parameter_type, service->previous_version != 0};
+    const struct ssm_put put = put_of(run, service);
     int64_t version = 0;
     if (run->resumed) {
         TRY(read_back(run, aws, &put, service->previous_version, &version));
@@ -255,11 +261,28 @@ restore_current(
     return NULL;
 }
 
+// Interrupted while a Put was on its way: did it arrive? Elsewhere that is known before an undo.
+static struct error *
+settle_doubt(const struct step_run *run, struct deployment_service *service)
+{
+    struct aws_session *aws = NULL;
+    if (service->written_version != 0 || !cstr_equal(run->step->state, "waiting")) {
+        return NULL;
+    }
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    const struct ssm_put put = put_of(run, service);
+    return read_back(run, aws, &put, service->previous_version, &service->written_version);
+}
+
 struct error *
 version_restore(const struct step_run *run)
 {
     struct deployment_service *service = service_of(run);
-    if (service->written_version == 0 || service->restore != NULL) {
+    if (service->restore != NULL) {
+        return NULL;
+    }
+    TRY(settle_doubt(run, service));
+    if (service->written_version == 0) {
         return NULL;
     }
     if (service->previous == NULL) {
