@@ -18,6 +18,7 @@ enum {
     CONNECT_TIMEOUT_MS = 10000,
     STALL_BYTES_PER_SECOND = 100,
     STALL_SECONDS = 30,
+    UPLOAD_STALL_SECONDS = 300, // a registry may think long after the last byte of a large blob
     DEFAULT_MAX_RESPONSE = 8 * 1024 * 1024,
     MAX_HEADERS = 500,
     UPLOAD_BUFFER = 64 * 1024,
@@ -223,7 +224,8 @@ set_limits(struct transfer *transfer)
     check(curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1)));
     check(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS));
     check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_SECOND));
-    check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)STALL_SECONDS));
+    int stall = request->reader != NULL ? UPLOAD_STALL_SECONDS : STALL_SECONDS;
+    check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall));
     check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
     check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
     check(curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER));

@@ -184,7 +184,8 @@ a_drip_ends_at_the_deadline(void **state)
     struct http_request request = {
         .method = HTTP_GET, .url = http_lab_url(&lab, "/"), .deadline_ms = deadline};
     assert_lost(http_send(lab.client, &request, &lab.response), &lab, "timeout", true);
-    assert_true(clock_mono(lab.platform.clock) >= deadline);
+    // libcurl rounds to milliseconds and may end one early.
+    assert_true(clock_mono(lab.platform.clock) >= deadline - 1);
 }
 
 static void
