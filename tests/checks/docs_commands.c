@@ -199,7 +199,8 @@ check_code_span(struct str span, const struct place *place, struct result *resul
         return;
     }
     struct str name = {0}, rest = {0};
-    if (str_starts(span, STR("--")) && span.len > 2) {
+    // Two options without a command are another program's.
+    if (str_starts(span, STR("--")) && span.len > 2 && !str_contains(span, STR(" --"))) {
         (void)str_cut(str_skip(span, 2), ' ', &name, &rest);
         (void)str_cut(name, '=', &name, &rest);
         result->seen++;

@@ -95,6 +95,35 @@ DRIVER
     [ "$(bash_complete version --no)" = "--no-color" ]
 }
 
+@test "bash: commands of two words" {
+    [ "$(bash_complete spec '')" = "$(sed -n 's/^spec //p' names | sort)" ]
+    [ "$(bash_complete spec li)" = "lint" ]
+    [ "$(bash_complete help spec '')" = "" ]
+}
+
+@test "bash: values of options, also behind an equals sign" {
+    formats=$(bash_complete spec lint --format '')
+    [[ " $(tr '\n' ' ' <<<"$formats")" == *" json "* ]]
+    [ "$(bash_complete spec lint --format js)" = "json" ]
+    # Readline makes three words of --format=js.
+    [ "$(bash_complete spec lint --format = js)" = "json" ]
+    [ "$(bash_complete spec lint --format =)" = "$formats" ]
+    [ "$(bash_complete deploy payments --env '')" = "" ]
+    [ "$(bash_complete deploy --env production '')" = $'payments\nweb-shop' ]
+}
+
+@test "bash: apps come from appspecs, files from the directory" {
+    [ "$(bash_complete deploy '')" = $'payments\nweb-shop' ]
+    [ "$(bash_complete deploy web)" = "web-shop" ]
+    [ "$(bash_complete deploy payments '')" = "" ]
+    [ "$(bash_complete spec lint appspecs/p)" = "appspecs/payments.yaml" ]
+    [ "$(bash_complete spec lint a.yaml appspecs/w)" = "appspecs/web-shop.yaml" ]
+    # A value with colons is one word for us, five for readline.
+    [ "$(bash_complete deploy --image oci : dir : tag '')" = $'payments\nweb-shop' ]
+    rm -r appspecs
+    [ "$(bash_complete deploy '')" = "" ]
+}
+
 @test "zsh: the script compiles, autoloaded and sourced" {
     "$bin" completion zsh >script.zsh
     zsh -n script.zsh
@@ -107,6 +136,9 @@ DRIVER
     [ "$(zsh_complete '')" = "$(first_words)" ]
     [ "$(zsh_complete 'completion ')" = $'bash\nfish\nzsh' ]
     [ "$(zsh_complete 'version --')" = "$(options_of version)" ]
+    [ "$(zsh_complete 'spec ')" = "$(sed -n 's/^spec //p' names | sort)" ]
+    [[ "$(zsh_complete 'spec lint --format ' | tr '\n' ' ')" == *"json "* ]]
+    [ "$(zsh_complete 'deploy ')" = $'payments\nweb-shop' ]
 }
 
 @test "fish: the script parses, and offers what the tables say" {
@@ -115,6 +147,10 @@ DRIVER
     [ "$(fish_complete '')" = "$(first_words)" ]
     [ "$(fish_complete 'completion ')" = $'bash\nfish\nzsh' ]
     [ "$(fish_complete 'help ver')" = "version" ]
+    [ "$(fish_complete 'spec ')" = "$(sed -n 's/^spec //p' names | sort)" ]
+    [ "$(fish_complete 'spec lint --format js')" = "json" ]
+    [ "$(fish_complete 'deploy ')" = $'payments\nweb-shop' ]
+    [ "$(fish_complete 'deploy --env production w')" = "web-shop" ]
     while read -r name; do
         [ "$(fish_complete "$name --")" = "$(options_of "$name")" ] || { echo "$name"; return 1; }
     done <names
