@@ -49,19 +49,20 @@ put_paragraphs(struct str text, struct buf *out)
     struct buf wrapped CLEANUP(buf_done) = BUF_INIT(256 * 1024);
     help_wrap(text, 0, SOURCE_WIDTH, &wrapped);
     struct str line = {0}, rest = buf_str(&wrapped);
-    bool verbatim = false;
+    bool verbatim = false, pending = false; // pending: a break before the next text
     while (str_cut(rest, '\n', &line, &rest)) {
-        bool is_verbatim = str_starts(line, STR("  "));
-        if (is_verbatim != verbatim) {
-            buf_puts(out, is_verbatim ? ".PP\n.nf\n" : ".fi\n");
-            verbatim = is_verbatim;
-        }
         if (str_trim(line).len == 0) {
-            buf_puts(out, ".PP\n");
-        } else {
-            put_text(line, out);
-            buf_putc(out, '\n');
+            pending = true;
+            continue;
         }
+        bool is_verbatim = str_starts(line, STR("  "));
+        buf_puts(out, verbatim && !is_verbatim ? ".fi\n" : "");
+        buf_puts(out, pending || is_verbatim != verbatim ? ".PP\n" : "");
+        buf_puts(out, is_verbatim && !verbatim ? ".nf\n" : "");
+        verbatim = is_verbatim;
+        pending = false;
+        put_text(line, out);
+        buf_putc(out, '\n');
     }
     buf_puts(out, verbatim ? ".fi\n" : "");
 }
