@@ -207,6 +207,17 @@ find_job(struct github_state *github, const struct github_repo *repo, int64_t id
     return NULL;
 }
 
+// The same port under another name: another origin, so that clients which drop credentials when
+// they change hosts, as they must, do so here too.
+static const char *
+storage_origin(const struct sandbox *sandbox, struct arena *arena)
+{
+    struct str host = str_of(sandbox->host), first = STR("127.0.0.1:");
+    return str_starts(host, first)
+               ? arena_printf(arena, "http://localhost:%.*s", STR_FMT(str_skip(host, first.len)))
+               : sandbox->origin;
+}
+
 // 302 to a place that takes no credentials: the signature in the URL is the permission.
 static void
 answer_log(struct sandbox *sandbox, const struct github_run *run, const struct run_job *job,
@@ -225,7 +236,7 @@ answer_log(struct sandbox *sandbox, const struct github_run *run, const struct r
     response->status = 302;
     sandbox_reply_header(response, "Location",
         arena_printf(request->arena, "%s/_storage/logs/%lld.txt?sv=2026-01-01&sig=%s",
-            sandbox->origin, (long long)job->id, key));
+            storage_origin(sandbox, request->arena), (long long)job->id, key));
 }
 
 void
