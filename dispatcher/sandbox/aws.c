@@ -23,16 +23,16 @@ sandbox_aws_region(const struct sandbox *sandbox)
 const char *
 sandbox_aws_access_key(const struct sandbox *sandbox)
 {
-    return sandbox->aws->keys[0].id;
+    return sandbox->aws->own->id;
 }
 
 const char *
 sandbox_aws_secret_key(const struct sandbox *sandbox)
 {
-    return sandbox->aws->keys[0].secret;
+    return sandbox->aws->own->secret;
 }
 
-const struct aws_key *
+struct aws_key *
 sandbox_aws_key_add(
     struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms)
 {
@@ -43,7 +43,8 @@ sandbox_aws_key_add(
         *at = *at >= 'a' ? (char)(*at - 'a' + 'A') : *at;
     }
     aws->keys = xrealloc(aws->keys, (aws->key_count + 1) * sizeof(*aws->keys));
-    aws->keys[aws->key_count] = (struct aws_key){
+    struct aws_key *key = xcalloc(1, sizeof(*key));
+    *key = (struct aws_key){
         .id = xasprintf("%s%s", lifetime_ms > 0 ? "ASIA" : "AKIA", id),
         .secret = xasprintf(
             "%s/%s", sandbox_random(sandbox, arena, 10), sandbox_random(sandbox, arena, 9)),
@@ -53,7 +54,8 @@ sandbox_aws_key_add(
         .user_id = xasprintf("%s", user_id),
         .expires_ms = lifetime_ms > 0 ? sandbox_now(sandbox) + lifetime_ms : 0,
     };
-    return &aws->keys[aws->key_count++];
+    aws->keys[aws->key_count++] = key;
+    return key;
 }
 
 struct error *
@@ -62,7 +64,7 @@ sandbox_aws_start(struct sandbox *sandbox)
     sandbox->aws = xcalloc(1, sizeof(*sandbox->aws));
     char *arn CLEANUP(xfreep) =
         xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
-    (void)sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
+    sandbox->aws->own = sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
     return NULL;
 }
 
@@ -81,11 +83,12 @@ sandbox_aws_stop(struct sandbox *sandbox)
     }
     sandbox_ssm_forget(aws);
     for (size_t i = 0; i < aws->key_count; i++) {
-        free(aws->keys[i].id);
-        free(aws->keys[i].secret);
-        free(aws->keys[i].token);
-        free(aws->keys[i].arn);
-        free(aws->keys[i].user_id);
+        free(aws->keys[i]->id);
+        free(aws->keys[i]->secret);
+        free(aws->keys[i]->token);
+        free(aws->keys[i]->arn);
+        free(aws->keys[i]->user_id);
+        free(aws->keys[i]);
     }
     for (size_t i = 0; i < aws->token_count; i++) {
         free(aws->tokens[i].password);

@@ -28,7 +28,8 @@ struct ecr_token {
 };
 
 struct aws_state {
-    struct aws_key *keys;
+    struct aws_key *own; // the account's user; never changes, so runs read it without the lock
+    struct aws_key **keys;
     size_t key_count;
     struct ssm_entry *entries;
     size_t entry_count;
@@ -53,7 +54,7 @@ void sandbox_aws_json_problem(
 void sandbox_aws_xml_problem(
     struct sandbox_response *response, int status, const char *code, const char *message);
 void sandbox_aws_xml_escape(const char *text, struct buf *out);
-const struct aws_key *sandbox_aws_key_add(
+struct aws_key *sandbox_aws_key_add(
     struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms);
 
 void sandbox_ssm_handle(struct aws_exchange *exchange);

@@ -78,8 +78,8 @@ static const struct aws_key *
 find_key(const struct aws_state *aws, const char *id)
 {
     for (size_t i = 0; i < aws->key_count; i++) {
-        if (strcmp(aws->keys[i].id, id) == 0) {
-            return &aws->keys[i];
+        if (strcmp(aws->keys[i]->id, id) == 0) {
+            return aws->keys[i];
         }
     }
     return NULL;
