@@ -4,6 +4,9 @@
 
 #include "deploy_internal.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/text.h"
+
+enum { EVENT_MAX = 8 * 1024 * 1024 };
 
 struct deploy_context *
 deploy_context_new(const struct deploy_context_options *options)
@@ -99,6 +102,26 @@ context_tuning_ms(const struct deploy_context *context, const char *name, int64_
     return usable ? value : fallback;
 }
 
+const char *
+context_masked(struct arena *arena, const char *text)
+{
+    struct buf out CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    buf_puts(&out, text);
+    secret_mask(&out);
+    return arena_str(arena, buf_str(&out));
+}
+
+const char *
+context_clean(struct arena *arena, const char *text, size_t max)
+{
+    struct buf out CLEANUP(buf_done) = BUF_INIT(max + 16);
+    if (text == NULL) {
+        return NULL;
+    }
+    text_clean(str_of(text), max, &out);
+    return context_masked(arena, buf_cstr(&out));
+}
+
 // Every event but upload progress is also kept, so that `watch` can follow from another terminal.
 void
 context_emit(struct deploy_context *context, const struct deploy_event *event)
@@ -112,8 +135,13 @@ context_emit(struct deploy_context *context, const struct deploy_event *event)
     }
     int64_t now = clock_wall(context->platform->clock);
     struct json *object CLEANUP(json_freep) = deploy_event_json(event, now);
-    char *text CLEANUP(xfreep) = json_text(object);
-    struct error *err = store_add_event(context->store, event->deployment->id, text, now);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(EVENT_MAX);
+    json_print(object, false, &text);
+    secret_mask(&text);
+    struct error *err = buf_finish(&text, "event");
+    if (err == NULL) {
+        err = store_add_event(context->store, event->deployment->id, buf_cstr(&text), now);
+    }
     if (err != NULL) { // nothing depends on it: the journal itself is store_save
         char *problem CLEANUP(xfreep) = error_text(err);
         log_warn(context->platform->log, "event not kept", F_STR("problem", problem));

@@ -29,6 +29,9 @@ struct deploy_context {
     struct github_client *github;
     struct registry_client *registry;
     char *registry_host; // what `registry` speaks to
+    // Limits of this process's wait, on the monotonic clock; 0: not yet.
+    int64_t wait_mono_ms, running_mono_ms, missing_mono_ms;
+    bool undo_disturbed; // a signal has come while something was taken back
 };
 
 // --- specs.c -----------------------------------------------------------------------------------
@@ -58,8 +61,8 @@ NODISCARD struct error *prepare_locally(struct deploy_context *context,
 NODISCARD struct error *prepare_settings(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
     struct preparation *out);
-NODISCARD struct error *prepare_checkout(struct deploy_context *context,
-    struct preparation *preparation);
+NODISCARD struct error *prepare_checkout(
+    struct deploy_context *context, struct preparation *preparation);
 
 // --- windows.c ---------------------------------------------------------------------------------
 /// ERROR_DENIED inside one of the spec's windows, ERROR_SPEC for one that cannot be read.
@@ -70,14 +73,14 @@ bool window_parse(const char *text, int *from, int *to);
 bool window_holds(int from, int to, int now);
 
 // --- snapshot.c --------------------------------------------------------------------------------
-NODISCARD struct error *snapshot_take(struct deploy_context *context,
-    struct preparation *preparation);
+NODISCARD struct error *snapshot_take(
+    struct deploy_context *context, struct preparation *preparation);
 /// The workflow with everything that a dispatch needs of it checked.
-NODISCARD struct error *snapshot_workflow(struct deploy_context *context,
-    const struct preparation *preparation);
+NODISCARD struct error *snapshot_workflow(
+    struct deploy_context *context, const struct preparation *preparation);
 /// Completes the registry's name for all services.
-NODISCARD struct error *snapshot_place(struct deploy_context *context,
-    const struct preparation *preparation);
+NODISCARD struct error *snapshot_place(
+    struct deploy_context *context, const struct preparation *preparation);
 NODISCARD struct error *snapshot_parameter(struct deploy_context *context,
     const struct preparation *preparation, struct deployment_service *service);
 NODISCARD struct error *snapshot_registry(struct deploy_context *context,
@@ -88,26 +91,26 @@ NODISCARD struct error *snapshot_registry(struct deploy_context *context,
 void plan_make(struct deployment *deployment, struct arena *arena);
 
 // --- providers.c -------------------------------------------------------------------------------
-NODISCARD struct error *provider_aws(struct deploy_context *context,
-    const struct deployment *deployment, struct aws_session **out);
+NODISCARD struct error *provider_aws(
+    struct deploy_context *context, const struct deployment *deployment, struct aws_session **out);
 NODISCARD struct error *provider_github(struct deploy_context *context,
     const struct deployment *deployment, struct github_client **out);
 NODISCARD struct error *provider_registry(struct deploy_context *context,
     const struct deployment *deployment, const char *host, struct registry_client **out);
 /// Token for reading a git repository at `url`, NULL when none applies to that host.
-NODISCARD struct error *provider_git_token(struct deploy_context *context, const char *url,
-    struct secret **out);
+NODISCARD struct error *provider_git_token(
+    struct deploy_context *context, const char *url, struct secret **out);
 /// "env:VAR" or "file:PATH" to its value. ERROR_CREDENTIALS when it is not there.
-NODISCARD struct error *secret_reference_read(struct deploy_context *context,
-    const char *reference, struct secret **out);
+NODISCARD struct error *secret_reference_read(
+    struct deploy_context *context, const char *reference, struct secret **out);
 
 // --- steps -------------------------------------------------------------------------------------
 enum step_outcome { STEP_DONE, STEP_SKIPPED, STEP_WAIT };
 
 struct step_result {
     enum step_outcome outcome;
-    int64_t until_ms;  // WAIT: absolute mono time
-    const char *note;  // arena
+    int64_t until_ms; // WAIT: absolute mono time
+    const char *note; // arena
 };
 
 struct step_run {
@@ -121,8 +124,8 @@ struct step_run {
 struct step_ops {
     const char *kind;
     /// What it is about to do, for the plan: "push 'web' to 'registry/repo:version'".
-    void (*describe)(const struct deployment *deployment, const struct deployment_step *step,
-        struct buf *out);
+    void (*describe)(
+        const struct deployment *deployment, const struct deployment_step *step, struct buf *out);
     /// Idempotent: asks the world first whether it is already done.
     struct error *(*run)(const struct step_run *run, struct step_result *result);
     /// NULL when there is nothing to take back.
@@ -133,16 +136,20 @@ extern const struct step_ops step_push, step_write, step_trigger, step_follow, s
 const struct step_ops *step_ops_find(const char *kind);
 
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
-NODISCARD struct error *engine_save(const struct step_run *run, const char *state,
-    const char *note);
+NODISCARD struct error *engine_save(
+    const struct step_run *run, const char *state, const char *note);
+/// A copy without secrets.
+const char *context_masked(struct arena *arena, const char *text);
+/// A copy that is harmless to show, of at most about `max` bytes; NULL stays NULL.
+const char *context_clean(struct arena *arena, const char *text, size_t max);
 void context_emit(struct deploy_context *context, const struct deploy_event *event);
 void context_emit_text(struct deploy_context *context, const struct deployment *deployment,
     enum deploy_event_kind kind, const char *text);
 
 // engine.c
 /// Drives what is not done yet; fills result, exit_code, message. Errors: ERROR_STORAGE only.
-NODISCARD struct error *engine_drive(struct deploy_context *context, struct deployment *deployment,
-    struct arena *arena);
+NODISCARD struct error *engine_drive(
+    struct deploy_context *context, struct deployment *deployment, struct arena *arena);
 /// outcome.c: decides what is true after `err` (consumed) ended `step`, undoing what must be
 /// undone.
 NODISCARD struct error *outcome_failed(const struct step_run *run, struct error *err);
@@ -152,8 +159,33 @@ void outcome_succeeded(const struct step_run *run);
 /// --no-wait: the run goes on without us.
 void outcome_triggered(const struct step_run *run);
 
-// step_write.c, also for resolve: puts back what stood before. Sets service->restore.
-NODISCARD struct error *version_restore(const struct step_run *run);
+// step_write.c: the parts that restore.c needs, too.
+struct ssm_put;
+struct ssm_parameter;
+/// Puts until it is known to be there; versions up to `after` are older. ERROR_UNKNOWN when that
+/// cannot be read.
+NODISCARD struct error *version_put(const struct step_run *run, struct aws_session *aws,
+    const struct ssm_put *put, int64_t after, int64_t *version);
+/// Finds out whether a write that was begun has arrived.
+NODISCARD struct error *version_settle(
+    const struct step_run *run, struct aws_session *aws, struct deployment_service *service);
+/// Did this deployment write it?
+bool version_is_ours(const struct deployment *d, const struct ssm_parameter *version);
+
+// restore.c
+/// May the parameter say something because of us?
+bool version_is_touched(const struct deployment_service *service);
+/// Puts back what stood before and sets service->restore; does nothing when that is done.
+NODISCARD struct error *version_restore(
+    const struct step_run *run, struct deployment_service *service);
+
+// earlier.c: what other deployments of the same CI job have dispatched.
+/// ERROR_CONFLICT when this machine's journal holds one whose dispatch is an open question.
+NODISCARD struct error *earlier_check(
+    struct deploy_context *context, const struct deployment *d, struct arena *arena);
+/// Finds the first free dispatch_try, or a run of an earlier one that is ours to follow.
+NODISCARD struct error *earlier_adopt(
+    const struct step_run *run, struct github_run *out, bool *found);
 
 // reconcile.c: what became of a dispatch whose answer is not known (protocols.md §3.7).
 enum reconcile_outcome { RECONCILE_FOUND, RECONCILE_NONE, RECONCILE_SEVERAL };
@@ -162,11 +194,16 @@ struct reconcile_result {
     struct github_run run;
     const char *explanation; // what was looked for and seen
 };
-NODISCARD struct error *reconcile(const struct step_run *run, int64_t window_ms,
-    struct reconcile_result *out);
-/// One listing from `since_ms` on for the run that shows `id`; *found false when there is none.
-NODISCARD struct error *reconcile_once(const struct step_run *run, int64_t since_ms,
-    const char *id, struct github_run *out, bool *found);
+NODISCARD struct error *reconcile(
+    const struct step_run *run, int64_t window_ms, struct reconcile_result *out);
+/// One listing for the run of this dispatch; *found false when it shows none.
+NODISCARD struct error *reconcile_once(
+    const struct step_run *run, struct github_run *out, bool *found);
+/// The same for another try of the same CI job, back to its first attempt.
+NODISCARD struct error *reconcile_earlier(
+    const struct step_run *run, const char *id, struct github_run *out, bool *found);
+/// Same workflow and ref, and where the title shows the id, this one.
+bool reconcile_may_be_ours(const struct deployment *d, const struct github_run *run);
 /// dispatch id of (claim_key, try) (protocols.md §3.4).
 char *dispatch_id_make(struct arena *arena, const char *claim_key, int64_t try);
 

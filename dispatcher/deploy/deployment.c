@@ -19,6 +19,7 @@ static const struct field service_fields[] = {
     I(struct deployment_service, previous_version),
     I(struct deployment_service, written_version),
     S(struct deployment_service, parameter_type),
+    B(struct deployment_service, unsettled),
     S(struct deployment_service, restore),
     S(struct deployment_service, restore_note),
 };
@@ -131,7 +132,6 @@ static const struct field deployment_fields[] = {
     I(struct deployment, run_started_ms),
     I(struct deployment, run_completed_ms),
     I(struct deployment, wait_started_ms),
-    I(struct deployment, run_seen_running_ms),
     B(struct deployment, cancel_requested),
     FIELD(struct deployment, jobs, "jobs", FIELD_LIST_OBJECT, .table = &job_table),
     FIELD(struct deployment, failure, "failure", FIELD_OBJECT, .table = &failure_table),
@@ -142,6 +142,7 @@ static const struct field deployment_fields[] = {
     S(struct deployment, message),
     S(struct deployment, hint),
     I(struct deployment, ending_kind),
+    I(struct deployment, ending_signal),
     S(struct deployment, ending_text),
     S(struct deployment, ending_hint),
     S(struct deployment, unfinished),

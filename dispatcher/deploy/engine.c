@@ -12,13 +12,24 @@ describe_note(const struct deployment_step *step)
     return step->note != NULL ? step->note : step->reason;
 }
 
+enum { DOCUMENT_MAX = 8 * 1024 * 1024 }; // what can be read again (json_limits_default)
+
+static void
+print_document(const struct deployment *d, struct buf *out)
+{
+    struct json *document CLEANUP(json_freep) = deployment_encode(d);
+    json_print(document, false, out);
+    secret_mask(out);
+}
+
 static struct error *
 save(struct deploy_context *context, const struct deployment *d, const struct store_step *step)
 {
     struct store *store = NULL;
     TRY(deploy_store(context, &store));
-    struct json *document CLEANUP(json_freep) = deployment_encode(d);
-    char *text CLEANUP(xfreep) = json_text(document);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(DOCUMENT_MAX);
+    print_document(d, &text);
+    TRY(buf_finish(&text, "deployment"));
     const struct store_deployment row = {
         .id = d->id,
         .app = d->app,
@@ -29,13 +40,15 @@ save(struct deploy_context *context, const struct deployment *d, const struct st
         .exit_code = (int)d->exit_code,
         .created_ms = d->created_ms,
         .updated_ms = clock_wall(context->platform->clock),
-        .document = text,
+        .document = buf_cstr(&text),
     };
     struct error *err = store_save(store, &row, step);
-    if (err != NULL) {
-        return error_wrap_as(ERROR_STORAGE, err, "write the journal");
+    if (err != NULL && d->result != NULL) { // what is true does not depend on our disk
+        return error_wrap_as(ERROR_STORAGE, err,
+            "write the journal (the deployment itself ended as '%s', exit code %d)", d->result,
+            (int)d->exit_code);
     }
-    return NULL;
+    return err != NULL ? error_wrap_as(ERROR_STORAGE, err, "write the journal") : NULL;
 }
 
 static int
@@ -101,6 +114,8 @@ struct error *
 engine_drive(struct deploy_context *context, struct deployment *d, struct arena *arena)
 {
     struct step_run run = {.context = context, .deployment = d, .arena = arena};
+    context->wait_mono_ms = context->running_mono_ms = context->missing_mono_ms = 0;
+    context->undo_disturbed = false;
     if (d->ending_kind != 0) {
         run.step = deployment_step_at(d, d->steps.count - 1);
         return outcome_continue(&run);
@@ -141,6 +156,23 @@ claim(struct deploy_context *context, const char *id, struct store_claim **out)
     return NULL;
 }
 
+// Two processes of one CI job would make the same dispatch ids: the second one has to wait.
+static struct error *
+claim_job(struct deploy_context *context, const struct deployment *d, struct arena *arena,
+    struct store_claim **out)
+{
+    const char *name = dispatch_id_make(arena, d->claim_key, 0);
+    struct error *err = claim(context, name, out);
+    if (err != NULL && error_kind(err) == ERROR_CONFLICT) {
+        error_free(err);
+        return error_hint(
+            error_new(ERROR_CONFLICT,
+                "another process of this CI job deploys '%s' to '%s' right now", d->app, d->env),
+            "Wait for it to end; 'dispatcher history %s' shows it.", d->app);
+    }
+    return err;
+}
+
 static struct error *
 finish(struct deploy_context *context, struct deployment *d)
 {
@@ -151,8 +183,13 @@ finish(struct deploy_context *context, struct deployment *d)
     TRY(save(context, d, NULL));
     if (d->result != NULL && cstr_equal(d->run_conclusion, "success") &&
         d->run_completed_ms > d->run_started_ms) {
-        TRY(store_add_duration(
-            context->store, d->id, d->app, d->env, d->run_completed_ms - d->run_started_ms));
+        struct error *err = store_add_duration(
+            context->store, d->id, d->app, d->env, d->run_completed_ms - d->run_started_ms);
+        if (err != NULL) { // a figure for later estimates: the outcome does not depend on it
+            log_warn(
+                context->platform->log, "duration not kept", F_STR("problem", error_message(err)));
+            error_free(err);
+        }
     }
     context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_FINISHED, .deployment = d});
     return NULL;
@@ -162,11 +199,15 @@ struct error *
 deploy_run(struct deploy_context *context, struct deployment *d, struct arena *arena)
 {
     struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct store_claim *job CLEANUP(store_claim_releasep) = NULL;
     struct store *store = NULL;
     TRY(claim(context, d->id, &held));
+    TRY(claim_job(context, d, arena, &job));
+    TRY(earlier_check(context, d, arena));
     TRY(deploy_store(context, &store));
-    struct json *document CLEANUP(json_freep) = deployment_encode(d);
-    char *text CLEANUP(xfreep) = json_text(document);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(DOCUMENT_MAX);
+    print_document(d, &text);
+    TRY(buf_finish(&text, "deployment"));
     const struct store_deployment row = {.id = d->id,
         .app = d->app,
         .env = d->env,
@@ -174,7 +215,7 @@ deploy_run(struct deploy_context *context, struct deployment *d, struct arena *a
         .state = "running",
         .created_ms = d->created_ms,
         .updated_ms = d->created_ms,
-        .document = text};
+        .document = buf_cstr(&text)};
     TRY(store_insert(store, &row));
     context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
     TRY(engine_drive(context, d, arena));
@@ -193,6 +234,24 @@ wait_after_all(struct deployment *d)
     d->no_wait = false;
 }
 
+// What could not be found out may be found out later (protocols.md §3.5).
+static bool
+is_open(const struct deployment *d)
+{
+    return d->result == NULL || cstr_equal(d->result, "unknown");
+}
+
+static void
+reopen(struct deployment *d)
+{
+    d->result = NULL;
+    d->unfinished = NULL;
+    d->message = NULL;
+    d->hint = NULL;
+    d->exit_code = 0;
+    d->finished_ms = 0;
+}
+
 struct error *
 deploy_resume(
     struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
@@ -200,17 +259,13 @@ deploy_resume(
     struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
     struct deployment *d = NULL;
     TRY(deploy_load(context, id, arena, &d));
-    if (d->result == NULL) {
+    if (is_open(d)) {
         TRY(claim(context, d->id, &held));
         TRY(deploy_load(context, d->id, arena, &d)); // again: the owner may have ended it just now
     }
-    if (d->result == NULL) {
-        d->unfinished = NULL;
+    if (is_open(d)) {
+        reopen(d);
         wait_after_all(d);
-        if (d->wait_started_ms > 0) { // a resumed wait gets its whole time again
-            d->wait_started_ms = clock_wall(context->platform->clock);
-            d->run_seen_running_ms = d->run_seen_running_ms > 0 ? d->wait_started_ms : 0;
-        }
         context_emit(
             context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
         TRY(engine_drive(context, d, arena));
@@ -238,9 +293,32 @@ abandon(struct deploy_context *context, struct deployment *d, struct arena *aren
     struct step_run run = {
         .context = context, .deployment = d, .arena = arena, .step = find_step(d, "trigger")};
     d->dispatch_state = "rejected";
-    d->result = NULL;
+    reopen(d);
     return outcome_failed(
         &run, error_new(ERROR_REFUSED, "declared as never run by 'dispatcher resolve --abandon'"));
+}
+
+// A slip of the finger must not make us report somebody else's run.
+static struct error *
+check_adoption(
+    struct deploy_context *context, struct deployment *d, int64_t run_id, struct arena *arena)
+{
+    struct github_client *github = NULL;
+    struct github_run *seen = NULL;
+    bool changed = false;
+    TRY(provider_github(context, d, &github));
+    TRY(github_run_get(github, run_id, arena, &seen, &changed));
+    if (seen == NULL) {
+        return error_hint(
+            error_new(ERROR_USAGE, "run %lld is not in '%s'", (long long)run_id, d->workflow_repo),
+            "RUN is the number at the end of the run's URL.");
+    }
+    if (!reconcile_may_be_ours(d, seen)) {
+        return error_hint(error_new(ERROR_USAGE, "run %lld is not of '%s' at '%s' for id %s",
+                              (long long)run_id, d->workflow_file, d->workflow_ref, d->dispatch_id),
+            "It is %s: '%s'.", seen->html_url, context_clean(arena, seen->display_title, 200));
+    }
+    return NULL;
 }
 
 struct error *
@@ -252,8 +330,7 @@ deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, s
     TRY(deploy_load(context, id, arena, &d));
     TRY(claim(context, d->id, &held));
     TRY(deploy_load(context, d->id, arena, &d));
-    bool open = d->result == NULL || cstr_equal(d->result, "unknown");
-    if (!open || d->run_id != 0 || d->dispatch_state == NULL) {
+    if (!is_open(d) || d->run_id != 0 || d->dispatch_state == NULL) {
         return error_hint(
             error_new(ERROR_USAGE, "deployment '%s' leaves nothing to resolve", d->id),
             "Only one that ended 'unknown' (exit 9) at its trigger does; see 'dispatcher "
@@ -262,7 +339,8 @@ deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, s
     if (run_id == 0) {
         TRY(abandon(context, d, arena));
     } else {
-        d->result = NULL;
+        TRY(check_adoption(context, d, run_id, arena));
+        reopen(d);
         d->run_id = run_id;
         d->dispatch_state = "adopted";
         d->wait_started_ms = clock_wall(context->platform->clock);
@@ -285,6 +363,11 @@ deploy_cancel(
     if (d->run_id == 0) {
         return error_hint(error_new(ERROR_USAGE, "deployment '%s' has no remote run", d->id),
             "Interrupt the process that is at work on it instead.");
+    }
+    if (cstr_equal(d->run_status, "completed")) {
+        return error_hint(error_new(ERROR_USAGE, "the run of deployment '%s' is over: %s", d->id,
+                              d->run_conclusion != NULL ? d->run_conclusion : "completed"),
+            "See %s.", d->run_url);
     }
     TRY(provider_github(context, d, &github));
     TRY(github_run_cancel(github, d->run_id));

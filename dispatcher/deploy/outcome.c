@@ -43,6 +43,21 @@ outcome_succeeded(const struct step_run *run)
 
 // --- undoing -----------------------------------------------------------------------------------
 
+// One more signal does not stop the taking back, a second one does: `resume` goes on with it then.
+static struct error *
+undo_patiently(const struct step_run *here, const struct step_ops *ops)
+{
+    struct deploy_context *context = here->context;
+    struct error *err = ops->undo(here);
+    if (err != NULL && cancel_signal(context->platform->cancel) != 0 && !context->undo_disturbed) {
+        context->undo_disturbed = true;
+        cancel_clear(context->platform->cancel);
+        error_free(err);
+        err = ops->undo(here);
+    }
+    return err;
+}
+
 static struct error *
 undo_step(const struct step_run *run, size_t index)
 {
@@ -52,14 +67,19 @@ undo_step(const struct step_run *run, size_t index)
     if (ops->undo == NULL || here.step->state == NULL || here.step->skip) {
         return NULL;
     }
-    TRY(engine_save(&here, "undoing", NULL));
-    struct error *err = ops->undo(&here);
-    here.step->state = err == NULL ? "undone" : "undo-failed";
-    if (err != NULL) {
-        char *text CLEANUP(xfreep) = error_text(err);
-        here.step->note = arena_dup(run->arena, text);
-        error_free(err);
+    const struct deployment_service *service =
+        deployment_service_at(run->deployment, (size_t)here.step->service);
+    if (!version_is_touched(service)) {
+        return NULL;
     }
+    TRY(engine_save(&here, "undoing", NULL));
+    struct error *err = undo_patiently(&here, ops);
+    if (err != NULL && cancel_signal(run->context->platform->cancel) != 0) {
+        return err;
+    }
+    error_free(err); // the service says it in its own words
+    here.step->state = cstr_equal(service->restore, "restored") ? "undone" : "undo-failed";
+    here.step->note = service->restore_note;
     TRY(engine_save(&here, here.step->state, here.step->note));
     context_emit(run->context,
         &(struct deploy_event){
@@ -67,7 +87,7 @@ undo_step(const struct step_run *run, size_t index)
     return NULL;
 }
 
-// The saga backwards. Fails only when the journal does.
+// The saga backwards. Fails when the journal does, or when it is interrupted.
 static struct error *
 undo_all(const struct step_run *run)
 {
@@ -77,20 +97,13 @@ undo_all(const struct step_run *run)
     return NULL;
 }
 
-// Written, or nobody could find out whether it was.
-static bool
-is_touched(const struct deployment_service *service)
-{
-    return service->written_version != 0 || service->restore != NULL;
-}
-
-// Does every parameter say again what it said before (or never say anything else)?
+// Does every parameter say again what it said before (or never said anything else)?
 static bool
 is_all_restored(const struct deployment *d)
 {
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
-        if (is_touched(service) && !cstr_equal(service->restore, "restored")) {
+        if (version_is_touched(service) && !cstr_equal(service->restore, "restored")) {
             return false;
         }
     }
@@ -98,35 +111,58 @@ is_all_restored(const struct deployment *d)
 }
 
 static bool
-is_anything_written(const struct deployment *d)
+is_any(const struct deployment *d, const char *restore)
 {
     for (size_t i = 0; i < d->services.count; i++) {
-        if (is_touched(deployment_service_at(d, i))) {
+        if (cstr_equal(deployment_service_at(d, i)->restore, restore)) {
             return true;
         }
     }
     return false;
 }
 
-// "; version parameter restored", or why not.
+// What the parameter says now, as far as we know.
 static void
-put_restore(const struct deployment *d, struct buf *out)
+put_standing(const struct deployment *d, const struct deployment_service *service, struct buf *out)
+{
+    buf_printf(out, "it says '%s' (version %lld)", d->version, (long long)service->written_version);
+}
+
+// "; parameter /shop/staging/web/version is restored (…)", or why not and what it says instead.
+static void
+put_restore(const struct deployment *d, const struct deployment_service *service, struct buf *out)
+{
+    const char *note = service->restore_note != NULL ? service->restore_note : "not tried";
+    if (cstr_equal(service->restore, "unknown")) {
+        buf_printf(
+            out, "; whether parameter %s was written is unknown: %s", service->parameter, note);
+        return;
+    }
+    buf_printf(out, "; parameter %s ", service->parameter);
+    if (cstr_equal(service->restore, "restored")) {
+        buf_printf(out, "is restored (%s)", note);
+    } else if (cstr_equal(service->restore, "superseded")) {
+        buf_printf(out, "is NOT restored (%s)", note);
+    } else if (cstr_equal(service->restore, "kept")) {
+        buf_puts(out, "is NOT restored (on_failure: keep): ");
+        put_standing(d, service, out);
+    } else if (cstr_equal(service->restore, "nothing")) {
+        buf_printf(out, "is NOT restored (%s): ", note);
+        put_standing(d, service, out);
+    } else {
+        buf_printf(out,
+            "could NOT be restored to '%s': ", service->previous != NULL ? service->previous : "");
+        put_standing(d, service, out);
+        buf_printf(out, ": %s", note);
+    }
+}
+
+static void
+put_restores(const struct deployment *d, struct buf *out)
 {
     for (size_t i = 0; i < d->services.count; i++) {
-        const struct deployment_service *service = deployment_service_at(d, i);
-        if (!is_touched(service)) {
-            continue;
-        }
-        bool restored = cstr_equal(service->restore, "restored");
-        const char *state = restored ? "is restored"
-                            : cstr_equal(service->restore, "kept")
-                                ? "is NOT restored (on_failure: keep)"
-                            : cstr_equal(service->restore, "superseded") ? "is NOT restored"
-                            : cstr_equal(service->restore, "nothing")    ? "is NOT restored"
-                                                                         : "could NOT be restored";
-        buf_printf(out, "; parameter %s %s", service->parameter, state);
-        if (service->restore_note != NULL) {
-            buf_printf(out, " (%s)", service->restore_note);
+        if (version_is_touched(deployment_service_at(d, i))) {
+            put_restore(d, deployment_service_at(d, i), out);
         }
     }
 }
@@ -152,11 +188,12 @@ set_message(const struct step_run *run, const struct error *err, bool with_resto
     struct buf message CLEANUP(buf_done) = BUF_INIT(256 * 1024);
     buf_printf(&message, "deploy '%s' to '%s': %s", d->app, d->env, text);
     if (with_restore) {
-        put_restore(d, &message);
+        put_restores(d, &message);
     }
     secret_mask(&message);
     d->message = arena_str(run->arena, buf_str(&message));
-    d->hint = arena_dup(run->arena, error_hint_of(err));
+    const char *hint = error_hint_of(err);
+    d->hint = hint != NULL ? context_masked(run->arena, hint) : NULL;
 }
 
 // Best effort: a reader of the parameter sees that its newest version is not settled.
@@ -177,50 +214,109 @@ label_pending(const struct step_run *run)
     }
 }
 
+// May a run exist that this deployment asked for?
 static bool
 is_sent(const struct deployment *d)
 {
-    return cstr_equal(d->dispatch_state, "intent") || cstr_equal(d->dispatch_state, "sent") ||
-           cstr_equal(d->dispatch_state, "adopted") || cstr_equal(d->dispatch_state, "unknown");
+    return d->run_id != 0 || cstr_equal(d->dispatch_state, "intent") ||
+           cstr_equal(d->dispatch_state, "sent") || cstr_equal(d->dispatch_state, "unknown");
 }
 
-// Which code is true: 8 whenever a parameter does not say what it said before.
-static enum error_kind
-kind_of_end(const struct deployment *d, enum error_kind cause)
+// Which code is true: 8 whenever a parameter does not say what it said before, 9 when even that is
+// not known.
+static int
+exit_code_of(const struct deployment *d, enum error_kind cause)
 {
-    bool ran = d->run_id != 0;
-    if (!is_all_restored(d)) {
-        return ERROR_NOT_RESTORED;
+    enum error_kind kind = cause;
+    if (is_any(d, "unknown")) {
+        kind = ERROR_UNKNOWN;
+    } else if (!is_all_restored(d)) {
+        kind = ERROR_NOT_RESTORED;
+    } else if (cause == ERROR_CANCELLED && d->ending_signal > 0) {
+        return 128 + (int)d->ending_signal;
+    } else if (cause == ERROR_UNKNOWN) { // of a write, and found out since: nothing is changed
+        kind = ERROR_UNAVAILABLE;
+    } else if (cause != ERROR_SUPERSEDED) {
+        bool ran = d->run_id != 0 || (cause == ERROR_REFUSED && d->dispatch_state != NULL);
+        kind = ran ? ERROR_RESTORED : cause;
     }
-    if (cause == ERROR_SUPERSEDED) {
-        return ERROR_SUPERSEDED;
-    }
-    return ran || (cause == ERROR_REFUSED && d->dispatch_state != NULL) ? ERROR_RESTORED : cause;
+    return error_kind_exit_code(kind);
 }
 
-// Definite failure: everything is taken back that may be, then the code says whether it was.
+static void
+hint_by_hand(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        if (cstr_equal(service->restore, "failed") && service->previous != NULL) {
+            d->hint = arena_printf(run->arena,
+                "Put it back by hand: aws ssm put-parameter --overwrite --name '%s' --value '%s'.",
+                service->parameter, context_clean(run->arena, service->previous, 200));
+            return;
+        }
+    }
+}
+
+// Interrupted while taking back: the ending stands in the journal, and resume goes on with it.
+static void
+leave_ending(const struct step_run *run, const struct error *err)
+{
+    struct deployment *d = run->deployment;
+    int signal = cancel_signal(run->context->platform->cancel);
+    cancel_clear(run->context->platform->cancel);
+    set_message(run, err, false);
+    d->message = arena_printf(
+        run->arena, "%s; interrupted while the version parameters were being restored", d->message);
+    d->hint = arena_printf(run->arena, "'dispatcher resume %s' restores them.", d->id);
+    d->unfinished = "interrupted";
+    d->exit_code = 128 + signal;
+}
+
+static void
+close_ending(const struct step_run *run, const struct error *err)
+{
+    struct deployment *d = run->deployment;
+    enum error_kind cause = error_kind(err);
+    bool stopped = cause == ERROR_SUPERSEDED || cause == ERROR_CANCELLED;
+    set_message(run, err, true);
+    set_end(run,
+        is_any(d, "unknown") ? "unknown"
+        : stopped            ? "cancelled"
+                             : "failed",
+        exit_code_of(d, cause));
+    if (cause == ERROR_CANCELLED) {
+        d->hint = "Nothing was triggered.";
+    }
+    if (is_any(d, "unknown")) {
+        d->hint = arena_printf(
+            run->arena, "Nothing was triggered. 'dispatcher resume %s' looks again.", d->id);
+    }
+    hint_by_hand(run);
+}
+
+// Definite failure, already journaled as one: everything is taken back that may be, then the code
+// says whether it was. Consumes `err`.
 static struct error *
 end_failed(const struct step_run *run, struct error *err)
 {
     struct deployment *d = run->deployment;
-    enum error_kind cause = error_kind(err);
-    char *text CLEANUP(xfreep) = error_text(err);
-    d->ending_kind = (int64_t)cause + 1;
-    d->ending_text = arena_dup(run->arena, text);
-    d->ending_hint = arena_dup(run->arena, error_hint_of(err));
-    struct error *storage = engine_save(run, "failed", run->step->note);
-    if (storage == NULL && d->run_id != 0 && cstr_equal(d->on_failure, "keep")) {
+    struct error *stop = NULL;
+    cancel_clear(run->context->platform->cancel); // from here on we tidy up
+    if (d->run_id != 0 && cstr_equal(d->on_failure, "keep")) {
         keep_all(run);
-    } else if (storage == NULL) {
-        storage = undo_all(run);
+    } else {
+        stop = undo_all(run);
     }
-    if (storage == NULL) {
-        set_message(run, err, is_anything_written(d));
-        set_end(run, cause == ERROR_SUPERSEDED ? "cancelled" : "failed",
-            error_kind_exit_code(kind_of_end(d, cause)));
+    if (stop == NULL) {
+        close_ending(run, err);
+    } else if (error_kind(stop) != ERROR_STORAGE) {
+        leave_ending(run, err);
+        error_free(stop);
+        stop = NULL;
     }
     error_free(err);
-    return storage;
+    return stop;
 }
 
 struct error *
@@ -241,9 +337,9 @@ end_unknown(const struct step_run *run, struct error *err)
     label_pending(run);
     set_message(run, err, false);
     set_end(run, "unknown", error_kind_exit_code(ERROR_UNKNOWN));
-    if (run->deployment->run_id != 0) { // the run is known: resume may still see its end
-        run->deployment->result = NULL;
-        run->deployment->unfinished = "unknown";
+    if (run->deployment->hint == NULL) {
+        run->deployment->hint =
+            arena_printf(run->arena, "'dispatcher resume %s' looks again.", run->deployment->id);
     }
     error_free(err);
     return NULL;
@@ -260,46 +356,67 @@ end_waiting(const struct step_run *run, struct error *err)
     return NULL;
 }
 
-// Interrupted before anything was sent: what was written goes back at once. Afterwards nothing is
-// taken back blindly; the run goes on, or is cancelled where the spec says so.
+// What becomes of the remote run when we are interrupted.
+static const char *
+settle_fate(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct github_client *github = NULL;
+    if (!cstr_equal(d->on_cancel, "cancel")) {
+        return "the remote run goes on";
+    }
+    struct error *err = provider_github(run->context, d, &github);
+    if (err == NULL) {
+        int64_t now = clock_mono(run->context->platform->clock);
+        github_client_set_deadline(github, now + TIDY_MS);
+        err = github_run_cancel(github, d->run_id);
+    }
+    d->cancel_requested = err == NULL;
+    error_free(err);
+    return d->cancel_requested ? "the remote run was asked to stop"
+                               : "the remote run could not be asked to stop and goes on";
+}
+
+// Interrupted after something was sent: nothing is taken back blindly (protocols.md F25).
 static struct error *
 end_interrupted(const struct step_run *run, struct error *err)
 {
     struct deployment *d = run->deployment;
-    const struct platform *platform = run->context->platform;
-    int signal = cancel_signal(platform->cancel);
-    int exit_code = signal != 0 ? 128 + signal : error_kind_exit_code(ERROR_CANCELLED);
-    cancel_clear(platform->cancel);
-    if (!is_sent(d)) {
-        TRY(end_failed(run, err));
-        bool clean = d->exit_code != error_kind_exit_code(ERROR_NOT_RESTORED);
-        d->exit_code = clean ? exit_code : d->exit_code;
-        d->result = "cancelled";
-        d->hint = "Nothing was triggered.";
-        return NULL;
-    }
-    const char *fate = "the remote run goes on";
-    if (cstr_equal(d->on_cancel, "cancel") && d->run_id != 0) {
-        struct github_client *github = NULL;
-        struct error *problem = provider_github(run->context, d, &github);
-        if (problem == NULL) {
-            github_client_set_deadline(github, clock_mono(platform->clock) + TIDY_MS);
-            problem = github_run_cancel(github, d->run_id);
-        }
-        d->cancel_requested = problem == NULL;
-        fate = problem == NULL ? "the remote run was asked to stop"
-                               : "the remote run could not be asked to stop and goes on";
-        error_free(problem);
-    }
-    d->message =
-        arena_printf(run->arena, "deploy '%s' to '%s': interrupted by signal %d; %s%s%s", d->app,
-            d->env, signal, d->run_id != 0 ? fate : "whether a run was started is not known yet",
-            d->run_url != NULL ? ": " : "", d->run_url != NULL ? d->run_url : "");
+    int signal = cancel_signal(run->context->platform->cancel);
+    cancel_clear(run->context->platform->cancel);
+    const char *fate =
+        d->run_id != 0 ? settle_fate(run) : "whether a run was started is not known yet";
+    d->message = arena_printf(run->arena, "deploy '%s' to '%s': interrupted by signal %d; %s%s%s",
+        d->app, d->env, signal, fate, d->run_url != NULL ? ": " : "",
+        d->run_url != NULL ? d->run_url : "");
     d->hint = arena_printf(run->arena, "'dispatcher resume %s' follows it to its end.", d->id);
     d->unfinished = "interrupted";
-    d->exit_code = exit_code;
+    d->exit_code = signal != 0 ? 128 + signal : error_kind_exit_code(ERROR_CANCELLED);
     error_free(err);
     return NULL;
+}
+
+// What is to be taken back is journaled together with the failure: a crash in between must find an
+// ending, not a step to try again.
+static void
+begin_ending(const struct step_run *run, const struct error *err)
+{
+    struct deployment *d = run->deployment;
+    char *text CLEANUP(xfreep) = error_text(err);
+    const char *hint = error_hint_of(err);
+    d->ending_kind = (int64_t)error_kind(err) + 1;
+    d->ending_text = context_masked(run->arena, text);
+    d->ending_hint = hint != NULL ? context_masked(run->arena, hint) : NULL;
+    d->ending_signal = cancel_signal(run->context->platform->cancel);
+}
+
+// Is this the end of the deployment, whatever comes later? Once a run may exist, only its own
+// conclusion is: missing credentials or an outage say nothing about it.
+static bool
+is_definite(const struct deployment *d, enum error_kind kind)
+{
+    bool concluded = d->run_conclusion != NULL && cstr_equal(d->run_status, "completed");
+    return !is_sent(d) || (concluded && (kind == ERROR_REFUSED || kind == ERROR_SUPERSEDED));
 }
 
 struct error *
@@ -308,11 +425,15 @@ outcome_failed(const struct step_run *run, struct error *err)
     struct deployment *d = run->deployment;
     enum error_kind kind = error_kind(err);
     if (kind == ERROR_STORAGE) { // fail-stop: nothing external may follow (protocols.md C20)
-        return err;
+        return error_hint(
+            err, "Nothing more was done. 'dispatcher resume %s' goes on from there.", d->id);
     }
-    run->step->state =
-        kind == ERROR_CANCELLED || kind == ERROR_STILL_RUNNING ? "waiting" : "failed";
-    run->step->note = arena_dup(run->arena, error_message(err));
+    bool definite = is_definite(d, kind);
+    if (definite) {
+        begin_ending(run, err);
+    }
+    run->step->state = definite && kind != ERROR_CANCELLED ? "failed" : "waiting";
+    run->step->note = context_masked(run->arena, error_message(err));
     struct error *storage = engine_save(run, run->step->state, run->step->note);
     if (storage != NULL) {
         error_free(err);
@@ -320,14 +441,10 @@ outcome_failed(const struct step_run *run, struct error *err)
     }
     context_emit(run->context,
         &(struct deploy_event){.kind = DEPLOY_EVENT_STEP, .deployment = d, .step = run->step});
-    if (kind == ERROR_CANCELLED) {
-        return end_interrupted(run, err);
+    if (definite) {
+        return end_failed(run, err);
     }
-    if (kind == ERROR_UNKNOWN) {
-        return end_unknown(run, err);
-    }
-    if (kind == ERROR_STILL_RUNNING) {
-        return end_waiting(run, err);
-    }
-    return end_failed(run, err);
+    return kind == ERROR_CANCELLED       ? end_interrupted(run, err)
+           : kind == ERROR_STILL_RUNNING ? end_waiting(run, err)
+                                         : end_unknown(run, err);
 }

@@ -425,16 +425,15 @@ expand_inputs(const struct preparation *p)
     const struct pair_list *templates = &p->settings->workflow_inputs;
     struct pair *inputs = arena_array(p->arena, templates->count, sizeof(*inputs));
     const struct spec_context context = {
-        .version = p->deployment->version, .sha = p->deployment->sha, .tag = p->deployment->tag};
+        .version = p->deployment->version,
+        .digest = "{digest}", // known after the push only: step_trigger puts it in
+        .sha = p->deployment->sha,
+        .tag = p->deployment->tag,
+    };
     for (size_t i = 0; i < templates->count; i++) {
-        const char *value = templates->items[i].value;
         inputs[i].key = templates->items[i].key;
-        // {digest} is known after the push only: step_trigger expands it.
-        if (strstr(value, "{digest}") != NULL) {
-            inputs[i].value = value;
-            continue;
-        }
-        TRY(spec_expand(p->settings, &context, value, p->arena, &inputs[i].value));
+        TRY(spec_expand(
+            p->settings, &context, templates->items[i].value, p->arena, &inputs[i].value));
     }
     p->deployment->inputs = (struct pair_list){inputs, templates->count};
     return NULL;

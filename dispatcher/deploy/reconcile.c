@@ -6,7 +6,7 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
 
-enum { SLACK_MS = 120 * 1000, CANDIDATES_MAX = 20, ID_CHARS = 20 };
+enum { SLACK_MS = 120 * 1000, CANDIDATES_MAX = 20, ID_CHARS = 20, LONE_READINGS = 4 };
 
 char *
 dispatch_id_make(struct arena *arena, const char *claim_key, int64_t try)
@@ -17,6 +17,9 @@ dispatch_id_make(struct arena *arena, const char *claim_key, int64_t try)
     base32_encode_lower((struct str){(const char *)hash, sizeof(hash)}, &text);
     return arena_printf(arena, "d-%.*s-%lld", (int)ID_CHARS, buf_cstr(&text), (long long)try);
 }
+
+// Re-runs of a caller's job reach back 30 days (facts §1.6); a little more for the clocks.
+#define EARLIER_MS (INT64_C(35) * 24 * 3600 * 1000)
 
 // ".github/workflows/deploy-app.yaml", some servers add "@main".
 static bool
@@ -34,7 +37,7 @@ is_our_workflow(const struct deployment *d, const struct github_run *run)
         branch = str_skip(branch, strlen("refs/tags/"));
     }
     return str_ends(path, str_of(file)) && cstr_equal(run->event, "workflow_dispatch") &&
-           (run->head_branch == NULL || str_equal(str_of(run->head_branch), branch));
+           (str_of(run->head_branch).len == 0 || str_equal(str_of(run->head_branch), branch));
 }
 
 // The id as a whole word of the title: "d-abc-1" must not match "d-abc-12".
@@ -53,6 +56,21 @@ shows_id(const char *title, const char *id)
         }
     }
     return false;
+}
+
+bool
+reconcile_may_be_ours(const struct deployment *d, const struct github_run *run)
+{
+    bool shown =
+        d->id_input == NULL || !d->id_in_run_name || shows_id(run->display_title, d->dispatch_id);
+    return is_our_workflow(d, run) && shown;
+}
+
+// Without an id only the time tells: GitHub's clock in whole seconds, as `created_at` has them.
+static bool
+is_of_that_time(const struct deployment *d, const struct github_run *run)
+{
+    return run->created_ms >= d->dispatched_at_ms - d->dispatched_at_ms % 1000;
 }
 
 // The usual infra workflow of before shows the id in a step's name only.
@@ -76,7 +94,7 @@ steps_show_id(const struct step_run *run, struct github_client *github, int64_t 
 
 struct found {
     const struct github_run *oldest;
-    size_t matches, candidates;
+    size_t matches;
     const struct github_run *all[CANDIDATES_MAX];
 };
 
@@ -98,11 +116,9 @@ match_runs(const struct step_run *run, struct github_client *github, const struc
 {
     const struct deployment *d = run->deployment;
     for (size_t i = 0; i < count; i++) {
-        if (!is_our_workflow(d, &list[i])) {
-            continue;
-        }
-        found->candidates++;
-        if (d->id_input == NULL || shows_id(list[i].display_title, id)) {
+        bool hit = d->id_input == NULL ? is_of_that_time(d, &list[i])
+                                       : shows_id(list[i].display_title, id);
+        if (is_our_workflow(d, &list[i]) && hit) {
             add_match(found, &list[i]);
         }
     }
@@ -136,11 +152,29 @@ look(const struct step_run *run, int64_t since_ms, const char *id, struct found 
 }
 
 struct error *
-reconcile_once(const struct step_run *run, int64_t since_ms, const char *id, struct github_run *out,
-    bool *found)
+reconcile_once(const struct step_run *run, struct github_run *out, bool *found)
+{
+    const struct deployment *d = run->deployment;
+    struct found seen = {0};
+    TRY(look(run, d->dispatched_at_ms - SLACK_MS, d->dispatch_id, &seen));
+    *found = seen.matches > 0;
+    if (*found) {
+        *out = *seen.oldest;
+    }
+    return NULL;
+}
+
+struct error *
+reconcile_earlier(const struct step_run *run, const char *id, struct github_run *out, bool *found)
 {
     struct found seen = {0};
-    TRY(look(run, since_ms, id, &seen));
+    int64_t now = run->deployment->dispatched_at_ms;
+    struct error *err = look(run, now - EARLIER_MS, id, &seen);
+    if (err != NULL && error_kind(err) == ERROR_UNAVAILABLE) {
+        return error_hint(err, "A re-run must know what its earlier attempts have started. Start a "
+                               "new workflow run instead of re-running this one.");
+    }
+    TRY(err);
     *found = seen.matches > 0;
     if (*found) {
         *out = *seen.oldest;
@@ -199,7 +233,7 @@ reconcile(const struct step_run *run, int64_t window_ms, struct reconcile_result
     int64_t end = clock_mono(platform->clock) + window_ms;
     int64_t pause = window_ms < 60000 ? window_ms / 60 + 1 : 1000; // 1, 2, 4, 8, 16, 30, 30 … s
     int64_t longest = pause * 30;
-    size_t readings = 0, failures = 0;
+    size_t readings = 0, failures = 0, lone = 0;
     for (;;) {
         struct found found = {0};
         struct error *err = look(run, d->dispatched_at_ms - SLACK_MS, d->dispatch_id, &found);
@@ -210,7 +244,10 @@ reconcile(const struct step_run *run, int64_t window_ms, struct reconcile_result
         error_free(err);
         readings += is_read ? 1 : 0;
         failures += is_read ? 0 : 1;
-        if (is_read && found.matches > 0) {
+        // Without an id, the only run that is seen may be another's, and ours not be listed yet.
+        lone = found.matches == 1 ? lone + 1 : lone;
+        bool sure = d->id_input != NULL || found.matches > 1 || lone >= LONE_READINGS;
+        if (is_read && found.matches > 0 && sure) {
             return conclude(run, &found, out);
         }
         int64_t next = clock_mono(platform->clock) + pause;

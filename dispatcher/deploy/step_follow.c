@@ -13,6 +13,8 @@ enum {
     SLOW_POLL_MS = 5000,
     LOST_MS = 5 * 60 * 1000, // a run that GitHub stops showing (protocols.md F20)
     CANCEL_GRACE_MS = 3 * 60 * 1000,
+    URL_MAX = 300,
+    WORD_MAX = 60,
 };
 
 static void
@@ -24,22 +26,23 @@ describe(const struct deployment *d, const struct deployment_step *step, struct 
     buf_printf(out, "follow the run to its end, %s at most", limit);
 }
 
+// Limits count on the monotonic clock: the wall clock may jump (dispatch-peers.md §4.8).
 static int64_t
 now_ms(const struct step_run *run)
 {
-    return clock_wall(run->context->platform->clock);
+    return clock_mono(run->context->platform->clock);
 }
 
 static struct error *
 wait_more(const struct step_run *run, struct step_result *out)
 {
-    int64_t waited = now_ms(run) - run->deployment->wait_started_ms;
+    int64_t waited = now_ms(run) - run->context->wait_mono_ms;
     int64_t poll = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
     if (waited > SLOW_AFTER_MS && poll == POLL_MS) {
         poll = SLOW_POLL_MS;
     }
     out->outcome = STEP_WAIT;
-    out->until_ms = clock_mono(run->context->platform->clock) + poll;
+    out->until_ms = now_ms(run) + poll;
     return NULL;
 }
 
@@ -53,15 +56,13 @@ static void
 note_run(const struct step_run *run, const struct github_run *seen)
 {
     struct deployment *d = run->deployment;
-    d->run_status = arena_dup(run->arena, seen->status);
-    d->run_conclusion = arena_dup(run->arena, seen->conclusion);
-    d->run_url = seen->html_url != NULL ? arena_dup(run->arena, seen->html_url) : d->run_url;
+    d->run_status = context_clean(run->arena, seen->status, WORD_MAX);
+    d->run_conclusion = context_clean(run->arena, seen->conclusion, WORD_MAX);
+    d->run_url =
+        seen->html_url != NULL ? context_clean(run->arena, seen->html_url, URL_MAX) : d->run_url;
     d->run_started_ms = seen->started_ms;
     if (github_run_is_complete(seen)) {
         d->run_completed_ms = seen->updated_ms;
-    }
-    if (is_running(d) && d->run_seen_running_ms == 0) {
-        d->run_seen_running_ms = now_ms(run);
     }
 }
 
@@ -70,8 +71,8 @@ static struct error *
 check_time(const struct step_run *run)
 {
     const struct deployment *d = run->deployment;
-    bool queued = d->run_seen_running_ms == 0;
-    int64_t start = queued ? d->wait_started_ms : d->run_seen_running_ms;
+    bool queued = run->context->running_mono_ms == 0;
+    int64_t start = queued ? run->context->wait_mono_ms : run->context->running_mono_ms;
     int64_t limit = queued ? d->queue_timeout_ms : d->timeout_ms;
     limit += d->cancel_requested ? CANCEL_GRACE_MS : 0;
     if (now_ms(run) - start < limit) {
@@ -100,9 +101,12 @@ out_of_time(const struct step_run *run, struct error *late, struct step_result *
         run->context, d, DEPLOY_EVENT_WARNING, "out of time: cancelling the remote run");
     TRY(provider_github(run->context, d, &github));
     struct error *err = github_run_cancel(github, d->run_id);
-    if (err != NULL) {
-        return error_wrap_as(ERROR_STILL_RUNNING, err, "the run could not be cancelled");
+    if (err != NULL && error_kind(err) != ERROR_CANCELLED) {
+        err = error_wrap_as(ERROR_STILL_RUNNING, err, "the run could not be cancelled");
+        return error_hint(
+            err, "It goes on at %s; 'dispatcher resume %s' waits again.", d->run_url, d->id);
     }
+    TRY(err);
     return wait_more(run, out);
 }
 
@@ -120,8 +124,11 @@ lost_sight(const struct step_run *run, struct error *err)
 static struct error *
 not_there(const struct step_run *run, struct step_result *out)
 {
-    const struct deployment *d = run->deployment;
-    if (now_ms(run) - d->wait_started_ms < LOST_MS) {
+    struct deploy_context *context = run->context;
+    if (context->missing_mono_ms == 0) {
+        context->missing_mono_ms = now_ms(run);
+    }
+    if (now_ms(run) - context->missing_mono_ms < LOST_MS) {
         return wait_more(run, out);
     }
     return lost_sight(run, error_new(ERROR_UNKNOWN, "GitHub does not show it"));
@@ -148,8 +155,8 @@ conclude(const struct step_run *run, struct step_result *out)
         return error_new(ERROR_REFUSED, "run %lld ended as '%s': job '%s' failed at step '%s'",
             (long long)d->run_id, d->run_conclusion, f->job, f->step);
     }
-    return error_new(ERROR_REFUSED, "run %lld ended as '%s'", (long long)d->run_id,
-        d->run_conclusion != NULL ? d->run_conclusion : "(no conclusion)");
+    return error_new(
+        ERROR_REFUSED, "run %lld ended as '%s'", (long long)d->run_id, d->run_conclusion);
 }
 
 // Jobs cost a request that counts each time something moved: every look when somebody watches, else
@@ -195,13 +202,17 @@ look(const struct step_run *run, struct step_result *out)
     if (changed && seen == NULL) {
         return not_there(run, out);
     }
+    run->context->missing_mono_ms = 0;
     if (changed) {
         note_run(run, seen);
         TRY(engine_save(run, "waiting", d->run_status));
         context_emit(
             run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_RUN, .deployment = d});
     }
-    if (cstr_equal(d->run_status, "completed")) {
+    if (is_running(d) && run->context->running_mono_ms == 0) {
+        run->context->running_mono_ms = now_ms(run);
+    }
+    if (cstr_equal(d->run_status, "completed") && d->run_conclusion != NULL) {
         return conclude(run, out);
     }
     look_at_jobs(run, changed);
@@ -212,6 +223,9 @@ static struct error *
 run_follow(const struct step_run *run, struct step_result *out)
 {
     const struct platform *platform = run->context->platform;
+    if (run->context->wait_mono_ms == 0) { // a resumed wait gets its whole time again
+        run->context->wait_mono_ms = now_ms(run);
+    }
     if (run->deployment->run_status == NULL) { // just sent: there is nothing to see yet
         int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",
             run->context->live ? FIRST_LIVE_POLL_MS : FIRST_POLL_MS);

@@ -7,10 +7,8 @@
 
 enum {
     RECONCILE_WINDOW_MS = 5 * 60 * 1000,
-    LIMITED_ROUNDS = 10,
+    URL_MAX = 300,
 };
-// Re-runs of a caller's job reach back 30 days (facts §1.6); a little more for the clocks.
-#define ADOPT_WINDOW_MS (INT64_C(35) * 24 * 3600 * 1000)
 
 static void
 describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
@@ -28,7 +26,7 @@ adopt(const struct step_run *run, int64_t id, const char *url, const char *state
 {
     struct deployment *d = run->deployment;
     d->run_id = id;
-    d->run_url = arena_dup(run->arena, url);
+    d->run_url = context_clean(run->arena, url, URL_MAX);
     d->dispatch_state = state;
     d->wait_started_ms = clock_wall(run->context->platform->clock);
 }
@@ -56,7 +54,7 @@ look_for_run(const struct step_run *run, struct error *cause, struct step_result
 {
     struct reconcile_result result = {0};
     struct deployment *d = run->deployment;
-    bool accepted = cause == NULL && !run->resumed;
+    bool accepted = cstr_equal(d->dispatch_state, "sent");
     context_emit_text(
         run->context, d, DEPLOY_EVENT_NOTE, "the answer leaves doubt: looking for the run");
     int64_t window =
@@ -84,31 +82,20 @@ look_for_run(const struct step_run *run, struct error *cause, struct step_result
     return NULL;
 }
 
-// A re-run of the caller's job has the same id: its earlier attempt may have a run that still goes.
-static struct error *
-adopt_earlier(const struct step_run *run, bool *adopted)
+// {digest} is known after the push only, so the plan leaves it in place (prepare.c).
+static const char *
+with_digest(const struct step_run *run, const char *value)
 {
-    struct deployment *d = run->deployment;
-    const char *attempt = env_get(run->context->platform, "GITHUB_RUN_ATTEMPT");
-    int64_t now = clock_wall(run->context->platform->clock);
-    if (d->id_input == NULL || attempt == NULL || strcmp(attempt, "1") == 0 ||
-        str_starts(str_of(d->claim_key), STR("local/"))) {
-        return NULL;
+    static const char mark[] = "{digest}";
+    const char *digest = deployment_service_at(run->deployment, 0)->digest;
+    struct buf out CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    for (const char *at = strstr(value, mark); at != NULL; at = strstr(value, mark)) {
+        buf_append(&out, value, (size_t)(at - value));
+        buf_puts(&out, digest != NULL ? digest : "");
+        value = at + strlen(mark);
     }
-    for (;; d->dispatch_try++) {
-        struct github_run found = {0};
-        bool is_there = false;
-        d->dispatch_id = dispatch_id_make(run->arena, d->claim_key, d->dispatch_try);
-        TRY(reconcile_once(run, now - ADOPT_WINDOW_MS, d->dispatch_id, &found, &is_there));
-        if (!is_there) {
-            return NULL;
-        }
-        if (!github_run_is_complete(&found) || cstr_equal(found.conclusion, "success")) {
-            adopt(run, found.id, found.html_url, "adopted");
-            *adopted = true;
-            return NULL;
-        }
-    }
+    buf_puts(&out, value);
+    return arena_str(run->arena, buf_str(&out));
 }
 
 static struct pair_list
@@ -118,15 +105,8 @@ inputs_to_send(const struct step_run *run)
     struct pair *pairs = arena_array(run->arena, d->inputs.count + 1, sizeof(*pairs));
     size_t count = 0;
     for (size_t i = 0; i < d->inputs.count; i++) {
-        pairs[count] = d->inputs.items[i];
-        struct str head = {0}, rest = str_of(pairs[count].value);
-        const char *mark = strstr(pairs[count].value, "{digest}");
-        if (mark != NULL) {
-            head = (struct str){rest.ptr, (size_t)(mark - rest.ptr)};
-            pairs[count].value = arena_printf(run->arena, "%.*s%s%s", STR_FMT(head),
-                deployment_service_at(d, 0)->digest, mark + strlen("{digest}"));
-        }
-        count++;
+        const struct pair *input = &d->inputs.items[i];
+        pairs[count++] = (struct pair){input->key, with_digest(run, input->value)};
     }
     if (d->id_input != NULL) {
         pairs[count++] = (struct pair){d->id_input, d->dispatch_id};
@@ -152,7 +132,8 @@ judge(const struct step_run *run, struct github_dispatch_result *sent, struct st
         return NULL;
     case GITHUB_SENT_ANON:
         error_free(err);
-        d->dispatch_state = "sent";
+        d->dispatch_state = "sent"; // durable: it tells that a run exists
+        TRY(engine_save(run, "intent", "accepted without identity"));
         return look_for_run(run, NULL, out);
     case GITHUB_NOT_SENT:
         d->dispatch_state = NULL;
@@ -162,34 +143,55 @@ judge(const struct step_run *run, struct github_dispatch_result *sent, struct st
         return err;
     case GITHUB_LIMITED:
     case GITHUB_AMBIGUOUS:
-        if (error_kind(err) == ERROR_CANCELLED) {
-            return err; // the intent stands: resume looks for the run
-        }
         return look_for_run(run, err, out);
     }
     BUG_ON(true);
 }
 
-// A rate limit refused the POST: wait as told, make sure that no run exists, only then once more.
 static struct error *
-wait_for_limit(const struct step_run *run, const struct github_dispatch_result *sent)
+sleep_out_limit(const struct step_run *run, const struct github_dispatch_result *sent)
 {
     const struct platform *platform = run->context->platform;
-    struct deployment *d = run->deployment;
     char *text CLEANUP(xfreep) = error_text(sent->error);
-    context_emit_text(run->context, d, DEPLOY_EVENT_WARNING,
-        arena_printf(run->arena, "GitHub's rate limit: waiting (%s)", text));
-    TRY(clock_sleep_until(platform->clock, sent->not_before_ms, platform->cancel));
-    if (d->id_input == NULL || sent->posts == 0) {
+    context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
+        arena_printf(
+            run->arena, "GitHub's rate limit: waiting (%s)", context_masked(run->arena, text)));
+    return clock_sleep_until(platform->clock, sent->not_before_ms, platform->cancel);
+}
+
+// A rate limit refused the POST: wait as told, make sure that no run exists, only then once more.
+static struct error *
+wait_for_limit(
+    const struct step_run *run, const struct github_dispatch_result *sent, bool *any_left)
+{
+    struct deployment *d = run->deployment;
+    *any_left = *any_left || sent->posts > 0;
+    struct error *err = sleep_out_limit(run, sent);
+    if (err != NULL) {
+        d->dispatch_state = *any_left ? d->dispatch_state : NULL; // nothing left this machine
+        return err;
+    }
+    if (d->id_input == NULL || !*any_left) {
         return NULL;
     }
     struct github_run found = {0};
     bool is_there = false;
-    TRY(reconcile_once(run, d->dispatched_at_ms, d->dispatch_id, &found, &is_there));
+    TRY(reconcile_once(run, &found, &is_there));
     if (is_there) {
         adopt(run, found.id, found.html_url, "adopted");
     }
     return NULL;
+}
+
+// The parameter says the new version while we wait: not longer than a run might be queued.
+static bool
+is_too_late(const struct step_run *run, const struct github_dispatch_result *sent, int64_t end_ms)
+{
+    if (sent->not_before_ms <= end_ms) {
+        return false;
+    }
+    run->deployment->dispatch_state = "rejected";
+    return true;
 }
 
 static struct error *
@@ -197,32 +199,56 @@ send(const struct step_run *run, struct step_result *out)
 {
     struct deployment *d = run->deployment;
     struct github_client *github = NULL;
+    bool any_left = false;
     TRY(provider_github(run->context, d, &github));
+    int64_t end_ms = clock_mono(run->context->platform->clock) + d->queue_timeout_ms;
     const struct github_dispatch order = {d->workflow_file, d->workflow_ref, inputs_to_send(run)};
-    for (int round = 0; round < LIMITED_ROUNDS; round++) {
+    for (;;) {
         struct github_dispatch_result sent = {0};
         github_dispatch_send(github, &order, run->arena, &sent);
         if (sent.class != GITHUB_LIMITED) {
             return judge(run, &sent, out);
         }
-        struct error *err = wait_for_limit(run, &sent);
-        error_free(sent.error);
-        if (err != NULL) {
-            return err;
+        if (is_too_late(run, &sent, end_ms)) {
+            return error_wrap(sent.error, "GitHub's rate limit lasts too long");
         }
+        struct error *err = wait_for_limit(run, &sent, &any_left);
+        if (err != NULL && error_kind(err) != ERROR_CANCELLED) { // not even a look: no certainty
+            error_free(err);
+            return look_for_run(run, sent.error, out);
+        }
+        error_free(sent.error);
+        TRY(err);
         if (d->run_id != 0) {
             out->note = arena_printf(run->arena, "run %lld, found by its id", (long long)d->run_id);
             return NULL;
         }
     }
-    d->dispatch_state = "rejected";
-    return error_new(ERROR_UNAVAILABLE, "GitHub's rate limit kept refusing the dispatch");
+}
+
+// A process that takes over has not spoken with GitHub yet: whatever is looked for later is looked
+// for by GitHub's clock, so ask it something first.
+static struct error *
+learn_time(const struct step_run *run)
+{
+    struct github_client *github = NULL;
+    const char *workflow_state = NULL;
+    bool fresh = run->context->github == NULL;
+    TRY(provider_github(run->context, run->deployment, &github));
+    if (fresh) {
+        TRY(github_workflow_state(
+            github, run->deployment->workflow_file, run->arena, &workflow_state));
+    }
+    run->deployment->dispatched_at_ms = github_server_now(github);
+    return NULL;
 }
 
 static struct error *
 trigger(const struct step_run *run, struct step_result *out)
 {
     struct deployment *d = run->deployment;
+    struct github_run earlier = {0};
+    bool adopted = false;
     if (d->run_id != 0) {
         out->note = "known already";
         return NULL;
@@ -230,18 +256,14 @@ trigger(const struct step_run *run, struct step_result *out)
     if (d->dispatch_state != NULL) { // an earlier process may have sent it
         return look_for_run(run, NULL, out);
     }
-    d->dispatch_try = d->dispatch_try > 0 ? d->dispatch_try : 1;
-    bool adopted = false;
-    TRY(adopt_earlier(run, &adopted));
+    TRY(learn_time(run));
+    TRY(earlier_adopt(run, &earlier, &adopted));
     if (adopted) {
+        adopt(run, earlier.id, earlier.html_url, "adopted");
         out->note =
             arena_printf(run->arena, "run %lld of an earlier attempt", (long long)d->run_id);
         return NULL;
     }
-    d->dispatch_id = dispatch_id_make(run->arena, d->claim_key, d->dispatch_try);
-    struct github_client *github = NULL;
-    TRY(provider_github(run->context, d, &github));
-    d->dispatched_at_ms = github_server_now(github);
     d->dispatch_state = "intent";
     TRY(engine_save(run, "intent", d->dispatch_id));
     return send(run, out);

@@ -1,13 +1,14 @@
 // Step "write": the version parameter of one service says the new version, and we know which
 // version number that is. Parameter Store has no compare-and-set: every write is checked afterwards
-// for contiguity, so that no foreign write is lost (protocols.md §4.1 steps 2, 3, 3' and 6).
+// for contiguity, so that no foreign write is lost (protocols.md §4.1 steps 2, 3 and 3'). Taking it
+// back is restore.c's.
 #include <string.h>
 
 #include "deploy_internal.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/ssm.h"
 
-enum { ROUNDS_MAX = 3, READ_BACK_PAUSE_MS = 2000 };
+enum { TRIES_MAX = 3, READ_BACK_PAUSE_MS = 2000 };
 
 static struct deployment_service *
 service_of(const struct step_run *run)
@@ -22,184 +23,137 @@ describe(const struct deployment *d, const struct deployment_step *step, struct 
     buf_printf(out, "write '%s' to parameter %s", d->version, service->parameter);
 }
 
-// Versions after `after`; none when the parameter does not exist.
+// The latest version after `after` with exactly this description (protocols.md D7).
 static struct error *
-read_history(const struct step_run *run, struct aws_session *aws, const char *name, int64_t after,
-    struct ssm_parameter **list, size_t *count)
+find_put(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
+    int64_t after, int64_t *version)
 {
-    *count = 0;
-    struct error *err = ssm_history(aws, name, after, run->arena, list, count);
-    if (err != NULL && cstr_equal(error_remote_of(err)->code, "ParameterNotFound")) {
-        error_free(err);
-        return NULL;
-    }
-    return err;
-}
-
-// Our own write among `list`: the description says whose it is (protocols.md D7).
-static const struct ssm_parameter *
-find_ours(const struct ssm_parameter *list, size_t count, const char *description)
-{
-    for (size_t i = count; i > 0; i--) {
-        if (cstr_equal(list[i - 1].description, description)) {
-            return &list[i - 1];
-        }
-    }
-    return NULL;
-}
-
-static const struct ssm_parameter *
-find_version(const struct ssm_parameter *list, size_t count, int64_t version)
-{
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    TRY(ssm_history(aws, put->name, after, run->arena, &list, &count));
     for (size_t i = 0; i < count; i++) {
-        if (list[i].version == version) {
-            return &list[i];
+        if (cstr_equal(list[i].description, put->description)) {
+            *version = list[i].version;
         }
     }
     return NULL;
 }
 
-// The answer to a Put is lost: did it arrive? Two reads, two seconds apart (step 3').
+// The answer to a Put is lost: did it arrive? Two reads, two seconds apart (step 3'). *version 0:
+// it did not.
 static struct error *
 read_back(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
     int64_t after, int64_t *version)
 {
     const struct platform *platform = run->context->platform;
-    for (int reads = 0; reads < 2; reads++) {
-        struct ssm_parameter *list = NULL;
-        size_t count = 0;
+    int64_t pause = context_tuning_ms(run->context, "DISPATCHER_READ_BACK_MS", READ_BACK_PAUSE_MS);
+    int64_t found = 0;
+    for (int reads = 0; reads < 2 && found == 0; reads++) {
         if (reads > 0) {
-            int64_t pause =
-                context_tuning_ms(run->context, "DISPATCHER_READ_BACK_MS", READ_BACK_PAUSE_MS);
             TRY(clock_sleep_until(
                 platform->clock, clock_mono(platform->clock) + pause, platform->cancel));
         }
-        struct error *err = read_history(run, aws, put->name, after, &list, &count);
-        if (err != NULL) {
-            return error_kind(err) == ERROR_CANCELLED
-                       ? err
-                       : error_wrap_as(ERROR_UNKNOWN, err,
-                             "whether parameter '%s' was written is unknown", put->name);
+        struct error *err = find_put(run, aws, put, after, &found);
+        if (err != NULL && error_kind(err) != ERROR_CANCELLED) {
+            return error_wrap_as(
+                ERROR_UNKNOWN, err, "whether parameter '%s' was written is unknown", put->name);
         }
-        const struct ssm_parameter *ours = find_ours(list, count, put->description);
-        if (ours != NULL) {
-            *version = ours->version;
-            return NULL;
-        }
+        TRY(err);
     }
-    *version = 0;
+    *version = found;
     return NULL;
 }
 
-// Writes until it is known to have been written; the same value again is harmless.
-static struct error *
-put_surely(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
+// Writes until it is known to have been written; the same value again is harmless. A refusal is
+// believed only while no earlier try can have arrived: ours may be what is in the way.
+struct error *
+version_put(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
     int64_t after, int64_t *version)
 {
+    bool in_doubt = run->resumed;
     for (int attempt = 1;; attempt++) {
         struct error *err = ssm_put(aws, put, version);
-        if (err == NULL) {
-            return NULL;
-        }
-        // Cleared by every definite refusal (ssm.h): then there is nothing to look for.
-        if (!error_remote_of(err)->request_left || error_kind(err) == ERROR_CANCELLED) {
+        if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
             return err;
         }
+        bool refused = !error_remote_of(err)->request_left; // cleared by a definite refusal (ssm.h)
+        if (refused && !in_doubt) {
+            return err;
+        }
+        in_doubt = true;
         int64_t found = 0;
-        struct error *read_err = read_back(run, aws, put, after, &found);
-        if (read_err != NULL || found != 0 || attempt == ROUNDS_MAX) {
-            *version = found;
-            if (read_err == NULL && found == 0) {
-                return err;
-            }
-            error_free(err);
-            return read_err;
+        struct error *unread = read_back(run, aws, put, after, &found);
+        if (unread == NULL && found == 0 && (refused || attempt == TRIES_MAX)) {
+            return err;
         }
         error_free(err);
-    }
-}
-
-// The value that is back is the one that was deployed before: its label moves along, else everybody
-// would read the newest version as never deployed. Best effort, it decides nothing.
-static void
-carry_label(const struct step_run *run, struct aws_session *aws,
-    const struct deployment_service *service, int64_t version)
-{
-    struct ssm_parameter *list = NULL;
-    size_t count = 0;
-    int64_t n0 = service->previous_version;
-    struct error *err = read_history(run, aws, service->parameter, n0 - 1, &list, &count);
-    const struct ssm_parameter *before = err == NULL ? find_version(list, count, n0) : NULL;
-    if (before != NULL && ssm_has_label(before, "deployed")) {
-        err = ssm_label(aws, service->parameter, version, "deployed");
-    }
-    error_free(err);
-}
-
-// Puts `value` back above `base`, and again whatever foreign value slipped in between.
-static struct error *
-put_back(const struct step_run *run, struct aws_session *aws, struct deployment_service *service,
-    const char *value, int64_t base)
-{
-    const char *description = arena_printf(run->arena, "dispatcher %s compensate n1=%lld",
-        run->deployment->id, (long long)service->written_version);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
-        int64_t version = 0;
-        const struct ssm_put put = {
-            service->parameter, value, description, service->parameter_type, true};
-        TRY(put_surely(run, aws, &put, base, &version));
-        if (version == base + 1) {
-            service->restore = "restored";
-            service->restore_note = arena_printf(
-                run->arena, "'%.60s' is back as version %lld", value, (long long)version);
-            if (cstr_equal(value, service->previous)) {
-                carry_label(run, aws, service, version);
-            }
-            return NULL;
+        if (unread != NULL || found != 0) {
+            *version = found;
+            return unread;
         }
-        struct ssm_parameter *list = NULL;
-        size_t count = 0;
-        TRY(read_history(run, aws, service->parameter, base, &list, &count));
-        const struct ssm_parameter *foreign = find_version(list, count, version - 1);
-        if (foreign == NULL) {
-            break;
-        }
-        value = foreign->value;
-        base = version;
     }
-    return error_new(ERROR_CONFLICT,
-        "parameter '%s' is being written by somebody else all the time", service->parameter);
-}
-
-// Our write was not the next one after what we had read: the others' value wins, we step back.
-static struct error *
-step_back(const struct step_run *run, struct aws_session *aws, struct deployment_service *service)
-{
-    struct ssm_parameter *list = NULL;
-    size_t count = 0;
-    int64_t n1 = service->written_version;
-    TRY(read_history(run, aws, service->parameter, service->previous_version, &list, &count));
-    const struct ssm_parameter *foreign = find_version(list, count, n1 - 1);
-    if (foreign != NULL) {
-        service->previous = foreign->value; // what an undo has to put back from now on
-        TRY(put_back(run, aws, service, foreign->value, n1));
-    }
-    return error_hint(
-        error_new(ERROR_CONFLICT,
-            "parameter '%s' was changed by %s while we wrote it (version %lld)", service->parameter,
-            foreign != NULL && foreign->last_modified_user != NULL ? foreign->last_modified_user
-                                                                   : "somebody else",
-            (long long)(n1 - 1)),
-        "Their value stands again; nothing was triggered. Run the deployment again.");
 }
 
 static struct ssm_put
 put_of(const struct step_run *run, const struct deployment_service *service)
 {
-    const char *description = arena_printf(run->arena, "dispatcher %s prev=%lld",
-        run->deployment->id, (long long)service->previous_version);
-    return (struct ssm_put){service->parameter, run->deployment->version, description,
-        service->parameter_type, service->previous_version != 0};
+    return (struct ssm_put){
+        .name = service->parameter,
+        .value = run->deployment->version,
+        .description = arena_printf(run->arena, "dispatcher %s prev=%lld", run->deployment->id,
+            (long long)service->previous_version),
+        .type = service->parameter_type,
+        .overwrite = service->previous_version != 0,
+    };
+}
+
+struct error *
+version_settle(
+    const struct step_run *run, struct aws_session *aws, struct deployment_service *service)
+{
+    const struct ssm_put put = put_of(run, service);
+    if (service->unsettled) {
+        TRY(read_back(run, aws, &put, service->previous_version, &service->written_version));
+        service->unsettled = false;
+    }
+    return NULL;
+}
+
+bool
+version_is_ours(const struct deployment *d, const struct ssm_parameter *version)
+{
+    char *mark CLEANUP(xfreep) = xasprintf("dispatcher %s ", d->id);
+    return version->description != NULL && str_starts(str_of(version->description), str_of(mark));
+}
+
+// Ours was not the next version after the one that we had read: did anybody write in between? Late
+// arrivals of our own tries do not count.
+static struct error *
+check_contiguity(
+    const struct step_run *run, struct aws_session *aws, const struct deployment_service *service)
+{
+    struct ssm_parameter *list = NULL;
+    size_t count = 0;
+    const char *who = "somebody else";
+    int64_t before = service->previous_version, ours = service->written_version;
+    bool foreign = ours <= before; // deleted and made anew
+    if (ours == before + 1) {
+        return NULL;
+    }
+    TRY(ssm_history(aws, service->parameter, before, run->arena, &list, &count));
+    for (size_t i = 0; i < count && list[i].version < ours; i++) {
+        if (!version_is_ours(run->deployment, &list[i])) {
+            foreign = true;
+            who = list[i].last_modified_user != NULL ? list[i].last_modified_user : who;
+        }
+    }
+    if (!foreign) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_CONFLICT,
+                          "parameter '%s' was changed by %s while we wrote it (version %lld)",
+                          service->parameter, who, (long long)(ours - 1)),
+        "Nothing was triggered. Look at what they did, then run the deployment again.");
 }
 
 static struct error *
@@ -210,17 +164,19 @@ write_version(
     TRY(provider_aws(run->context, run->deployment, &aws));
     const struct ssm_put put = put_of(run, service);
     int64_t version = 0;
+    service->unsettled = true;
     if (run->resumed) {
         TRY(read_back(run, aws, &put, service->previous_version, &version));
     }
     if (version == 0) {
-        TRY(put_surely(run, aws, &put, service->previous_version, &version));
+        struct error *err = version_put(run, aws, &put, service->previous_version, &version);
+        enum error_kind kind = err != NULL ? error_kind(err) : ERROR_BUG;
+        service->unsettled = err != NULL && (kind == ERROR_UNKNOWN || kind == ERROR_CANCELLED);
+        TRY(err);
     }
+    service->unsettled = false;
     service->written_version = version;
-    if (version != service->previous_version + 1) {
-        TRY(engine_save(run, "intent", "foreign write seen"));
-        return step_back(run, aws, service);
-    }
+    TRY(check_contiguity(run, aws, service));
     out->outcome = STEP_DONE;
     out->note = arena_printf(run->arena, "version %lld", (long long)version);
     return NULL;
@@ -238,73 +194,16 @@ run_write(const struct step_run *run, struct step_result *out)
 }
 
 static struct error *
-restore_current(
-    const struct step_run *run, struct aws_session *aws, struct deployment_service *service)
-{
-    struct ssm_parameter *list = NULL;
-    size_t count = 0;
-    int64_t n1 = service->written_version;
-    TRY(read_history(run, aws, service->parameter, n1, &list, &count));
-    if (count == 0) {
-        return put_back(run, aws, service, service->previous, n1);
-    }
-    // Something was written after ours. Our own repair from before a crash counts as done.
-    const struct ssm_parameter *last = &list[count - 1];
-    char *mark CLEANUP(xfreep) = xasprintf("dispatcher %s compensate", run->deployment->id);
-    bool ours = last->description != NULL && str_starts(str_of(last->description), str_of(mark));
-    service->restore = ours ? "restored" : "superseded";
-    service->restore_note = arena_printf(run->arena,
-        ours ? "'%.60s' is back as version %lld"
-             : "'%.60s' was written meanwhile as "
-               "version %lld",
-        last->value, (long long)last->version);
-    return NULL;
-}
-
-// Interrupted while a Put was on its way: did it arrive? Elsewhere that is known before an undo.
-static struct error *
-settle_doubt(const struct step_run *run, struct deployment_service *service)
-{
-    struct aws_session *aws = NULL;
-    if (service->written_version != 0 || !cstr_equal(run->step->state, "waiting")) {
-        return NULL;
-    }
-    TRY(provider_aws(run->context, run->deployment, &aws));
-    const struct ssm_put put = put_of(run, service);
-    return read_back(run, aws, &put, service->previous_version, &service->written_version);
-}
-
-struct error *
-version_restore(const struct step_run *run)
-{
-    struct deployment_service *service = service_of(run);
-    if (service->restore != NULL) {
-        return NULL;
-    }
-    TRY(settle_doubt(run, service));
-    if (service->written_version == 0) {
-        return NULL;
-    }
-    if (service->previous == NULL) {
-        service->restore = "nothing";
-        service->restore_note = "the parameter did not exist before";
-        return NULL;
-    }
-    struct aws_session *aws = NULL;
-    TRY(provider_aws(run->context, run->deployment, &aws));
-    return restore_current(run, aws, service);
-}
-
-static struct error *
 undo_write(const struct step_run *run)
 {
     struct deployment_service *service = service_of(run);
-    struct error *err = version_restore(run);
+    struct error *err = version_restore(run, service);
     if (err == NULL) {
-        run->step->note = service->restore_note;
         return NULL;
     }
-    service->restore = "failed";
+    service->restore = service->unsettled ? "unknown" : "failed";
+    char *why CLEANUP(xfreep) = error_text(err);
+    service->restore_note = context_masked(run->arena, why);
     return error_wrap(err, "restore version parameter '%s'", service->parameter);
 }
 

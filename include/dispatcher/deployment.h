@@ -21,7 +21,8 @@ struct deployment_service {
     int64_t previous_version; // n0: its version number, 0 when it did not exist
     int64_t written_version;  // n1: the version we wrote, 0 while not written
     const char *parameter_type;
-    const char *restore;    // NULL | restored | kept | superseded | failed | nothing
+    bool unsettled;           // a write was begun, and whether it arrived is not known
+    const char *restore; // NULL | restored | kept | superseded | nothing | failed | unknown
     const char *restore_note;
 };
 
@@ -103,8 +104,7 @@ struct deployment {
     // The remote run
     const char *run_status, *run_conclusion;
     int64_t run_started_ms, run_completed_ms;
-    int64_t wait_started_ms; // wall; deadlines count from here after a resume too
-    int64_t run_seen_running_ms;
+    int64_t wait_started_ms; // wall, for people; limits count on the monotonic clock
     bool cancel_requested; // by us: on_timeout, on_cancel or `dispatcher cancel`
     struct object_list jobs; // struct deployment_job
     struct deployment_failure failure;
@@ -118,6 +118,7 @@ struct deployment {
     const char *hint;
     // Set before anything is taken back, so that a killed undo goes on as an undo.
     int64_t ending_kind; // enum error_kind + 1, 0 while not failing
+    int64_t ending_signal;
     const char *ending_text, *ending_hint;
     const char *unfinished; // why an open one stopped: triggered | interrupted | timeout | unknown
     int64_t finished_ms;

@@ -243,6 +243,8 @@ world_github(struct world *world, const struct http_request *request, const char
         serve_workflow(world, reply);
     } else if (str_ends(text, STR("/dispatches"))) {
         serve_dispatch(world, request, reply);
+    } else if (str_ends(text, STR("/deploy-app.yaml"))) {
+        serve_text("{\"state\":\"active\"}", reply);
     } else if (str_starts(text, STR(REPO "/actions/workflows/"))) {
         serve_list(world, reply);
     } else if (str_starts(text, STR(REPO "/actions/runs/"))) {

@@ -38,6 +38,7 @@ add_version(struct world *world, const char *name, const char *value, const char
     if (parameter == NULL) {
         assert_true(world->parameter_count < WORLD_PARAMETERS);
         parameter = &world->parameters[world->parameter_count++];
+        memset(parameter, 0, sizeof(*parameter));
         copy(parameter->name, sizeof(parameter->name), name);
     }
     assert_true(parameter->count < WORLD_VERSIONS);

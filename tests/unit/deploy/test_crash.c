@@ -80,11 +80,22 @@ test_success(void **state)
     kill_everywhere(s, &(struct ending){0, "deployed", "v2", "deployed"});
 }
 
+static void
+test_failure(void **state)
+{
+    (void)state;
+    static const char *const failing[] = {"in_progress", "completed:failure", NULL};
+    struct story *s CLEANUP(story_freep) = story_new();
+    s->world->life = failing;
+    kill_everywhere(s, &(struct ending){7, "failed", "v1", "deployed"});
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_success),
+        cmocka_unit_test(test_failure),
 
     };
     return cmocka_run_group_tests_name("crash", tests, NULL, NULL);
