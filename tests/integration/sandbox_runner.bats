@@ -134,7 +134,7 @@ jobs:
   one:
     steps:
       - run: env | sort
-      - run: aws ssm put-parameter --name /x --type String --value from-step
+      - run: aws --endpoint-url "$AWS_ENDPOINT_URL" ssm put-parameter --name /x --type String --value from-step
 Y
     need aws
     AWS_PROFILE=mine AWS_SESSION_TOKEN=mine GH_TOKEN=own-token sandbox_start
@@ -144,7 +144,7 @@ Y
     grep -qx "AWS_ENDPOINT_URL=$AWS_ENDPOINT_URL" <<<"$log"
     refute grep -qE 'own-token|AWS_PROFILE|=mine' <<<"$log"
     [ "$(run_field "$run" .conclusion)" = success ] || { echo "$log"; false; }
-    [ "$(aws ssm get-parameter --name /x --query Parameter.Value --output text)" = from-step ]
+    [ "$(aws --endpoint-url "$AWS_ENDPOINT_URL" ssm get-parameter --name /x --query Parameter.Value --output text)" = from-step ]
     sandbox_stop
 }
 
@@ -290,7 +290,7 @@ jobs:
       - run: |
           token=$(curl -s -H "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=sts.amazonaws.com" | jq -r .value)
           cut -d. -f2 <<<"$token" | tr '_-' '/+' | base64 -d 2>/dev/null | jq -r '"sub " + .sub' || true
-          aws sts assume-role-with-web-identity --role-arn arn:aws:iam::123456789012:role/deploy --role-session-name run --web-identity-token "$token" --query AssumedRoleUser.Arn --output text
+          aws --endpoint-url "$AWS_ENDPOINT_URL" sts assume-role-with-web-identity --role-arn arn:aws:iam::123456789012:role/deploy --role-session-name run --web-identity-token "$token" --query AssumedRoleUser.Arn --output text
 Y
     need aws
     sandbox_start
