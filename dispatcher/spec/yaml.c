@@ -241,9 +241,33 @@ compare_keys(const void *left, const void *right)
                       : (a->span.column > b->span.column) - (a->span.column < b->span.column);
 }
 
-// By sorting, so that a file of nothing but keys costs no quadratic time.
 static void
-check_duplicate_keys(struct parse *parse, const struct yaml_node *mapping)
+complain_duplicate(struct parse *parse, const struct yaml_node *key, const struct yaml_node *first)
+{
+    char *help CLEANUP(xfreep) = xasprintf("first on line %u", first->span.line);
+    char *message CLEANUP(xfreep) = xasprintf("duplicate key '%.80s'", key->text);
+    complain(parse, "duplicate-key", key->span, help, message);
+}
+
+// Takes the keys without a value out of the mapping.
+static void
+drop_emptied_keys(struct yaml_node *mapping)
+{
+    struct yaml_node **link = &mapping->first;
+    while (*link != NULL) {
+        if ((*link)->value == NULL) {
+            *link = (*link)->next;
+            mapping->count--;
+        } else {
+            link = &(*link)->next;
+        }
+    }
+}
+
+// By sorting, so that a file of nothing but keys costs no quadratic time. The first of a key stays,
+// so that whoever looks at the rest of the tree finds one meaning in it.
+static void
+check_duplicate_keys(struct parse *parse, struct yaml_node *mapping)
 {
     if (mapping->count < 2) {
         return;
@@ -254,17 +278,21 @@ check_duplicate_keys(struct parse *parse, const struct yaml_node *mapping)
         keys[count++] = key;
     }
     qsort(keys, count, sizeof(*keys), compare_keys);
-    size_t first = 0;
+    const struct yaml_node *first = keys[0];
+    bool dropped = false;
     for (size_t i = 1; i < count; i++) {
-        if (strcmp(keys[i]->text, keys[first]->text) != 0) {
-            first = i;
-            continue;
+        if (strcmp(keys[i]->text, first->text) == 0) {
+            complain_duplicate(parse, keys[i], first);
+            keys[i]->value = NULL;
+            dropped = true;
+        } else {
+            first = keys[i];
         }
-        char *help CLEANUP(xfreep) = xasprintf("first on line %u", keys[first]->span.line);
-        char *message CLEANUP(xfreep) = xasprintf("duplicate key '%.80s'", keys[i]->text);
-        complain(parse, "duplicate-key", keys[i]->span, help, message);
     }
     free(keys);
+    if (dropped) {
+        drop_emptied_keys(mapping);
+    }
 }
 
 static bool
