@@ -1,7 +1,8 @@
 # One static library per directory; a library links only what is below it, so an upward call does
 # not link. tests/checks/layers checks the includes as well. The map is docs/architecture.md.
 function(layer name)
-    cmake_parse_arguments(ARG "" "" "BELOW;USES" ${ARGN})
+    # LOADS: opened at run time, so only its headers are needed here.
+    cmake_parse_arguments(ARG "" "" "BELOW;USES;LOADS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/dispatcher/${name}/*.c")
     if(NOT sources)
         add_library(layer_${name} INTERFACE)
@@ -25,7 +26,7 @@ layer(spec BELOW base net crypto USES PkgConfig::YAML)
 layer(store BELOW base net crypto USES PkgConfig::SQLITE)
 layer(aws BELOW spec store)
 layer(github BELOW spec store)
-layer(registry BELOW spec store USES PkgConfig::ISAL)
+layer(registry BELOW spec store USES PkgConfig::ISAL LOADS PkgConfig::ARCHIVE)
 layer(git BELOW spec store USES PkgConfig::GIT2)
 layer(deploy BELOW aws github registry git)
 layer(sandbox BELOW deploy USES PkgConfig::MHD)

@@ -82,10 +82,24 @@ make_pipe(int fds[2])
     return NULL;
 }
 
+// The child starts as from a shell: signals that we ignore end it as usual.
+static int
+spawn_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t defaults;
+    (void)sigemptyset(&defaults);
+    (void)sigaddset(&defaults, SIGPIPE);
+    (void)sigaddset(&defaults, SIGXFSZ);
+    int failed = posix_spawnattr_init(attributes);
+    failed = failed != 0 ? failed : posix_spawnattr_setsigdefault(attributes, &defaults);
+    return failed != 0 ? failed : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+}
+
 static int
 spawn(const char *path, char *const *argv, char *const *envp, const int writers[2], pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     int failed = posix_spawn_file_actions_init(&actions);
     if (failed != 0) {
         return failed;
@@ -95,7 +109,11 @@ spawn(const char *path, char *const *argv, char *const *envp, const int writers[
                          : posix_spawn_file_actions_adddup2(&actions, writers[0], STDOUT_FILENO);
     failed = failed != 0 ? failed
                          : posix_spawn_file_actions_adddup2(&actions, writers[1], STDERR_FILENO);
-    failed = failed != 0 ? failed : posix_spawn(pid, path, &actions, NULL, argv, envp);
+    failed = failed != 0 ? failed : spawn_attributes(&attributes);
+    if (failed == 0) {
+        failed = posix_spawn(pid, path, &actions, &attributes, argv, envp);
+        (void)posix_spawnattr_destroy(&attributes);
+    }
     (void)posix_spawn_file_actions_destroy(&actions);
     return failed;
 }

@@ -18,7 +18,8 @@ struct blob {
 
 struct deploy_live {
     struct cli *cli;
-    struct live *area;
+    struct live *area; // NULL until something moves: it draws from a thread of its own
+    bool on_stderr;
     struct blob blobs[BLOBS_MAX];
     size_t blob_count;
     int64_t upload_started_ms;
@@ -29,7 +30,7 @@ deploy_live_new(struct cli *cli, bool on_stderr)
 {
     struct deploy_live *live = xcalloc(1, sizeof(*live));
     live->cli = cli;
-    live->area = live_new(cli, on_stderr);
+    live->on_stderr = on_stderr;
     return live;
 }
 
@@ -56,7 +57,7 @@ deploy_live_free(struct deploy_live *live)
 bool
 deploy_live_is_on(const struct deploy_live *live)
 {
-    return live_is_on(live->area);
+    return live->on_stderr ? live->cli->error_terminal : live->cli->terminal;
 }
 
 static struct blob *
@@ -184,8 +185,11 @@ deploy_live_event(struct deploy_live *live, const struct deploy_event *event)
     const struct deployment *d = event->deployment;
     const struct deployment_step *step = current_step(d);
     struct buf text CLEANUP(buf_done) = BUF_INIT(AREA_MAX);
-    if (!live_is_on(live->area)) {
+    if (!deploy_live_is_on(live)) {
         return;
+    }
+    if (live->area == NULL) {
+        live->area = live_new(live->cli, live->on_stderr);
     }
     if (event->kind == DEPLOY_EVENT_PROGRESS) {
         note_progress(live, event);

@@ -1,7 +1,7 @@
 // libarchive, loaded when the first archive is read.
 //
-// It pulls in libxml2, ICU and the C++ runtime: a quarter of the start-up time and 3 MB of memory of
-// every command, of which only image archives have any use (docs/decisions/0006).
+// It pulls in libxml2, ICU and the C++ runtime: a third of the start-up time and 3 MB of memory of
+// every command, and only image archives have any use for it (docs/decisions/0006).
 #pragma once
 
 #include <archive.h>
