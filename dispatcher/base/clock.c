@@ -225,6 +225,28 @@ clock_parse_http_date(const char *text, int64_t *wall_ms)
            take_time(&at, &civil) && strcmp(at, " GMT") == 0 && civil_to_ms(&civil, wall_ms);
 }
 
+bool
+clock_parse_duration(struct str text, int64_t *ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
+    int64_t number = 0, product = 0;
+    if (text.len < 2 || text.ptr[0] == '-' ||
+        !str_to_int64((struct str){text.ptr, text.len - 1}, &number)) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
+        if (units[i].unit == text.ptr[text.len - 1]) {
+            bool fits = !__builtin_mul_overflow(number, units[i].ms, &product);
+            *ms = fits ? product : *ms;
+            return fits;
+        }
+    }
+    return false;
+}
+
 void
 clock_format_duration(int64_t ms, char out[32])
 {

@@ -83,23 +83,13 @@ cli_positional(const struct cli_arguments *arguments, size_t index)
 bool
 cli_parse_duration(struct str text, int64_t *ms)
 {
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    int64_t number = 0;
-    if (text.len < 2 || text.ptr[0] == '-' ||
-        !str_to_int64((struct str){text.ptr, text.len - 1}, &number)) {
+    enum { DAYS_MAX = 365 };
+    int64_t parsed = 0;
+    if (!clock_parse_duration(text, &parsed) || parsed > INT64_C(86400000) * DAYS_MAX) {
         return false;
     }
-    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-        if (text.ptr[text.len - 1] == units[i].unit) {
-            int64_t most = INT64_C(365) * 86400000 / units[i].ms;
-            *ms = number <= most ? number * units[i].ms : *ms;
-            return number <= most;
-        }
-    }
-    return false;
+    *ms = parsed;
+    return true;
 }
 
 // What an argument looks like in a message.

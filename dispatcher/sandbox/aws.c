@@ -110,6 +110,19 @@ sandbox_aws_state_json(struct sandbox *sandbox)
 }
 
 void
+sandbox_aws_run(struct aws_exchange *exchange, const struct aws_operation *operations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(operations[i].name, exchange->operation) == 0) {
+            operations[i].run(exchange);
+            return;
+        }
+    }
+    sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
+        "the sandbox has no operation '%s'", exchange->operation);
+}
+
+void
 sandbox_aws_json_problem(
     struct sandbox_response *response, const char *code, const char *format, ...)
 {

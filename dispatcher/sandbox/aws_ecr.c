@@ -271,22 +271,12 @@ batch_get_image(struct aws_exchange *exchange)
 void
 sandbox_ecr_handle(struct aws_exchange *exchange)
 {
-    static const struct {
-        const char *operation;
-        void (*run)(struct aws_exchange *exchange);
-    } operations[] = {
+    static const struct aws_operation operations[] = {
         {"GetAuthorizationToken", authorization_token},
         {"DescribeRepositories", describe_repositories},
         {"CreateRepository", create_repository},
         {"DescribeImages", describe_images},
         {"BatchGetImage", batch_get_image},
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        if (strcmp(operations[i].operation, exchange->operation) == 0) {
-            operations[i].run(exchange);
-            return;
-        }
-    }
-    sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
-        "the sandbox has no operation '%s'", exchange->operation);
+    sandbox_aws_run(exchange, operations, ARRAY_LENGTH(operations));
 }

@@ -57,6 +57,14 @@ void sandbox_aws_xml_escape(const char *text, struct buf *out);
 struct aws_key *sandbox_aws_key_add(
     struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms);
 
+struct aws_operation {
+    const char *name;
+    void (*run)(struct aws_exchange *exchange);
+};
+/// Runs the one that was asked for; UnknownOperationException when it is not among them.
+void sandbox_aws_run(
+    struct aws_exchange *exchange, const struct aws_operation *operations, size_t count);
+
 void sandbox_ssm_handle(struct aws_exchange *exchange);
 void sandbox_ssm_forget(struct aws_state *aws);
 struct json *sandbox_ssm_state(const struct aws_state *aws);

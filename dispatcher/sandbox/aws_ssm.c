@@ -450,10 +450,7 @@ delete_parameter(struct aws_exchange *exchange)
 void
 sandbox_ssm_handle(struct aws_exchange *exchange)
 {
-    static const struct {
-        const char *operation;
-        void (*run)(struct aws_exchange *exchange);
-    } operations[] = {
+    static const struct aws_operation operations[] = {
         {"GetParameter", get_parameter},
         {"GetParameters", get_parameters},
         {"GetParametersByPath", get_by_path},
@@ -462,14 +459,7 @@ sandbox_ssm_handle(struct aws_exchange *exchange)
         {"LabelParameterVersion", label_version},
         {"DeleteParameter", delete_parameter},
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(operations); i++) {
-        if (strcmp(operations[i].operation, exchange->operation) == 0) {
-            operations[i].run(exchange);
-            return;
-        }
-    }
-    sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
-        "the sandbox has no operation '%s'", exchange->operation);
+    sandbox_aws_run(exchange, operations, ARRAY_LENGTH(operations));
 }
 
 struct json *

@@ -3,32 +3,10 @@
 #include <string.h>
 
 #include "decode_internal.h"
+#include "dispatcher/clock.h"
 #include "dispatcher/memory.h"
 
 static const int64_t day_ms = INT64_C(86400000);
-
-bool
-spec_duration_parse(struct str text, int64_t *out_ms)
-{
-    static const struct {
-        char unit;
-        int64_t ms;
-    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}};
-    int64_t number = 0;
-    if (text.len < 2 || text.ptr[0] == '-' ||
-        !str_to_int64((struct str){text.ptr, text.len - 1}, &number)) {
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-        if (units[i].unit == text.ptr[text.len - 1]) {
-            int64_t ms = 0;
-            bool fits = !__builtin_mul_overflow(number, units[i].ms, &ms);
-            *out_ms = fits ? ms : *out_ms;
-            return fits;
-        }
-    }
-    return false;
-}
 
 const char *
 spec_duration_text(struct arena *arena, int64_t ms)
@@ -264,7 +242,7 @@ decode_duration(const struct spec_source *source, const struct field *field,
 {
     const char *text = yaml_text(node);
     int64_t ms = 0;
-    if (text == NULL || !spec_duration_parse(str_of(text), &ms) || ms > 3650 * day_ms) {
+    if (text == NULL || !clock_parse_duration(str_of(text), &ms) || ms > 3650 * day_ms) {
         spec_complain(source, DIAGNOSTIC_ERROR, "wrong-type", node, "like 30s, 5m, 2h or 1d",
             "'%s' must be a duration, not %s%s%.60s%s", field->name, decode_kind_of(node),
             text != NULL ? " '" : "", text != NULL ? text : "", text != NULL ? "'" : "");
@@ -300,7 +278,7 @@ default_of(const struct field *field, char *slot)
 {
     int64_t number = 0;
     bool parsed = field->kind == FIELD_DURATION
-                      ? spec_duration_parse(str_of(field->fallback), &number)
+                      ? clock_parse_duration(str_of(field->fallback), &number)
                       : str_to_int64(str_of(field->fallback), &number);
     bool truth = field->fallback[0] == 't';
     if (field->kind == FIELD_BOOL) {

@@ -3,6 +3,7 @@
 // resolve_services.c's and resolve_rules.c's.
 #include <string.h>
 
+#include "dispatcher/clock.h"
 #include "dispatcher/memory.h"
 #include "resolve_internal.h"
 
@@ -190,7 +191,7 @@ resolve_duration(struct resolve *resolve, const char *key, const char *fallback,
     const struct spec_source *source = NULL;
     const struct yaml_node *node = resolve_find(resolve, NULL, key, &source);
     const char *text = node != NULL ? node->text : fallback;
-    (void)spec_duration_parse(str_of(text), out); // decoding has checked it
+    (void)clock_parse_duration(str_of(text), out); // decoding has checked it
     resolve_origin(resolve, key, text, source, node);
 }
 

@@ -249,8 +249,7 @@ const struct yaml_node *spec_key_node(const struct yaml_node *mapping, const cha
 bool spec_node_is_empty(const struct yaml_node *node);
 /// Along "aws.region"; NULL when absent or empty.
 const struct yaml_node *spec_node_at(const struct yaml_node *root, const char *path);
-/// "30s", "5m", "2h", "1d".
-bool spec_duration_parse(struct str text, int64_t *out_ms);
+/// "30s", "5m": what clock_parse_duration reads.
 const char *spec_duration_text(struct arena *arena, int64_t ms);
 
 // checks.c: NULL when fine, else "must be …"

@@ -9,6 +9,7 @@
 
 #include "dispatcher/cancel.h"
 #include "dispatcher/error.h"
+#include "dispatcher/str.h"
 
 struct clock {
     int64_t (*wall_ms)(const struct clock *clock);
@@ -30,6 +31,9 @@ void clock_format_rfc3339(int64_t wall_ms, char out[21]);
 bool clock_parse_rfc3339(const char *text, int64_t *wall_ms);
 /// Reads an HTTP date (RFC 9110 §5.6.7, IMF-fixdate only); false when it is anything else.
 bool clock_parse_http_date(const char *text, int64_t *wall_ms);
+/// Reads "30s", "5m", "2h", "1d": a whole number and a unit; false (output untouched) when it is
+/// anything else or too large.
+bool clock_parse_duration(struct str text, int64_t *ms);
 /// "45s", "3m 12s", "2h 5m", "3d 4h"; out holds at least 32 bytes.
 void clock_format_duration(int64_t ms, char out[32]);
 

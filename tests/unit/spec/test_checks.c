@@ -8,6 +8,7 @@
 
 #include <regex.h>
 
+#include "dispatcher/clock.h"
 #include "spec_internal.h"
 
 struct form {
@@ -153,14 +154,14 @@ test_durations(void **state)
     } cases[] = {{"30s", 30000}, {"5m", 300000}, {"2h", 7200000}, {"1d", 86400000}, {"0s", 0}};
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         int64_t ms = -1;
-        assert_true(spec_duration_parse(str_of(cases[i].text), &ms));
+        assert_true(clock_parse_duration(str_of(cases[i].text), &ms));
         assert_int_equal(ms, cases[i].ms);
     }
     static const char *const bad[] = {"", "s", "5", "-5m", "5 m", "5M", "1w", "1.5h", "+1s",
         "9223372036854775807d", "99999999999999999999s", "5ms"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
         int64_t ms = -1;
-        assert_false(spec_duration_parse(str_of(bad[i]), &ms));
+        assert_false(clock_parse_duration(str_of(bad[i]), &ms));
         assert_int_equal(ms, -1);
     }
     struct arena *arena CLEANUP(arena_freep) = arena_new();
