@@ -76,8 +76,8 @@ is_settled(const struct step_run *run, struct aws_session *aws, struct deploymen
     const struct ssm_parameter *last = standing->last, *foreign = standing->foreign;
     if (foreign == NULL) {
         service->restore = "nothing";
-        service->restore_note =
-            last != NULL ? "it did not exist before" : "it was deleted meanwhile";
+        service->restore_note = last != NULL ? "the parameter did not exist before"
+                                             : "the parameter was deleted meanwhile";
         return true;
     }
     if (standing->stale) {

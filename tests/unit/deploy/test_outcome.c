@@ -84,7 +84,7 @@ restore_words(enum meanwhile meanwhile, bool keep)
         return "could NOT be restored to 'v1': it says 'v2' (version 2): write parameter "
                "'" STORY_PARAMETER "': ssm PutParameter: AccessDeniedException: not you (HTTP 400)";
     case NOT_THERE_BEFORE:
-        return "is NOT restored (it did not exist before): it says 'v2' (version 1)";
+        return "is NOT restored (the parameter did not exist before): it says 'v2' (version 1)";
     case MEANWHILES:
         break;
     }
