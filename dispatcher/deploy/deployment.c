@@ -20,6 +20,7 @@ static const struct field service_fields[] = {
     I(struct deployment_service, written_version),
     S(struct deployment_service, parameter_type),
     B(struct deployment_service, unsettled),
+    S(struct deployment_service, says),
     S(struct deployment_service, restore),
     S(struct deployment_service, restore_note),
 };

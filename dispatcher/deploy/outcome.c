@@ -121,18 +121,13 @@ is_any(const struct deployment *d, const char *restore)
     return false;
 }
 
-// What the parameter says now, as far as we know.
-static void
-put_standing(const struct deployment *d, const struct deployment_service *service, struct buf *out)
-{
-    buf_printf(out, "it says '%s' (version %lld)", d->version, (long long)service->written_version);
-}
-
 // "; parameter /shop/staging/web/version is restored (…)", or why not and what it says instead.
 static void
-put_restore(const struct deployment *d, const struct deployment_service *service, struct buf *out)
+put_restore(const struct deployment_service *service, struct buf *out)
 {
     const char *note = service->restore_note != NULL ? service->restore_note : "not tried";
+    const char *says = service->says != NULL ? service->says : "the new version";
+    const char *before = service->previous != NULL ? service->previous : "";
     if (cstr_equal(service->restore, "unknown")) {
         buf_printf(
             out, "; whether parameter %s was written is unknown: %s", service->parameter, note);
@@ -144,16 +139,11 @@ put_restore(const struct deployment *d, const struct deployment_service *service
     } else if (cstr_equal(service->restore, "superseded")) {
         buf_printf(out, "is NOT restored (%s)", note);
     } else if (cstr_equal(service->restore, "kept")) {
-        buf_puts(out, "is NOT restored (on_failure: keep): ");
-        put_standing(d, service, out);
+        buf_printf(out, "is NOT restored (on_failure: keep): it says %s", says);
     } else if (cstr_equal(service->restore, "nothing")) {
-        buf_printf(out, "is NOT restored (%s): ", note);
-        put_standing(d, service, out);
+        buf_printf(out, "is NOT restored (%s): it says %s", note, says);
     } else {
-        buf_printf(out,
-            "could NOT be restored to '%s': ", service->previous != NULL ? service->previous : "");
-        put_standing(d, service, out);
-        buf_printf(out, ": %s", note);
+        buf_printf(out, "could NOT be restored to '%s': it says %s: %s", before, says, note);
     }
 }
 
@@ -162,7 +152,7 @@ put_restores(const struct deployment *d, struct buf *out)
 {
     for (size_t i = 0; i < d->services.count; i++) {
         if (version_is_touched(deployment_service_at(d, i))) {
-            put_restore(d, deployment_service_at(d, i), out);
+            put_restore(deployment_service_at(d, i), out);
         }
     }
 }
@@ -249,10 +239,13 @@ hint_by_hand(const struct step_run *run)
     struct deployment *d = run->deployment;
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
-        if (cstr_equal(service->restore, "failed") && service->previous != NULL) {
+        const char *ours = arena_printf(
+            run->arena, "'%s' (version %lld)", d->version, (long long)service->written_version);
+        bool stands = cstr_equal(service->says, ours);
+        if (cstr_equal(service->restore, "failed") && stands && service->previous != NULL) {
             d->hint = arena_printf(run->arena,
                 "Put it back by hand: aws ssm put-parameter --overwrite --name '%s' --value '%s'.",
-                service->parameter, context_clean(run->arena, service->previous, 200));
+                service->parameter, service->previous);
             return;
         }
     }

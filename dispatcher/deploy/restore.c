@@ -15,8 +15,23 @@ struct standing {
     bool stale;                          // does not show yet what we wrote
 };
 
+// Parameter values are anybody's: only a short and harmless part of one is shown.
+static const char *
+shown(const struct step_run *run, const char *value)
+{
+    return context_clean(run->arena, value, 60);
+}
+
+static void
+note_says(
+    const struct step_run *run, struct deployment_service *service, const char *value, int64_t at)
+{
+    service->says =
+        arena_printf(run->arena, "'%s' (version %lld)", shown(run, value), (long long)at);
+}
+
 static struct error *
-look(const struct step_run *run, struct aws_session *aws, const struct deployment_service *service,
+look(const struct step_run *run, struct aws_session *aws, struct deployment_service *service,
     struct standing *out)
 {
     struct ssm_parameter *list = NULL;
@@ -28,14 +43,10 @@ look(const struct step_run *run, struct aws_session *aws, const struct deploymen
         out->foreign = version_is_ours(run->deployment, &list[i]) ? out->foreign : &list[i];
     }
     out->stale = count > 0 && out->last->version < service->written_version;
+    if (count > 0 && !out->stale) {
+        note_says(run, service, out->last->value, out->last->version);
+    }
     return NULL;
-}
-
-// Parameter values are anybody's: only a short and harmless part of one is shown.
-static const char *
-shown(const struct step_run *run, const char *value)
-{
-    return context_clean(run->arena, value, 60);
 }
 
 // The value that is back was deployed before: its label moves along, else everybody would read the
@@ -112,6 +123,7 @@ put_back(const struct step_run *run, struct aws_session *aws, struct deployment_
     };
     TRY(version_put(run, aws, &put, base, &version));
     *clean = version == base + 1;
+    note_says(run, service, put.value, version);
     if (*clean) {
         note_restored(run, service, put.value, version);
         carry_label(aws, service->parameter, standing->foreign, version);

@@ -9,7 +9,7 @@
 #include "dispatcher/ssm.h"
 #include "dispatcher/sts.h"
 
-enum { COMMITS_MAX = 50 };
+enum { COMMITS_MAX = 50, VALUE_MAX = 200 };
 
 static const struct github_input *
 find_input(const struct github_workflow *workflow, const char *name)
@@ -197,7 +197,8 @@ snapshot_parameter(
         return error_wrap(err, "read version parameter '%s'", service->parameter);
     }
     if (parameter != NULL) {
-        service->previous = parameter->value;
+        // Shown and compared only: what is put back is read again then (restore.c).
+        service->previous = context_clean(p->arena, parameter->value, VALUE_MAX);
         service->previous_version = parameter->version;
         service->parameter_type = parameter->type;
     }

@@ -176,6 +176,7 @@ write_version(
     }
     service->unsettled = false;
     service->written_version = version;
+    service->says = arena_printf(run->arena, "'%s' (version %lld)", put.value, (long long)version);
     TRY(check_contiguity(run, aws, service));
     out->outcome = STEP_DONE;
     out->note = arena_printf(run->arena, "version %lld", (long long)version);

@@ -22,6 +22,7 @@ struct deployment_service {
     int64_t written_version;  // n1: the version we wrote, 0 while not written
     const char *parameter_type;
     bool unsettled;           // a write was begun, and whether it arrived is not known
+    const char *says; // at our last look: "'v2' (version 8)"
     const char *restore; // NULL | restored | kept | superseded | nothing | failed | unknown
     const char *restore_note;
 };

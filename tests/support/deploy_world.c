@@ -230,6 +230,10 @@ fail_with(const struct world_fault *fault, struct world *world, const struct htt
     case FAULT_REFUSED:
         return no_answer(request, "connect", false, "connection refused");
     case FAULT_RESET:
+        if (str_starts(str_of(subject), STR("ssm:"))) {
+            char *body CLEANUP(xfreep) = str_dup(request->body);
+            world_note_reset(world, body);
+        }
         return no_answer(request, "reset", true, "connection reset");
     case FAULT_LOST:
         serve(world, request, subject, &unseen);

@@ -95,6 +95,8 @@ struct world {
     unsigned requests;
     unsigned hits[WORLD_FAULTS]; // of each fault's pattern
 
+    char reset_description[200]; // of the last Put whose request was lost
+
     // Kill -9: the process ends with WORLD_CRASH_EXIT at this tick. Each clock reading and each
     // request (before and after its effect) is one.
     int64_t ticks, crash_at;
@@ -111,6 +113,8 @@ struct world_parameter *world_parameter(
 struct world_parameter *world_parameter_find(struct world *world, const char *name);
 /// Somebody else writes.
 void world_foreign_write(struct world *world, const char *name, const char *value);
+/// The last Put that was reset arrives after all, with its description.
+void world_late_write(struct world *world, const char *name, const char *value);
 /// A run that somebody else dispatched `age_ms` ago.
 struct world_run *world_foreign_run(struct world *world, const char *title, int64_t age_ms);
 struct world_run *world_run_add(struct world *world, const char *title, int64_t created_ms);
@@ -129,5 +133,6 @@ void world_github(struct world *world, const struct http_request *request, const
     struct world_reply *reply);
 void world_ssm(
     struct world *world, const char *operation, const char *body, struct world_reply *reply);
+void world_note_reset(struct world *world, const char *body);
 /// "ssm:PutParameter /name": what faults match against; free().
 char *world_ssm_subject(const char *operation, const char *body);

@@ -64,6 +64,23 @@ world_foreign_write(struct world *world, const char *name, const char *value)
     (void)add_version(world, name, value, "by hand", "arn:aws:iam::1:user/mallory");
 }
 
+void
+world_late_write(struct world *world, const char *name, const char *value)
+{
+    assert_string_not_equal(world->reset_description, "");
+    (void)add_version(
+        world, name, value, world->reset_description, "arn:aws:sts::1:assumed-role/deploy");
+}
+
+void
+world_note_reset(struct world *world, const char *body)
+{
+    struct json *in CLEANUP(json_freep) = NULL;
+    assert_null(json_parse(str_of(body), &json_limits_default, &in));
+    copy(world->reset_description, sizeof(world->reset_description),
+        json_str(json_get(in, "Description")));
+}
+
 const char *
 world_value(struct world *world, const char *name)
 {
