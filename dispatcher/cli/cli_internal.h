@@ -66,6 +66,10 @@ void cli_errf(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);
 /// "dispatcher: <sentences>" and, when there is one, "  hint: <hint>", on stderr, as main does it.
 void cli_print_error(struct cli *cli, const struct error *err);
 
+/// Before a command speaks to anybody: every secret that the environment is known to hold is masked
+/// in all that follows.
+void cli_mask_environment(const struct cli *cli);
+
 struct cli_command {
     const char *name;      // "deploy", "spec lint"
     const char *arguments; // "APP --env ENV", for the usage line; NULL: none

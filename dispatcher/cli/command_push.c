@@ -294,6 +294,7 @@ run_push(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
     TRY(image_source_parse(push.source_text, push.arena, &source));
     TRY(parse_reference(&push, &reference));
     TRY(image_open(source, &push.image));
+    cli_mask_environment(cli);
     TRY(http_client_new(&cli->platform, &cli->http_options, &push.http));
     TRY(open_registry(&push, &client));
     TRY(prepare_blobs(&push));

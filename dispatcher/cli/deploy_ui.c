@@ -260,6 +260,7 @@ deploy_session_open(
     struct cli *cli, const struct deploy_observer *observer, bool live, struct deploy_session *out)
 {
     *out = (struct deploy_session){0};
+    cli_mask_environment(cli);
     TRY(http_client_new(&cli->platform, &cli->http_options, &out->http));
     const struct deploy_context_options options = {
         .platform = &cli->platform,

@@ -78,6 +78,19 @@ secret_reference_read(struct deploy_context *context, const char *reference, str
     return NULL;
 }
 
+// What is no path may be a mangled key: it is masked from here on, and never quoted.
+static struct error *
+read_app_key_file(const char *value, struct secret **out)
+{
+    if (file_exists(value)) {
+        return read_key_file(value, out);
+    }
+    struct secret *mask CLEANUP(secret_freep) = secret_new(str_of(value));
+    return error_hint(error_new(ERROR_CREDENTIALS,
+                          "DEPLOYMENT_APP_KEY holds neither a PEM key nor the path of one"),
+        "Give it the whole text of the App's private key, '-----BEGIN' line included, or a path.");
+}
+
 // DEPLOYMENT_APP_KEY holds the PEM itself or names a file that does.
 static struct error *
 read_app_key(struct deploy_context *context, const char *reference, struct secret **out)
@@ -91,7 +104,7 @@ read_app_key(struct deploy_context *context, const char *reference, struct secre
             "Set DEPLOYMENT_APP_KEY to the App's private key (PEM text or a path).");
     }
     if (strstr(value, "-----BEGIN") == NULL) {
-        return read_key_file(value, out);
+        return read_app_key_file(value, out);
     }
     *out = secret_new(str_of(value));
     return NULL;
