@@ -57,7 +57,7 @@ clean_environment() {
 
 # In setup: a fresh copy, and a clean environment.
 world_make() {
-    servers=()
+    servers=() runs_before=0
     world=$BATS_TEST_TMPDIR/w
     cp -r "$BATS_FILE_TMPDIR/template" "$world"
     mkdir "$world/home"
@@ -145,8 +145,6 @@ sandbox_start() {
     . "$world/sandbox.env"
     set +a
     unset ACTIONS_ID_TOKEN_REQUEST_URL ACTIONS_ID_TOKEN_REQUEST_TOKEN # the stories say so
-    export DISPATCHER_REGISTRY_USER=$DISPATCHER_SANDBOX_REGISTRY_USER
-    export DISPATCHER_REGISTRY_PASSWORD=$DISPATCHER_SANDBOX_REGISTRY_PASSWORD
     registry_is "$DISPATCHER_SANDBOX_REGISTRY"
 }
 
@@ -270,7 +268,7 @@ plain() {
 }
 
 id_of_last() {
-    "$DISPATCHER_BIN" history --json | jq -r -s '.[0].deployment'
+    "$DISPATCHER_BIN" history --json 2>/dev/null | jq -r -s '.[0].deployment'
 }
 
 # --- effects at the other end ------------------------------------------------------------------
@@ -299,8 +297,16 @@ posts() {
     asked '.method == "POST" and (.path | endswith("/dispatches"))'
 }
 
+# Runs since forget_effects; the sandbox keeps those of before.
 runs() {
-    control state | jq -r '.github.runs | length'
+    echo $(($(control state | jq -r '.github.runs | length') - runs_before))
+}
+
+# The servers are as new, and counting begins again.
+forget_effects() {
+    control reset -X POST
+    runs_before=0
+    runs_before=$(runs)
 }
 
 # The values that a parameter had, oldest first, one a line.
@@ -318,7 +324,7 @@ labels() { # VERSION [NAME]
 effects() {
     local state
     state=$(control state) || return 1
-    printf 'posts=%s %s' "$(posts)" "$(jq -r '"runs=\(.github.runs | length) " +
+    printf 'posts=%s runs=%s %s' "$(posts)" "$(runs)" "$(jq -r '
         "versions=\([.aws.parameters[].versions | length] | add // 0) " +
         "labels=\([.aws.parameters[].versions[].labels | length] | add // 0) " +
         "manifests=\([.registry[].manifests | length] | add // 0)"' <<<"$state")"
