@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
+#include "dispatcher/url.h"
 #include "github_internal.h"
 
 static void
@@ -41,8 +42,10 @@ sandbox_shape_user(const struct sandbox *sandbox, const char *base, const char *
         {"starred_url", "/starred{/owner}{/repo}"}, {"subscriptions_url", "/subscriptions"},
         {"url", ""}};
     struct json *user = json_make_object();
-    char *url CLEANUP(xfreep) = xasprintf("%s/users/%s", base, login);
-    char *page CLEANUP(xfreep) = xasprintf("%s/%s", sandbox->origin, login);
+    struct buf encoded CLEANUP(buf_done) = BUF_INIT(4096); // a bot's login has brackets
+    url_encode(str_of(login), "", &encoded);
+    char *url CLEANUP(xfreep) = xasprintf("%s/users/%s", base, buf_cstr(&encoded));
+    char *page CLEANUP(xfreep) = xasprintf("%s/%s", sandbox->origin, buf_cstr(&encoded));
     bool is_bot = str_ends(str_of(login), STR("[bot]"));
     int64_t id = is_bot ? GITHUB_APP_ID : GITHUB_USER_ID;
     json_set_str(user, "login", login);
@@ -96,7 +99,7 @@ set_full_repo(struct json *object, const struct github_repo *repo, const char *p
         "size", "stargazers_count", "watchers", "watchers_count", "network_count",
         "subscribers_count"};
     static const char *const flags[] = {"has_issues", "has_projects", "has_wiki", "has_pages",
-        "has_discussions", "archived", "disabled"};
+        "has_discussions", "has_downloads", "archived", "disabled"};
     static const char *const nulls[] = {"homepage", "language", "mirror_url", "license"};
     struct arena *arena CLEANUP(arena_freep) = arena_new();
     for (size_t i = 0; i < ARRAY_LENGTH(zeros); i++) {

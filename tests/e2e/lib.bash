@@ -339,7 +339,7 @@ happened() {
 
 nothing_happened() {
     happened "posts=0 runs=0 versions=0 labels=0 manifests=0" || return 1
-    [ "$(asked '.path | test("^/v2/") and .method != "GET" and .method != "HEAD"')" = 0 ] ||
+    [ "$(asked '(.path | test("^/v2/")) and .method != "GET" and .method != "HEAD"')" = 0 ] ||
         { echo "something was uploaded"; return 1; }
 }
 
