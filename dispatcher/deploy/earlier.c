@@ -41,6 +41,16 @@ read_siblings(struct deploy_context *context, const struct deployment *d, struct
     return NULL;
 }
 
+static struct error *
+open_question(const struct deployment *other)
+{
+    return error_hint(
+        error_new(ERROR_CONFLICT,
+            "whether deployment '%s' of the same CI job has started a run is not known", other->id),
+        "'dispatcher resume %s' looks for the run; 'dispatcher resolve %s' settles it.", other->id,
+        other->id);
+}
+
 struct error *
 earlier_check(struct deploy_context *context, const struct deployment *d, struct arena *arena)
 {
@@ -52,12 +62,7 @@ earlier_check(struct deploy_context *context, const struct deployment *d, struct
     TRY(read_siblings(context, d, arena, list, &count));
     for (size_t i = 0; i < count; i++) {
         if (list[i]->run_id == 0) {
-            return error_hint(error_new(ERROR_CONFLICT,
-                                  "whether deployment '%s' of the same CI job has started a run is "
-                                  "not known",
-                                  list[i]->id),
-                "'dispatcher resume %s' looks for the run; 'dispatcher resolve %s' settles it.",
-                list[i]->id, list[i]->id);
+            return open_question(list[i]);
         }
     }
     return NULL;
@@ -76,6 +81,9 @@ find_known(const struct step_run *run, const struct deployment *const *list, siz
             continue;
         }
         *known = true;
+        if (list[i]->run_id == 0) {
+            return open_question(list[i]);
+        }
         TRY(provider_github(run->context, d, &github));
         TRY(github_run_get(github, list[i]->run_id, run->arena, &seen, &changed));
         *found = seen != NULL;

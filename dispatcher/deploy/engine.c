@@ -252,11 +252,25 @@ reopen(struct deployment *d)
     d->finished_ms = 0;
 }
 
+// One that has not dispatched yet will: alone among its CI job's, and over no open question of
+// them.
+static struct error *
+clear_to_send(struct deploy_context *context, const struct deployment *d, struct arena *arena,
+    struct store_claim **job)
+{
+    if (d->ending_kind != 0 || d->run_id != 0 || d->dispatch_state != NULL) {
+        return NULL;
+    }
+    TRY(claim_job(context, d, arena, job));
+    return earlier_check(context, d, arena);
+}
+
 struct error *
 deploy_resume(
     struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
 {
     struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct store_claim *job CLEANUP(store_claim_releasep) = NULL;
     struct deployment *d = NULL;
     TRY(deploy_load(context, id, arena, &d));
     if (is_open(d)) {
@@ -264,6 +278,7 @@ deploy_resume(
         TRY(deploy_load(context, d->id, arena, &d)); // again: the owner may have ended it just now
     }
     if (is_open(d)) {
+        TRY(clear_to_send(context, d, arena, &job));
         reopen(d);
         wait_after_all(d);
         context_emit(
@@ -330,7 +345,8 @@ deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, s
     TRY(deploy_load(context, id, arena, &d));
     TRY(claim(context, d->id, &held));
     TRY(deploy_load(context, d->id, arena, &d));
-    if (!is_open(d) || d->run_id != 0 || d->dispatch_state == NULL) {
+    bool is_ending = d->ending_kind != 0; // refused for certain: `resume` takes the rest back
+    if (!is_open(d) || is_ending || d->run_id != 0 || d->dispatch_state == NULL) {
         return error_hint(
             error_new(ERROR_USAGE, "deployment '%s' leaves nothing to resolve", d->id),
             "Only one that ended 'unknown' (exit 9) at its trigger does; see 'dispatcher "

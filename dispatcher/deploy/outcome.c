@@ -355,6 +355,9 @@ settle_fate(const struct step_run *run)
 {
     struct deployment *d = run->deployment;
     struct github_client *github = NULL;
+    if (cstr_equal(d->run_status, "completed")) {
+        return arena_printf(run->arena, "the remote run is over (%s)", d->run_conclusion);
+    }
     if (!cstr_equal(d->on_cancel, "cancel")) {
         return "the remote run goes on";
     }

@@ -283,14 +283,26 @@ newest_id(struct story *story, struct deploy_context *context)
     return count > 0 ? rows[0].id : NULL;
 }
 
-bool
-story_has_journal(struct story *story)
+const char *
+story_newest(struct story *story)
 {
     struct session session = {0};
     session_open(story, &session);
-    bool has = newest_id(story, session.context) != NULL;
+    const char *id = newest_id(story, session.context);
     session_close(story, &session);
-    return has;
+    return id;
+}
+
+bool
+story_has_journal(struct story *story)
+{
+    return story_newest(story) != NULL;
+}
+
+static const char *
+chosen_id(struct story *story, struct deploy_context *context)
+{
+    return story->id != NULL ? story->id : newest_id(story, context);
 }
 
 void
@@ -299,7 +311,7 @@ story_resume(struct story *story)
     struct session session = {0};
     session_open(story, &session);
     story->err =
-        deploy_resume(session.context, newest_id(story, session.context), story->arena, &story->d);
+        deploy_resume(session.context, chosen_id(story, session.context), story->arena, &story->d);
     session_close(story, &session);
 }
 
@@ -309,7 +321,7 @@ story_resolve(struct story *story, int64_t run_id)
     struct session session = {0};
     session_open(story, &session);
     story->err = deploy_resolve(
-        session.context, newest_id(story, session.context), run_id, story->arena, &story->d);
+        session.context, chosen_id(story, session.context), run_id, story->arena, &story->d);
     session_close(story, &session);
 }
 
@@ -319,7 +331,7 @@ story_cancel(struct story *story)
     struct session session = {0};
     session_open(story, &session);
     story->err =
-        deploy_cancel(session.context, newest_id(story, session.context), story->arena, &story->d);
+        deploy_cancel(session.context, chosen_id(story, session.context), story->arena, &story->d);
     session_close(story, &session);
 }
 

@@ -26,6 +26,7 @@ struct story {
     struct deploy_request request; // free to change
     const char *app_spec, *config; // texts of the documents; free to change
     bool live;
+    const char *id; // of the deployment that is resumed, …; NULL: the newest of the journal
 
     char *dir, *specs, *state_path;
     struct arena *arena;
@@ -47,13 +48,14 @@ void story_env(struct story *story, const char *name, const char *value);
 
 void story_prepare(struct story *story);
 void story_deploy(struct story *story);
-/// `id` NULL: the newest of the journal.
 void story_resume(struct story *story);
 void story_resolve(struct story *story, int64_t run_id);
 void story_cancel(struct story *story);
 /// Deploys in a child that is killed at tick `at`; false when it came to its end before that.
 bool story_deploy_and_die(struct story *story, int64_t at);
 bool story_resume_and_die(struct story *story, int64_t at);
+/// The newest one of the journal, in the arena; NULL when it holds none.
+const char *story_newest(struct story *story);
 /// Is there a deployment in the journal?
 bool story_has_journal(struct story *story);
 /// A new world and an empty journal, with the same documents and switches.
