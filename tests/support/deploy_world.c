@@ -85,6 +85,13 @@ world_now(const struct world *world)
 }
 
 void
+world_jump(struct world *world, int64_t ms)
+{
+    (void)world;
+    attached.fake->wall_ms += ms;
+}
+
+void
 world_effect(struct world *world, const char *format, ...)
 {
     size_t len = strlen(world->effects);
@@ -214,6 +221,15 @@ answer(const struct world *world, const struct http_request *request, struct wor
     }
 }
 
+static void
+note_reset(struct world *world, const struct http_request *request, const char *subject)
+{
+    if (str_starts(str_of(subject), STR("ssm:PutParameter "))) {
+        char *body CLEANUP(xfreep) = str_dup(request->body);
+        world_note_reset(world, body);
+    }
+}
+
 static struct error *
 fail_with(const struct world_fault *fault, struct world *world, const struct http_request *request,
     const char *subject, struct http_response *response)
@@ -230,16 +246,14 @@ fail_with(const struct world_fault *fault, struct world *world, const struct htt
     case FAULT_REFUSED:
         return no_answer(request, "connect", false, "connection refused");
     case FAULT_RESET:
-        if (str_starts(str_of(subject), STR("ssm:"))) {
-            char *body CLEANUP(xfreep) = str_dup(request->body);
-            world_note_reset(world, body);
-        }
+        note_reset(world, request, subject);
         return no_answer(request, "reset", true, "connection reset");
     case FAULT_LOST:
         serve(world, request, subject, &unseen);
         buf_done(&unseen.body);
         return no_answer(request, "reset", true, "connection reset");
     case FAULT_SIGNAL:
+        note_reset(world, request, subject);
         raise_signal(fault);
         return error_remote(cancel_check(attached.fake->cancel), 0, "cancelled", NULL, true);
     case FAULT_LATE_SIGNAL:

@@ -120,6 +120,8 @@ struct world_run *world_foreign_run(struct world *world, const char *title, int6
 struct world_run *world_run_add(struct world *world, const char *title, int64_t created_ms);
 const char *world_value(struct world *world, const char *name);
 void world_effect(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3);
+/// Somebody sets the wall clock.
+void world_jump(struct world *world, int64_t ms);
 int64_t world_now(const struct world *world);
 
 // For the parts: deploy_world_*.c
