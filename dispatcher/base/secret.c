@@ -81,6 +81,28 @@ mask_register_lines(struct str bytes)
     }
 }
 
+// As JSON writes it (RFC 8259 §7): texts are often masked when they are a document already. Other
+// control characters are written as \u00XX, upper case, like jansson does.
+static void
+mask_register_json(struct str bytes)
+{
+    static const char plain[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    struct buf text CLEANUP(buf_wipe) = BUF_INIT(6 * bytes.len + 1);
+    for (size_t i = 0; i < bytes.len; i++) {
+        const char *at = bytes.ptr[i] != '\0' ? strchr(plain, bytes.ptr[i]) : NULL;
+        if (at != NULL) {
+            buf_printf(&text, "\\%c", letters[at - plain]);
+        } else if ((unsigned char)bytes.ptr[i] < 0x20) {
+            buf_printf(&text, "\\u%04X", (unsigned)bytes.ptr[i]);
+        } else {
+            buf_putc(&text, bytes.ptr[i]);
+        }
+    }
+    if (text.len > bytes.len) {
+        mask_register(buf_str(&text), false);
+    }
+}
+
 // A newline at the end comes from the file that the secret was read from.
 static void
 mask_register_secret(struct str bytes)
@@ -90,6 +112,7 @@ mask_register_secret(struct str bytes)
     }
     bool one_line = bytes.len == 0 || memchr(bytes.ptr, '\n', bytes.len) == NULL;
     mask_register(bytes, one_line);
+    mask_register_json(bytes);
     if (!one_line) {
         mask_register_lines(bytes);
     }

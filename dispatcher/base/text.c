@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "dispatcher/secret.h"
+
 // Decodes one code point; *len is 1 and the result U+FFFD for bytes that are not UTF-8.
 static uint32_t
 decode(struct str text, size_t *len)
@@ -126,8 +128,8 @@ cleaned(uint32_t point, struct str character)
     return point >= 0x20 && point != 0x7f && !is_hidden(point) ? character : STR("");
 }
 
-void
-text_clean(struct str text, size_t max, struct buf *out)
+static void
+clean(struct str text, size_t max, struct buf *out)
 {
     static const struct str ellipsis = {"…", sizeof("…") - 1};
     size_t start = out->len, fits = start; // `fits`: where the ellipsis can still follow
@@ -149,6 +151,19 @@ text_clean(struct str text, size_t max, struct buf *out)
         fits = out->len - start + ellipsis.len <= max ? out->len : fits;
         text = str_skip(text, len);
     }
+}
+
+void
+text_clean(struct str text, size_t max, struct buf *out)
+{
+    if (text.len <= max / 3) { // nothing will be cut; a bad byte becomes three
+        clean(text, max, out);
+        return;
+    }
+    struct buf whole CLEANUP(buf_wipe) = BUF_INIT(text.len);
+    buf_add(&whole, text);
+    secret_mask(&whole); // half a secret would not be recognised later
+    clean(buf_str(&whole), max, out);
 }
 
 // East Asian Width W and F, and the emoji that are shown wide (Unicode 15 EastAsianWidth.txt).

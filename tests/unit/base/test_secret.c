@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/json.h"
+
 // The table of masks lives as long as the process, so every test uses words of its own.
 
 static void
@@ -199,10 +201,26 @@ threads_share_the_table(void **state)
     assert_masked("left-thread-0 right-thread-49", "*** ***");
 }
 
+// The journal and --json hold texts as JSON writes them.
+static void
+a_secret_is_masked_inside_json(void **state)
+{
+    (void)state;
+    struct secret *secret CLEANUP(secret_freep) = secret_new(STR("pass\"w\\rd\tin json"));
+    struct json *object CLEANUP(json_freep) = json_make_object();
+    json_set_str(object, "text", "a pass\"w\\rd\tin json z");
+    struct buf text CLEANUP(buf_done) = BUF_INIT(4096);
+    json_print(object, false, &text);
+    secret_mask(&text);
+    assert_string_equal(buf_cstr(&text), "{\"text\":\"a *** z\"}");
+    assert_masked("a pass\"w\\rd\tin json z", "a *** z");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_secret_is_masked_inside_json),
         cmocka_unit_test(bytes_come_back_exactly),
         cmocka_unit_test(references_are_counted),
         cmocka_unit_test(every_occurrence_is_masked),

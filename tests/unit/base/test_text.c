@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/secret.h"
+
 static void
 assert_clean(const char *text, size_t max, const char *expected)
 {
@@ -141,10 +143,22 @@ widths(void **state)
     }
 }
 
+// Half a secret would not be recognised by whoever masks the line later.
+static void
+secrets_are_masked_before_the_cut(void **state)
+{
+    (void)state;
+    struct secret *secret CLEANUP(secret_freep) = secret_new(STR("canary-in-a-long-text"));
+    assert_clean("see canary-in-a-long-text here", 11, "see *** …");
+    assert_clean("see canary-in-a-long-text", 20, "see ***");
+    assert_clean("see canary-in-a-long-text", 30, "see ***");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(secrets_are_masked_before_the_cut),
         cmocka_unit_test(plain_text_passes),
         cmocka_unit_test(line_ends_become_blanks),
         cmocka_unit_test(escape_sequences_go_whole),
