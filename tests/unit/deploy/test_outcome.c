@@ -205,7 +205,8 @@ test_proven_by_the_infra_side(void **state)
     static const struct world_fault faults[] = {{0}};
     s->world->faults = faults;
     s->request.version = "v1";
-    (void)strcpy(world_parameter_find(s->world, STORY_PARAMETER)->versions[0].labels[1], "proven");
+    char *label = world_parameter_find(s->world, STORY_PARAMETER)->versions[0].labels[1];
+    memcpy(label, "proven", sizeof("proven"));
     story_deploy(s);
     story_expect(s, 0, "deployed", "'shop' v1 is deployed to 'staging' and proven to run");
     assert_true(s->d->proven);
