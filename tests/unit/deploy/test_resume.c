@@ -82,7 +82,7 @@ test_adopt_of_another_workflow(void **state)
     story_deploy(s);
     struct world_run *other = world_run_add(
         s->world, arena_printf(s->arena, "deploy %s", s->d->dispatch_id), world_now(s->world));
-    (void)strcpy(other->path, ".github/workflows/destroy.yaml");
+    memcpy(other->path, ".github/workflows/destroy.yaml", sizeof(".github/workflows/destroy.yaml"));
     story_resolve(s, other->id);
     assert_int_equal(error_kind(s->err), ERROR_USAGE);
 }
@@ -101,8 +101,8 @@ test_abandon(void **state)
     assert_string_equal(world_value(s->world, STORY_PARAMETER), "v1");
     const char *id = s->d->id;
     story_resolve(s, 0);
-    expect_error(s, ERROR_USAGE,
-        arena_printf(s->arena, "deployment '%s' leaves nothing to resolve", id));
+    expect_error(
+        s, ERROR_USAGE, arena_printf(s->arena, "deployment '%s' leaves nothing to resolve", id));
 }
 
 // --- cancel ------------------------------------------------------------------------------------
