@@ -21,11 +21,6 @@ check_enabled(const struct preparation *p)
             error_new(ERROR_SPEC, "app '%s' asks for 'via: direct'", p->settings->app),
             "This version deploys through the infra workflow only; use 'via: workflow'.");
     }
-    if (p->settings->workflow_repo == NULL) {
-        return error_hint(
-            error_new(ERROR_SPEC, "'workflow.repo' is not set for app '%s'", p->settings->app),
-            "Name the infra repository in dispatcher.yaml: workflow: {repo: OWNER/INFRA}.");
-    }
     return NULL;
 }
 

@@ -205,69 +205,71 @@ snapshot_parameter(
     return NULL;
 }
 
-static bool
-looks_like_commit(const char *text)
+static const char *
+shorten(const struct preparation *p, const char *version)
 {
-    size_t len = text != NULL ? strlen(text) : 0;
-    return len == 40 && strspn(text, "0123456789abcdef") == len;
+    bool is_id = strlen(version) == 40 && strspn(version, "0123456789abcdef") == 40;
+    return is_id ? arena_printf(p->arena, "%.12s", version) : version;
 }
 
 static struct error *
-refuse_stale(const struct preparation *p, const char *deployed)
+refuse_stale(const struct preparation *p, const char *ours, const char *deployed)
 {
+    const char *older = shorten(p, ours), *newer = shorten(p, deployed);
     if (p->request->allow_stale || cstr_equal(p->settings->stale, "allow")) {
         deployment_note(p->deployment, p->arena,
-            arena_printf(p->arena, "stale: commit %.12s is older than the deployed %.12s",
-                p->deployment->sha, deployed));
+            arena_printf(p->arena, "stale: '%s' is older than the deployed '%s'", older, newer));
         return NULL;
     }
     if (cstr_equal(p->settings->stale, "warn")) {
         deployment_note(p->deployment, p->arena,
-            arena_printf(p->arena, "warning: commit %.12s is older than the deployed %.12s",
-                p->deployment->sha, deployed));
+            arena_printf(p->arena, "warning: '%s' is older than the deployed '%s'", older, newer));
         return NULL;
     }
-    return error_hint(error_new(ERROR_CONFLICT,
-                          "commit %.12s is older than %.12s, which '%s' in "
-                          "'%s' is on",
-                          p->deployment->sha, deployed, p->deployment->app, p->deployment->env),
+    return error_hint(error_new(ERROR_CONFLICT, "'%s' is older than '%s', which '%s' in '%s' is on",
+                          older, newer, p->deployment->app, p->deployment->env),
         "Pass --allow-stale to go back on purpose.");
 }
 
+// A version that git knows, a tag or a commit, stands for itself; any other for the checkout.
 static struct error *
-look_at_ancestry(const struct preparation *p, const char *deployed)
+choose_commit(const struct preparation *p, const char **ours)
+{
+    const struct deployment *d = p->deployment;
+    enum git_relation relation = GIT_SAME;
+    TRY(git_relate(p->git->root, d->version, d->sha, &relation));
+    *ours = relation != GIT_UNRELATED_UNKNOWN ? d->version : d->sha;
+    return NULL;
+}
+
+static struct error *
+look_at_ancestry(const struct preparation *p, const char *deployed, const char *ours)
 {
     enum git_relation relation = GIT_SAME;
-    TRY(git_relate(p->git->root, deployed, p->deployment->sha, &relation));
+    TRY(git_relate(p->git->root, deployed, ours, &relation));
     if (relation == GIT_BEHIND) {
-        return refuse_stale(p, deployed);
+        return refuse_stale(p, ours, deployed);
     }
     if (relation == GIT_UNRELATED_UNKNOWN) {
         deployment_note(p->deployment, p->arena,
             p->git->shallow
                 ? "staleness not checked: this is a shallow clone (use 'fetch-depth: 0')"
-                : "staleness not checked: the deployed commit is not in this clone");
+                : "staleness not checked: the deployed version is not in this clone");
     } else if (relation == GIT_DIVERGED) {
         deployment_note(p->deployment, p->arena,
-            arena_printf(
-                p->arena, "the deployed commit %.12s is on another branch of history", deployed));
+            arena_printf(p->arena, "the deployed '%s' is on another branch of history",
+                shorten(p, deployed)));
     }
     return NULL;
 }
 
-// What is new since the version that is deployed now: for the report, and to refuse going back.
 static struct error *
-look_at_history(const struct preparation *p)
+collect_commits(const struct preparation *p, const char *deployed, const char *ours)
 {
     struct deployment *d = p->deployment;
-    const char *deployed = deployment_service_at(d, 0)->previous;
-    if (!looks_like_commit(deployed) || strcmp(deployed, d->sha) == 0) {
-        return NULL;
-    }
-    TRY(look_at_ancestry(p, deployed));
     struct git_log_entry *commits = NULL;
     size_t count = 0;
-    TRY(git_commits(p->git->root, deployed, d->sha, COMMITS_MAX, p->arena, &commits, &count,
+    TRY(git_commits(p->git->root, deployed, ours, COMMITS_MAX, p->arena, &commits, &count,
         &d->commits_complete));
     struct deployment_commit *kept = arena_array(p->arena, count, sizeof(*kept));
     for (size_t i = 0; i < count; i++) {
@@ -276,6 +278,25 @@ look_at_history(const struct preparation *p)
     }
     d->commits = (struct object_list){kept, count};
     return NULL;
+}
+
+// What is new since the versions that are deployed now: no service may go back unasked, and the
+// first one's commits are told.
+static struct error *
+look_at_history(const struct preparation *p)
+{
+    const struct deployment *d = p->deployment;
+    const char *first = NULL, *ours = NULL;
+    TRY(choose_commit(p, &ours));
+    for (size_t i = 0; i < d->services.count; i++) {
+        const char *deployed = deployment_service_at(d, i)->previous;
+        if (deployed == NULL || cstr_equal(deployed, d->version)) {
+            continue;
+        }
+        TRY(look_at_ancestry(p, deployed, ours));
+        first = first == NULL ? deployed : first;
+    }
+    return first != NULL ? collect_commits(p, first, ours) : NULL;
 }
 
 // A registry that is named by account and region, which dispatcher.yaml may leave to the

@@ -219,12 +219,24 @@ look(const struct step_run *run, struct step_result *out)
     return wait_more(run, out);
 }
 
+// A resumed wait gets its whole time again. Whoever adopted the run has looked at it: a 304 to our
+// first look would tell nothing.
+static struct error *
+begin_wait(const struct step_run *run)
+{
+    struct github_client *github = NULL;
+    TRY(provider_github(run->context, run->deployment, &github));
+    github_client_forget(github);
+    run->context->wait_mono_ms = now_ms(run);
+    return NULL;
+}
+
 static struct error *
 run_follow(const struct step_run *run, struct step_result *out)
 {
     const struct platform *platform = run->context->platform;
-    if (run->context->wait_mono_ms == 0) { // a resumed wait gets its whole time again
-        run->context->wait_mono_ms = now_ms(run);
+    if (run->context->wait_mono_ms == 0) {
+        TRY(begin_wait(run));
     }
     if (run->deployment->run_status == NULL) { // just sent: there is nothing to see yet
         int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",

@@ -129,6 +129,7 @@ story_free(struct story *story)
     fake_platform_free(story->fake);
     arena_free(story->arena);
     temp_dir_removep(&story->dir);
+    git_fixture_freep(&story->own);
     free((char *)(uintptr_t)story->request.checkout);
     free(story->specs);
     free(story->state_path);
@@ -184,6 +185,30 @@ story_env(struct story *story, const char *name, const char *value)
     for (size_t i = 0; i < count; i++) {
         free(copies[i]);
     }
+}
+
+const char *
+story_commit(struct story *story, const char *revision)
+{
+    char *id CLEANUP(xfreep) = git_fixture_id(checkout, "shop", revision);
+    return arena_dup(story->arena, id);
+}
+
+void
+story_own_checkout(struct story *story)
+{
+    char *from CLEANUP(xfreep) = git_fixture_path(checkout, "shop");
+    story->own = git_fixture_new();
+    git_run(story->own, ".", "clone", "-q", from, "shop");
+    git_run(story->own, "shop", "remote", "set-url", "origin", "https://github.com/octo/shop.git");
+    free((char *)(uintptr_t)story->request.checkout);
+    story->request.checkout = git_fixture_path(story->own, "shop");
+}
+
+void
+story_git(struct story *story, const char *const *arguments)
+{
+    git_fixture_run(story->own, "shop", arguments);
 }
 
 static void

@@ -28,6 +28,7 @@ struct story {
     bool live;
     const char *id; // of the deployment that is resumed, …; NULL: the newest of the journal
 
+    struct git_fixture *own; // after story_own_checkout
     char *dir, *specs, *state_path;
     struct arena *arena;
 
@@ -45,6 +46,13 @@ void story_free(struct story *story);
 void story_freep(struct story **story);
 /// Replaces or adds one NAME=VALUE of the environment; NULL value takes it out.
 void story_env(struct story *story, const char *name, const char *value);
+
+/// Full id of a revision of the app's checkout (three commits, v-tags none); in the arena.
+const char *story_commit(struct story *story, const char *revision);
+/// A checkout of the story's own that it may change: a clone of the usual one.
+void story_own_checkout(struct story *story);
+/// git in the story's own checkout.
+void story_git(struct story *story, const char *const *arguments);
 
 void story_prepare(struct story *story);
 void story_deploy(struct story *story);

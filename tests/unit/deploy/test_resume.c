@@ -73,6 +73,22 @@ test_adopt(void **state)
     assert_int_equal(error_kind(s->err), ERROR_USAGE); // leaves nothing to resolve
 }
 
+// Over already when it is adopted: the first look must not be answered with "not changed".
+static void
+test_adopt_what_is_over(void **state)
+{
+    (void)state;
+    static const char *const over[] = {"completed:success", NULL};
+    struct story *s CLEANUP(story_freep) = story_new();
+    s->world->faults = lost_request;
+    s->world->life = over;
+    story_deploy(s);
+    struct world_run *ours = world_run_add(
+        s->world, arena_printf(s->arena, "deploy %s", s->d->dispatch_id), world_now(s->world));
+    story_resolve(s, ours->id);
+    story_expect(s, 0, "deployed", NULL);
+}
+
 static void
 test_adopt_of_another_workflow(void **state)
 {
@@ -296,6 +312,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_wait),
         cmocka_unit_test(test_adopt),
+        cmocka_unit_test(test_adopt_what_is_over),
         cmocka_unit_test(test_adopt_of_another_workflow),
         cmocka_unit_test(test_abandon),
         cmocka_unit_test(test_cancel),
