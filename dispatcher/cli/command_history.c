@@ -11,8 +11,9 @@ put_row(struct cli *cli, const struct store_deployment *row)
     clock_format_rfc3339(row->created_ms, stamp);
     clock_format_duration(row->updated_ms - row->created_ms, took);
     const char *result = row->result != NULL ? row->result : "unfinished";
-    cli_outf(cli, "%-20s  %s  %-12s %-12s %-12.12s  %s", row->id, stamp, row->app, row->env,
-        row->version, result);
+    bool commit = strlen(row->version) == 40 && strspn(row->version, "0123456789abcdef") == 40;
+    cli_outf(cli, "%s  %s  %-12s  %-10s  %-12.*s  %s", row->id, stamp, row->app, row->env,
+        commit ? 12 : 128, row->version, result);
     if (row->result != NULL) {
         cli_outf(cli, " (exit %d, %s)", row->exit_code, took);
     }
@@ -53,8 +54,7 @@ run_history(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
         .app = cli_positional(arguments, 0), .env = cli_value(arguments, "env")};
     TRY(store_list(store, &filter, session.arena, &rows, &count));
     if (count == 0) {
-        cli_errf(
-            cli, "no deployments yet; the journal of this machine is empty for that question\n");
+        cli_errf(cli, "the journal of this machine has no such deployment\n");
     }
     for (size_t i = 0; i < count; i++) {
         if (cli_flag(arguments, "json")) {

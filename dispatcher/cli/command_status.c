@@ -1,21 +1,55 @@
 // `status`: what the version parameters say, and whether that was ever deployed.
+#include <string.h>
+
 #include "deploy_options.h"
 #include "deploy_ui.h"
 #include "dispatcher/memory.h"
 
-static void
-put_row(struct cli *cli, const struct deploy_status_row *row)
+enum { WIDTH_MAX = 64 }; // a longer word pushes its own line only
+
+struct widths {
+    int env, service, version;
+};
+
+static const char *
+version_of(const struct deploy_status_row *row)
 {
-    char age[32] = "";
+    return row->version != NULL ? row->version : "-";
+}
+
+static int
+wider(int width, const char *text)
+{
+    int columns = (int)strlen(text);
+    return columns > width && columns <= WIDTH_MAX ? columns : width;
+}
+
+static struct widths
+measure(const struct deploy_status_row *rows, size_t count)
+{
+    struct widths widths = {0};
+    for (size_t i = 0; i < count; i++) {
+        widths.env = wider(widths.env, rows[i].env);
+        widths.service = wider(widths.service, rows[i].service);
+        widths.version = wider(widths.version, version_of(&rows[i]));
+    }
+    return widths;
+}
+
+// "staging  web  v1.4.2  deployed, written 3m 12s ago by arn:…"
+static void
+put_row(struct cli *cli, const struct deploy_status_row *row, const struct widths *widths)
+{
+    const char *verdict = row->labelled ? "deployed" : row->drift != NULL ? row->drift : "";
+    cli_outf(cli, "%-*s  %-*s  %-*s  %s", widths->env, row->env, widths->service, row->service,
+        widths->version, version_of(row), verdict);
     if (row->changed_ms > 0) {
+        char age[32];
         clock_format_duration(clock_wall(cli->platform.clock) - row->changed_ms, age);
+        cli_outf(cli, "; written %s ago%s%s", age, row->by != NULL ? " by " : "",
+            row->by != NULL ? row->by : "");
     }
-    cli_outf(cli, "%-14s %-10s %-40s %-9s %s\n", row->env, row->service,
-        row->version != NULL ? row->version : "-", row->labelled ? "deployed" : "",
-        age[0] != '\0' ? age : "");
-    if (row->drift != NULL) {
-        cli_outf(cli, "%-14s %-10s   %s\n", "", "", row->drift);
-    }
+    cli_outf(cli, "\n");
 }
 
 static void
@@ -54,18 +88,20 @@ run_status(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
     if (err != NULL) {
         return deploy_session_explain(cli, &session, err);
     }
+    const struct widths widths = measure(rows, count);
     for (size_t i = 0; i < count; i++) {
         if (cli_flag(arguments, "json")) {
             put_json_row(cli, &rows[i]);
         } else {
-            put_row(cli, &rows[i]);
+            put_row(cli, &rows[i], &widths);
         }
     }
     return NULL;
 }
 
 static const struct cli_option status_options[] = {
-    DEPLOY_OPTIONS_PLACE,
+    {"env", CLI_VALUE, "ENV", "only this environment", NULL},
+    DEPLOY_OPTIONS_SPECS,
     {"json", CLI_FLAG, NULL, "one JSON object a line", NULL},
 };
 

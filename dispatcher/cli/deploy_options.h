@@ -8,10 +8,11 @@ extern const char *const deploy_leave_or_cancel[]; // NULL-terminated
 extern const char *const deploy_restore_or_keep[];
 
 // clang-format off
-#define DEPLOY_OPTIONS_PLACE                                                                       \
-    {"env", CLI_VALUE, "ENV", "environment to deploy to (required)", NULL},                        \
+#define DEPLOY_OPTIONS_SPECS                                                                       \
     {"specs", CLI_VALUE, "DIR|GIT-URL", "where the app specs are (DISPATCHER_SPECS)", NULL},       \
     {"config", CLI_VALUE, "FILE", "dispatcher.yaml of the organisation (DISPATCHER_CONFIG)", NULL}
+#define DEPLOY_OPTIONS_PLACE                                                                       \
+    {"env", CLI_VALUE, "ENV", "environment (required)", NULL}, DEPLOY_OPTIONS_SPECS
 #define DEPLOY_OPTIONS_WHAT                                                                        \
     {"image", CLI_LIST, "[SERVICE=]SOURCE",                                                        \
         "image to push, once a service: oci:DIR, oci-archive:FILE, docker-archive:FILE", NULL},    \
@@ -31,5 +32,5 @@ extern const char *const deploy_restore_or_keep[];
 // clang-format on
 
 /// ERROR_USAGE when --env is missing. `env_required` is false for `status`.
-NODISCARD struct error *deploy_request_read(const struct cli_arguments *arguments,
-    bool env_required, struct deploy_request *out);
+NODISCARD struct error *deploy_request_read(
+    const struct cli_arguments *arguments, bool env_required, struct deploy_request *out);

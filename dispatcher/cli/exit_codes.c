@@ -10,7 +10,8 @@ static const enum error_kind all_kinds[] = {
 #undef ERROR_KIND
 };
 
-static const char zero[] = "done; a deployment has ended as asked and is proven";
+static const char zero[] =
+    "done; a deployment has ended as asked, and is proven where the report says so";
 
 static void
 put_row(bool markdown, int code, const char *name, const char *text, struct buf *out)

@@ -136,7 +136,7 @@ add_default(struct listing *listing)
     if (!file_exists("dispatcher.yaml")) {
         return error_hint(
             error_new(ERROR_USAGE, "no files given, and there is no 'dispatcher.yaml' here"),
-            "Name spec files or directories: dispatcher spec lint appspecs");
+            "Name spec files or directories: 'dispatcher spec lint appspecs'.");
     }
     TRY(add_file(listing, "dispatcher.yaml"));
     struct diagnostics *ignored CLEANUP(diagnostics_freep) = diagnostics_new();
