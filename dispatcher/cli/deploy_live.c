@@ -139,10 +139,28 @@ sign_of(const struct deploy_live *live, const char *status, const char *conclusi
     return color ? "\x1b[31m✗\x1b[0m" : "✗";
 }
 
+static bool
+has_begun(const struct deployment_job *job)
+{
+    for (size_t i = 0; i < job->steps.count; i++) {
+        const struct deployment_job_step *step =
+            (const struct deployment_job_step *)job->steps.items + i;
+        if (step->conclusion != NULL || cstr_equal(step->status, "in_progress")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 put_job(const struct deploy_live *live, const struct deployment_job *job, struct buf *out)
 {
     buf_printf(out, "    %s %s\n", sign_of(live, job->status, job->conclusion), job->name);
+    // With many jobs on a small terminal, only the steps that say something are worth their lines.
+    if (cstr_equal(job->conclusion, "success") || cstr_equal(job->conclusion, "skipped") ||
+        !has_begun(job)) {
+        return;
+    }
     for (size_t i = 0; i < job->steps.count; i++) {
         const struct deployment_job_step *step =
             (const struct deployment_job_step *)job->steps.items + i;
@@ -158,10 +176,11 @@ put_run(const struct deploy_live *live, const struct deployment *d, struct buf *
     }
     const struct clock *clock = live->cli->platform.clock;
     int64_t started = clock_mono(clock) - (clock_wall(clock) - d->wait_started_ms);
-    buf_printf(out, "    %s  %s ", d->run_url != NULL ? d->run_url : "run",
-        d->run_status != NULL ? d->run_status : "starting");
+    // Before the address: a narrow terminal cuts the end of the line.
+    const char *status = d->run_status != NULL ? d->run_status : "starting";
+    buf_printf(out, "    %s ", strcmp(status, "in_progress") == 0 ? "in progress" : status);
     live_elapsed(started, out);
-    buf_putc(out, '\n');
+    buf_printf(out, "  %s\n", d->run_url != NULL ? d->run_url : "");
     for (size_t i = 0; i < d->jobs.count; i++) {
         put_job(live, (const struct deployment_job *)d->jobs.items + i, out);
     }

@@ -8,6 +8,7 @@
 #include "deploy_live.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
+#include "human.h"
 
 struct deploy_ui {
     struct cli *cli;
@@ -54,6 +55,22 @@ say(struct deploy_ui *ui, struct str text)
     }
 }
 
+struct sign {
+    const char *state, *text, *tint;
+};
+
+static const struct sign *
+sign_of(const char *state)
+{
+    static const struct sign signs[] = {{"done", "✓", "\x1b[32m"}, {"skipped", "-", ""},
+        {"intent", "…", ""}, {"undone", "↩", "\x1b[33m"}, {"", "✗", "\x1b[31m"}};
+    size_t i = 0;
+    while (i + 1 < ARRAY_LENGTH(signs) && !cstr_equal(state, signs[i].state)) {
+        i++;
+    }
+    return &signs[i];
+}
+
 static void
 say_step(struct deploy_ui *ui, const struct deploy_event *event)
 {
@@ -64,14 +81,13 @@ say_step(struct deploy_ui *ui, const struct deploy_event *event)
     if (cstr_equal(state, "waiting") || (live && cstr_equal(state, "intent"))) {
         return;
     }
-    const char *sign = cstr_equal(state, "done")      ? "✓"
-                       : cstr_equal(state, "skipped") ? "-"
-                       : cstr_equal(state, "intent")  ? "…"
-                       : cstr_equal(state, "undone")  ? "↩"
-                                                      : "✗";
     const char *note =
         step->note != NULL && !cstr_equal(state, "intent") ? step->note : step->reason;
-    buf_printf(&line, "%s %-18s %s\n", sign, step->name, note != NULL ? note : "");
+    bool color = ui->cli->color && !ui->json;
+    const struct sign *sign = sign_of(state);
+    buf_printf(&line, "%s%s%s %-18s %s%s\n", color ? sign->tint : "", sign->text,
+        color ? "\x1b[0m" : "", step->name,
+        cstr_equal(state, "undo-failed") ? "NOT restored: " : "", note != NULL ? note : "");
     say(ui, buf_str(&line));
 }
 
@@ -147,8 +163,9 @@ say_progress(struct deploy_ui *ui, const struct deploy_event *event)
 {
     struct buf line CLEANUP(buf_done) = BUF_INIT(8192);
     if (strcmp(event->text, "sending") != 0) {
-        buf_printf(&line, "    %.19s… %s, %.1f MiB\n", event->subject, event->text,
-            (double)event->total / (1024.0 * 1024.0));
+        buf_printf(&line, "    %.19s… %s, ", event->subject, event->text);
+        human_size(event->total, &line);
+        buf_putc(&line, '\n');
         say(ui, buf_str(&line));
     }
 }

@@ -57,9 +57,14 @@ push_note(const struct step_run *run, const struct registry_push_result *result)
     if (result->already_there) {
         return "already there";
     }
-    return arena_printf(run->arena, "%.1f MiB in %lld blobs, %lld already there, %.19s…",
-        (double)result->bytes_sent / (1024.0 * 1024.0), (long long)result->blobs_sent,
-        (long long)result->blobs_present, result->digest);
+    if (result->blobs_sent == 0) {
+        return arena_printf(run->arena, "only the manifest was new, %.19s…", result->digest);
+    }
+    double kib = (double)result->bytes_sent / 1024.0;
+    bool large = kib >= 1024.0;
+    return arena_printf(run->arena, "%.1f %s in %lld blob%s, %lld already there, %.19s…",
+        large ? kib / 1024.0 : kib, large ? "MiB" : "KiB", (long long)result->blobs_sent,
+        result->blobs_sent == 1 ? "" : "s", (long long)result->blobs_present, result->digest);
 }
 
 static struct error *
