@@ -108,6 +108,27 @@ collect_annotations(
     run->deployment->failure.annotations = (struct str_list){items, kept};
 }
 
+// The runner's own marks say little to a reader.
+static void
+drop_marks(struct str tail, struct buf *out)
+{
+    const struct str group = STR("##[group]"), end = STR("##[endgroup]"), error = STR("##[error]");
+    struct str line = {0};
+    while (str_cut(tail, '\n', &line, &tail)) {
+        if (str_starts(line, end)) {
+            continue;
+        }
+        if (str_starts(line, error)) {
+            buf_puts(out, "error: ");
+            line = str_skip(line, error.len);
+        } else if (str_starts(line, group)) {
+            line = str_skip(line, group.len);
+        }
+        buf_add(out, line);
+        buf_putc(out, '\n');
+    }
+}
+
 static void
 collect_log(const struct step_run *run, struct github_client *github, const struct github_job *job,
     const struct github_step *step)
@@ -127,7 +148,9 @@ collect_log(const struct step_run *run, struct github_client *github, const stru
     }
     struct buf harmless CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
     if (tail != NULL) {
-        log_sanitize(str_of(tail), &harmless);
+        struct buf plain CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+        drop_marks(str_of(tail), &plain);
+        log_sanitize(buf_str(&plain), &harmless); // after: dropping a mark may bare another
         secret_mask(&harmless);
         run->deployment->failure.log_tail = arena_str(run->arena, buf_str(&harmless));
     }

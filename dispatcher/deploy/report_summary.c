@@ -40,10 +40,14 @@ put_headline(const struct deployment *d, struct buf *out)
     bool open = d->result == NULL;
     buf_printf(out, "### %s ", good ? "✅" : open ? "⏳" : "❌");
     put_escaped(out, d->title != NULL ? d->title : d->app, SUBJECT_MAX);
-    buf_printf(out, " → %s: %s\n\n", d->env,
+    buf_printf(out, " → %s: %s%s\n\n", d->env,
         d->result != NULL       ? d->result
         : d->unfinished != NULL ? d->unfinished
-                                : "running");
+                                : "running",
+        d->result == NULL   ? ""
+        : d->exit_code == 7 ? ", previous version restored"
+        : d->exit_code == 8 ? ", previous version NOT restored"
+                            : "");
     put_escaped(out, d->message, 2000);
     buf_puts(out, "\n\n");
 }
@@ -77,8 +81,11 @@ put_table(const struct deployment *d, struct buf *out)
         const struct deployment_service *service = deployment_service_at(d, i);
         buf_printf(out, "| Service `%s` | `%s` |\n", service->name,
             service->digest != NULL ? service->digest : "not pushed");
-        buf_printf(out, "| Before | `%.128s` |\n",
-            service->previous != NULL ? service->previous : "nothing");
+        bool several = d->services.count > 1;
+        buf_printf(out, "| Before%s%s%s | ", several ? " (`" : "", several ? service->name : "",
+            several ? "`)" : "");
+        buf_printf(
+            out, service->previous != NULL ? "`%.128s` |\n" : "nothing |\n", service->previous);
     }
     if (d->run_url != NULL) {
         buf_printf(out, "| Infra run | [%lld](%s) |\n", (long long)d->run_id, d->run_url);
@@ -101,7 +108,10 @@ put_steps(const struct deployment *d, struct buf *out)
     buf_puts(out, "| Step | | |\n|---|---|---|\n");
     for (size_t i = 0; i < d->steps.count; i++) {
         const struct deployment_step *step = deployment_step_at(d, i);
-        const char *state = step->state != NULL ? step->state : "not reached";
+        const char *state = step->state == NULL                      ? "not reached"
+                            : cstr_equal(step->state, "undone")      ? "restored"
+                            : cstr_equal(step->state, "undo-failed") ? "**NOT restored**"
+                                                                     : step->state;
         buf_printf(out, "| %s | %s | ", step->name, state);
         put_escaped(out, step->note != NULL ? step->note : step->reason, 300);
         buf_puts(out, " |\n");

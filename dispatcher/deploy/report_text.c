@@ -2,6 +2,9 @@
 #include <string.h>
 
 #include "deploy_internal.h"
+#include "dispatcher/text.h"
+
+enum { COMMITS_MAX = 5, SUBJECT_MAX = 72, AUTHOR_MAX = 40 };
 
 struct paint {
     const char *green, *red, *yellow, *dim, *bold, *off;
@@ -46,6 +49,29 @@ put_failure(const struct deployment *d, const struct paint *paint, struct buf *o
     }
 }
 
+// What is new, so that a reader at night need not open a browser to see what may have broken.
+static void
+put_commits(const struct deployment *d, const struct paint *paint, struct buf *out)
+{
+    if (d->commits.count == 0) {
+        return;
+    }
+    buf_printf(out, "  new: %zu%s commit%s since what was deployed before\n", d->commits.count,
+        d->commits_complete ? "" : " or more", d->commits.count == 1 ? "" : "s");
+    for (size_t i = 0; i < d->commits.count && i < COMMITS_MAX; i++) {
+        const struct deployment_commit *commit =
+            (const struct deployment_commit *)d->commits.items + i;
+        buf_printf(out, "    %s%.7s%s ", paint->dim, commit->sha, paint->off);
+        text_clean(str_of(commit->subject), SUBJECT_MAX, out);
+        buf_puts(out, " · ");
+        text_clean(str_of(commit->author), AUTHOR_MAX, out);
+        buf_putc(out, '\n');
+    }
+    if (d->commits.count > COMMITS_MAX) {
+        buf_printf(out, "    … and %zu more\n", d->commits.count - COMMITS_MAX);
+    }
+}
+
 static void
 put_facts(const struct deployment *d, const struct paint *paint, struct buf *out)
 {
@@ -59,10 +85,7 @@ put_facts(const struct deployment *d, const struct paint *paint, struct buf *out
     for (size_t i = 0; i < d->notes.count; i++) {
         buf_printf(out, "  note: %s\n", d->notes.items[i]);
     }
-    if (d->commits.count > 0) {
-        buf_printf(out, "  commits since: %zu%s\n", d->commits.count,
-            d->commits_complete ? "" : " or more");
-    }
+    put_commits(d, paint, out);
     if (d->finished_ms > 0) {
         clock_format_duration(d->finished_ms - d->created_ms, took);
         buf_printf(out, "  %sdeployment %s, %s%s\n", paint->dim, d->id, took, paint->off);

@@ -429,7 +429,7 @@ ends_as() { # CONCLUSION CODE
     expect 7
     # In a job of ours no line of theirs may be a command.
     ! grep -vE '^::(error|notice|warning|add-mask|group|endgroup)' <<<"$output" | grep -qE '^ *(::|##\[)'
-    says ": :add-mask::***" "## [group]y"
+    says ": :add-mask::***" "    | y"
 }
 
 @test "waiting ends with 10 while the run goes on; on_timeout: cancel stops it" {
