@@ -108,11 +108,12 @@ collect_annotations(
     run->deployment->failure.annotations = (struct str_list){items, kept};
 }
 
-// The runner's own marks say little to a reader.
+// The runner's own marks, as log_sanitize leaves them, say little to a reader.
 static void
 drop_marks(struct str tail, struct buf *out)
 {
-    const struct str group = STR("##[group]"), end = STR("##[endgroup]"), error = STR("##[error]");
+    const struct str group = STR("## [group]"), end = STR("## [endgroup]"),
+                     error = STR("## [error]");
     struct str line = {0};
     while (str_cut(tail, '\n', &line, &tail)) {
         if (str_starts(line, end)) {
@@ -148,9 +149,11 @@ collect_log(const struct step_run *run, struct github_client *github, const stru
     }
     struct buf harmless CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
     if (tail != NULL) {
+        struct buf clean_tail CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
         struct buf plain CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
-        drop_marks(str_of(tail), &plain);
-        log_sanitize(buf_str(&plain), &harmless); // after: dropping a mark may bare another
+        log_sanitize(str_of(tail), &clean_tail); // takes the time stamps off, too
+        drop_marks(buf_str(&clean_tail), &plain);
+        log_sanitize(buf_str(&plain), &harmless); // dropping a mark may bare another
         secret_mask(&harmless);
         run->deployment->failure.log_tail = arena_str(run->arena, buf_str(&harmless));
     }
