@@ -8,7 +8,7 @@
 #include "human.h"
 #include "live.h"
 
-enum { BLOBS_MAX = 64, BARS_MAX = 5, AREA_MAX = 64 * 1024 };
+enum { BLOBS_MAX = 64, BARS_MAX = 5, JOBS_MAX = 6, AREA_MAX = 64 * 1024 };
 
 struct blob {
     char *digest;
@@ -152,19 +152,50 @@ has_begun(const struct deployment_job *job)
     return false;
 }
 
+static bool
+is_good(const struct deployment_job *job)
+{
+    return cstr_equal(job->conclusion, "success") || cstr_equal(job->conclusion, "skipped");
+}
+
 static void
 put_job(const struct deploy_live *live, const struct deployment_job *job, struct buf *out)
 {
     buf_printf(out, "    %s %s\n", sign_of(live, job->status, job->conclusion), job->name);
-    // With many jobs on a small terminal, only the steps that say something are worth their lines.
-    if (cstr_equal(job->conclusion, "success") || cstr_equal(job->conclusion, "skipped") ||
-        !has_begun(job)) {
+    if (is_good(job) || !has_begun(job)) { // only steps that say something are worth their lines
         return;
     }
     for (size_t i = 0; i < job->steps.count; i++) {
         const struct deployment_job_step *step =
             (const struct deployment_job_step *)job->steps.items + i;
         buf_printf(out, "      %s %s\n", sign_of(live, step->status, step->conclusion), step->name);
+    }
+}
+
+// Many jobs do not fit: those that went well or wait become a count, so that one that runs or
+// failed stays in sight.
+static void
+put_jobs(const struct deploy_live *live, const struct deployment *d, struct buf *out)
+{
+    bool many = d->jobs.count > JOBS_MAX;
+    size_t good = 0, waiting = 0;
+    for (size_t i = 0; i < d->jobs.count; i++) {
+        const struct deployment_job *job = (const struct deployment_job *)d->jobs.items + i;
+        bool waits = job->conclusion == NULL && !cstr_equal(job->status, "in_progress");
+        if (many && is_good(job)) {
+            good++;
+        } else if (many && waits) {
+            waiting++;
+        } else {
+            put_job(live, job, out);
+        }
+    }
+    if (good > 0) {
+        buf_printf(out, "    %s %zu of %zu jobs are done\n", sign_of(live, NULL, "success"), good,
+            d->jobs.count);
+    }
+    if (waiting > 0) {
+        buf_printf(out, "    %s %zu wait\n", sign_of(live, NULL, NULL), waiting);
     }
 }
 
@@ -181,9 +212,7 @@ put_run(const struct deploy_live *live, const struct deployment *d, struct buf *
     buf_printf(out, "    %s ", strcmp(status, "in_progress") == 0 ? "in progress" : status);
     live_elapsed(started, out);
     buf_printf(out, "  %s\n", d->run_url != NULL ? d->run_url : "");
-    for (size_t i = 0; i < d->jobs.count; i++) {
-        put_job(live, (const struct deployment_job *)d->jobs.items + i, out);
-    }
+    put_jobs(live, d, out);
 }
 
 static const struct deployment_step *
