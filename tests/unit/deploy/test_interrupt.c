@@ -59,7 +59,8 @@ arrive_late(struct world *world)
 {
     world_foreign_write(world, STORY_PARAMETER, "v2");
     struct world_parameter *parameter = world_parameter_find(world, STORY_PARAMETER);
-    (void)strcpy(parameter->versions[parameter->count - 1].description, world->reset_description);
+    char *description = parameter->versions[parameter->count - 1].description;
+    memcpy(description, world->reset_description, strlen(world->reset_description) + 1);
 }
 
 static void
