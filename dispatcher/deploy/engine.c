@@ -127,7 +127,8 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
         }
         if (d->no_wait && run.step->skip && strcmp(run.step->kind, "follow") == 0) {
             outcome_triggered(&run);
-            return save(context, d, NULL);
+            struct error *unsaved = save(context, d, NULL);
+            return unsaved != NULL ? outcome_failed(&run, unsaved) : NULL;
         }
         run.resumed = run.step->state != NULL;
         struct error *err = enter(&run, run.step->skip ? "skipped" : "intent");

@@ -6,6 +6,7 @@
 
 #include "deploy_internal.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/name.h"
 #include "dispatcher/ssm.h"
 
 enum { TIDY_MS = 5000 }; // what an interrupted process may still take (protocols.md F25)
@@ -242,12 +243,19 @@ hint_by_hand(const struct step_run *run)
         const char *ours = arena_printf(
             run->arena, "'%s' (version %lld)", d->version, (long long)service->written_version);
         bool stands = cstr_equal(service->says, ours);
-        if (cstr_equal(service->restore, "failed") && stands && service->previous != NULL) {
-            d->hint = arena_printf(run->arena,
-                "Put it back by hand: aws ssm put-parameter --overwrite --name '%s' --value '%s'.",
-                service->parameter, service->previous);
-            return;
+        if (!cstr_equal(service->restore, "failed") || !stands || service->previous == NULL) {
+            continue;
         }
+        bool is_plain = tag_is_valid(str_of(service->previous)); // for a shell, too
+        d->hint = is_plain ? arena_printf(run->arena,
+                                 "Put it back by hand: aws ssm put-parameter --overwrite --name "
+                                 "'%s' --value '%s'.",
+                                 service->parameter, service->previous)
+                           : arena_printf(run->arena,
+                                 "Put it back by hand: parameter '%s' had the right value in "
+                                 "version %lld.",
+                                 service->parameter, (long long)service->previous_version);
+        return;
     }
 }
 
@@ -288,6 +296,47 @@ close_ending(const struct step_run *run, const struct error *err)
     hint_by_hand(run);
 }
 
+// The journal cannot be written: what it does not say stands in the hint.
+static struct error *
+hint_unsaved(const struct step_run *run, struct error *err)
+{
+    const struct deployment *d = run->deployment;
+    if (d->run_id != 0) {
+        return error_hint(err,
+            "Run %lld was started: %s. 'dispatcher resume %s' follows it to its end.",
+            (long long)d->run_id, d->run_url, d->id);
+    }
+    if (is_sent(d)) {
+        return error_hint(err,
+            "Whether a run was started is not known: look at %s/%s/actions. 'dispatcher resume "
+            "%s' looks for it.",
+            d->github_web, d->workflow_repo, d->id);
+    }
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        if (version_is_touched(service) && !cstr_equal(service->restore, "restored")) {
+            return error_hint(err,
+                "Nothing was triggered, but parameter '%s' %s %s. 'dispatcher resume %s' goes on "
+                "from there.",
+                service->parameter, service->says != NULL ? "says" : "may say",
+                service->says != NULL ? service->says : d->version, d->id);
+        }
+    }
+    return error_hint(
+        err, "Nothing more was done. 'dispatcher resume %s' goes on from there.", d->id);
+}
+
+// `err` (consumed) is what went wrong before the journal did.
+static struct error *
+unrecorded(const struct step_run *run, struct error *storage, struct error *err)
+{
+    char *text CLEANUP(xfreep) = error_text(err);
+    error_free(err);
+    return hint_unsaved(
+        run, error_wrap(storage, "deploy '%s' to '%s': %s; this could not be recorded",
+                 run->deployment->app, run->deployment->env, text));
+}
+
 // Definite failure, already journaled as one: everything is taken back that may be, then the code
 // says whether it was. Consumes `err`.
 static struct error *
@@ -303,13 +352,14 @@ end_failed(const struct step_run *run, struct error *err)
     }
     if (stop == NULL) {
         close_ending(run, err);
-    } else if (error_kind(stop) != ERROR_STORAGE) {
+    } else if (error_kind(stop) == ERROR_STORAGE) {
+        return unrecorded(run, stop, err);
+    } else {
         leave_ending(run, err);
         error_free(stop);
-        stop = NULL;
     }
     error_free(err);
-    return stop;
+    return NULL;
 }
 
 struct error *
@@ -421,8 +471,7 @@ outcome_failed(const struct step_run *run, struct error *err)
     struct deployment *d = run->deployment;
     enum error_kind kind = error_kind(err);
     if (kind == ERROR_STORAGE) { // fail-stop: nothing external may follow (protocols.md C20)
-        return error_hint(
-            err, "Nothing more was done. 'dispatcher resume %s' goes on from there.", d->id);
+        return hint_unsaved(run, err);
     }
     bool definite = is_definite(d, kind);
     if (definite) {
@@ -432,8 +481,7 @@ outcome_failed(const struct step_run *run, struct error *err)
     run->step->note = context_masked(run->arena, error_message(err));
     struct error *storage = engine_save(run, run->step->state, run->step->note);
     if (storage != NULL) {
-        error_free(err);
-        return storage;
+        return unrecorded(run, storage, err);
     }
     context_emit(run->context,
         &(struct deploy_event){.kind = DEPLOY_EVENT_STEP, .deployment = d, .step = run->step});

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "deploy_internal.h"
+#include "dispatcher/name.h"
 
-enum { SUBJECT_MAX = 100 };
+enum { SUBJECT_MAX = 100, VALUE_MAX = 128 };
 
 // Backslash before what Markdown or HTML would act upon; line ends become spaces.
 static void
@@ -71,6 +72,19 @@ put_version(const struct deployment *d, struct buf *out)
     buf_puts(out, " |\n");
 }
 
+// A parameter's value is anybody's: only what cannot end a code span stands in one.
+static void
+put_previous(struct buf *out, const char *text)
+{
+    if (text == NULL) {
+        buf_puts(out, "nothing");
+    } else if (tag_is_valid(str_of(text))) {
+        buf_printf(out, "`%s`", text);
+    } else {
+        put_escaped(out, text, VALUE_MAX);
+    }
+}
+
 static void
 put_table(const struct deployment *d, struct buf *out)
 {
@@ -84,8 +98,8 @@ put_table(const struct deployment *d, struct buf *out)
         bool several = d->services.count > 1;
         buf_printf(out, "| Before%s%s%s | ", several ? " (`" : "", several ? service->name : "",
             several ? "`)" : "");
-        buf_printf(
-            out, service->previous != NULL ? "`%.128s` |\n" : "nothing |\n", service->previous);
+        put_previous(out, service->previous);
+        buf_puts(out, " |\n");
     }
     if (d->run_url != NULL) {
         buf_printf(out, "| Infra run | [%lld](%s) |\n", (long long)d->run_id, d->run_url);

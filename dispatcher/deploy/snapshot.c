@@ -185,6 +185,18 @@ look_at_image(
         "Give it with --image %s=SOURCE, or push it first.", service->name);
 }
 
+// What does not show as it is must not compare equal to what it shows as: "v2" and an invisible
+// blank is another version than "v2".
+static const char *
+shown_exactly(struct arena *arena, const char *value)
+{
+    const char *shown = context_clean(arena, value, VALUE_MAX);
+    if (cstr_equal(shown, value)) {
+        return shown;
+    }
+    return arena_printf(arena, "%s (with characters that are not shown)", shown);
+}
+
 struct error *
 snapshot_parameter(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
@@ -198,7 +210,7 @@ snapshot_parameter(
     }
     if (parameter != NULL) {
         // Shown and compared only: what is put back is read again then (restore.c).
-        service->previous = context_clean(p->arena, parameter->value, VALUE_MAX);
+        service->previous = shown_exactly(p->arena, parameter->value);
         service->previous_version = parameter->version;
         service->parameter_type = parameter->type;
     }

@@ -265,7 +265,11 @@ trigger(const struct step_run *run, struct step_result *out)
         return NULL;
     }
     d->dispatch_state = "intent";
-    TRY(engine_save(run, "intent", d->dispatch_id));
+    struct error *unsaved = engine_save(run, "intent", d->dispatch_id);
+    if (unsaved != NULL) {
+        d->dispatch_state = NULL;
+        return unsaved;
+    }
     return send(run, out);
 }
 
