@@ -8,11 +8,32 @@
 
 enum { EVENT_MAX = 8 * 1024 * 1024 };
 
+// Every secret that the environment holds is masked before anything can be said, not only once a
+// client is opened with it.
+static void
+mask_environment(const struct platform *platform)
+{
+    static const char *const names[] = {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+        "GITHUB_TOKEN", "GH_TOKEN", "DISPATCHER_REGISTRY_PASSWORD", "DISPATCHER_SPECS_TOKEN",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const char *value = env_get(platform, names[i]);
+        if (value != NULL) {
+            secret_free(secret_new(str_of(value)));
+        }
+    }
+    const char *key = env_get(platform, "DEPLOYMENT_APP_KEY");
+    if (str_contains(str_of(key), STR("-----BEGIN"))) { // else it names a file
+        secret_free(secret_new(str_of(key)));
+    }
+}
+
 struct deploy_context *
 deploy_context_new(const struct deploy_context_options *options)
 {
     struct deploy_context *context = xcalloc(1, sizeof(*context));
     context->platform = options->platform;
+    mask_environment(options->platform);
     context->http = options->http;
     context->ca_file = options->ca_file;
     context->proxy = options->proxy;
@@ -102,11 +123,24 @@ context_tuning_ms(const struct deploy_context *context, const char *name, int64_
     return usable ? value : fallback;
 }
 
+// "##[" is an old workflow command wherever it stands in a line (actions/runner ActionCommand.cs).
+void
+context_disarm(const char *text, struct buf *out)
+{
+    static const char command[] = "##[";
+    for (const char *at = strstr(text, command); at != NULL; at = strstr(text, command)) {
+        buf_append(out, text, (size_t)(at - text));
+        buf_puts(out, "## [");
+        text = at + strlen(command);
+    }
+    buf_puts(out, text);
+}
+
 const char *
 context_masked(struct arena *arena, const char *text)
 {
     struct buf out CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
-    buf_puts(&out, text);
+    context_disarm(text, &out);
     secret_mask(&out);
     return arena_str(arena, buf_str(&out));
 }

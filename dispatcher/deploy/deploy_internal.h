@@ -138,7 +138,9 @@ const struct step_ops *step_ops_find(const char *kind);
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
 NODISCARD struct error *engine_save(
     const struct step_run *run, const char *state, const char *note);
-/// A copy without secrets.
+/// Appends `text` so that the Actions runner takes nothing in it for a command.
+void context_disarm(const char *text, struct buf *out);
+/// A copy without secrets and without commands.
 const char *context_masked(struct arena *arena, const char *text);
 /// A copy that is harmless to show, of at most about `max` bytes; NULL stays NULL.
 const char *context_clean(struct arena *arena, const char *text, size_t max);

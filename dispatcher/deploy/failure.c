@@ -5,20 +5,15 @@
 #include "deploy_internal.h"
 #include "dispatcher/log_sanitize.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/text.h"
 
-enum { LOG_LINES = 25, ANNOTATIONS_MAX = 10, NAME_MAX_BYTES = 200, MESSAGE_MAX_BYTES = 1000 };
-
-static const char *
-clean(struct arena *arena, const char *text, size_t max)
-{
-    struct buf out CLEANUP(buf_done) = BUF_INIT(max + 16);
-    if (text == NULL) {
-        return NULL;
-    }
-    text_clean(str_of(text), max, &out);
-    return arena_str(arena, buf_str(&out));
-}
+enum {
+    LOG_LINES = 25,
+    LOG_MAX = 256 * 1024,
+    ANNOTATIONS_MAX = 10,
+    WORD_MAX_BYTES = 60,
+    NAME_MAX_BYTES = 200,
+    MESSAGE_MAX_BYTES = 1000,
+};
 
 static void
 copy_job(const struct step_run *run, const struct github_job *from, struct deployment_job *to)
@@ -26,16 +21,16 @@ copy_job(const struct step_run *run, const struct github_job *from, struct deplo
     struct deployment_job_step *steps = arena_array(run->arena, from->step_count, sizeof(*steps));
     for (size_t i = 0; i < from->step_count; i++) {
         steps[i] = (struct deployment_job_step){
-            clean(run->arena, from->steps[i].name, NAME_MAX_BYTES),
-            arena_dup(run->arena, from->steps[i].status),
-            arena_dup(run->arena, from->steps[i].conclusion),
+            context_clean(run->arena, from->steps[i].name, NAME_MAX_BYTES),
+            context_clean(run->arena, from->steps[i].status, WORD_MAX_BYTES),
+            context_clean(run->arena, from->steps[i].conclusion, WORD_MAX_BYTES),
         };
     }
     *to = (struct deployment_job){
-        .name = clean(run->arena, from->name, NAME_MAX_BYTES),
-        .status = arena_dup(run->arena, from->status),
-        .conclusion = arena_dup(run->arena, from->conclusion),
-        .url = clean(run->arena, from->html_url, NAME_MAX_BYTES),
+        .name = context_clean(run->arena, from->name, NAME_MAX_BYTES),
+        .status = context_clean(run->arena, from->status, WORD_MAX_BYTES),
+        .conclusion = context_clean(run->arena, from->conclusion, WORD_MAX_BYTES),
+        .url = context_clean(run->arena, from->html_url, NAME_MAX_BYTES),
         .started_ms = from->started_ms,
         .completed_ms = from->completed_ms,
         .steps = {steps, from->step_count},
@@ -102,7 +97,7 @@ collect_annotations(
     const char **items = arena_array(run->arena, ANNOTATIONS_MAX, sizeof(*items));
     for (size_t i = 0; i < count && kept < ANNOTATIONS_MAX; i++) {
         if (cstr_equal(list[i].level, "failure")) {
-            items[kept++] = clean(run->arena, list[i].message, MESSAGE_MAX_BYTES);
+            items[kept++] = context_clean(run->arena, list[i].message, MESSAGE_MAX_BYTES);
         }
     }
     run->deployment->failure.annotations = (struct str_list){items, kept};
@@ -147,15 +142,14 @@ collect_log(const struct step_run *run, struct github_client *github, const stru
         error_free(err);
         return;
     }
-    struct buf harmless CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    struct buf harmless CLEANUP(buf_done) = BUF_INIT(LOG_MAX);
     if (tail != NULL) {
-        struct buf clean_tail CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
-        struct buf plain CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+        struct buf clean_tail CLEANUP(buf_done) = BUF_INIT(LOG_MAX);
+        struct buf plain CLEANUP(buf_done) = BUF_INIT(LOG_MAX);
         log_sanitize(str_of(tail), &clean_tail); // takes the time stamps off, too
         drop_marks(buf_str(&clean_tail), &plain);
         log_sanitize(buf_str(&plain), &harmless); // dropping a mark may bare another
-        secret_mask(&harmless);
-        run->deployment->failure.log_tail = arena_str(run->arena, buf_str(&harmless));
+        run->deployment->failure.log_tail = context_masked(run->arena, buf_cstr(&harmless));
     }
 }
 
@@ -183,9 +177,9 @@ failure_collect(const struct step_run *run)
         }
         struct deployment_failure *failure = &run->deployment->failure;
         const struct github_step *step = red_step(&list[i]);
-        failure->job = clean(run->arena, list[i].name, NAME_MAX_BYTES);
-        failure->job_url = clean(run->arena, list[i].html_url, NAME_MAX_BYTES);
-        failure->step = step != NULL ? clean(run->arena, step->name, NAME_MAX_BYTES) : NULL;
+        failure->job = context_clean(run->arena, list[i].name, NAME_MAX_BYTES);
+        failure->job_url = context_clean(run->arena, list[i].html_url, NAME_MAX_BYTES);
+        failure->step = step != NULL ? context_clean(run->arena, step->name, NAME_MAX_BYTES) : NULL;
         collect_annotations(run, github, &list[i]);
         collect_log(run, github, &list[i], step);
         return;

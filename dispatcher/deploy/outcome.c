@@ -181,8 +181,7 @@ set_message(const struct step_run *run, const struct error *err, bool with_resto
     if (with_restore) {
         put_restores(d, &message);
     }
-    secret_mask(&message);
-    d->message = arena_str(run->arena, buf_str(&message));
+    d->message = context_masked(run->arena, buf_cstr(&message));
     const char *hint = error_hint_of(err);
     d->hint = hint != NULL ? context_masked(run->arena, hint) : NULL;
 }

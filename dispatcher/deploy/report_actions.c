@@ -64,8 +64,10 @@ report_annotations(const struct deployment *d, struct buf *out)
     bool open = d->result == NULL;
     buf_printf(out, "::%s title=dispatcher::", good ? "notice" : open ? "warning" : "error");
     put_message(out, d->message != NULL ? d->message : "");
-    if (d->run_url != NULL) {
-        buf_printf(out, " (%s)", d->run_url);
+    if (d->run_url != NULL && !str_contains(str_of(d->message), str_of(d->run_url))) {
+        buf_puts(out, " (");
+        put_message(out, d->run_url);
+        buf_putc(out, ')');
     }
     buf_putc(out, '\n');
     for (size_t i = 0; i < d->failure.annotations.count; i++) {

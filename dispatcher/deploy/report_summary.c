@@ -34,6 +34,33 @@ put_escaped(struct buf *out, const char *text, size_t max)
     }
 }
 
+// The target of a link: what could end it or the cell is percent-encoded.
+static void
+put_url(struct buf *out, const char *url)
+{
+    for (const char *at = url; *at != '\0'; at++) {
+        if ((unsigned char)*at <= ' ' || strchr("()<>[]|`\"'\\", *at) != NULL) {
+            buf_printf(out, "%%%02X", (unsigned)(unsigned char)*at);
+        } else {
+            buf_putc(out, *at);
+        }
+    }
+}
+
+static void
+put_commit_link(const struct deployment *d, const char *sha, int shown, struct buf *out)
+{
+    if (d->repository == NULL) {
+        buf_printf(out, "`%.*s`", shown, sha);
+        return;
+    }
+    buf_printf(out, "[`%.*s`](", shown, sha);
+    put_url(out, d->github_web);
+    buf_putc(out, '/');
+    put_url(out, d->repository);
+    buf_printf(out, "/commit/%s)", sha);
+}
+
 static void
 put_headline(const struct deployment *d, struct buf *out)
 {
@@ -63,9 +90,8 @@ static void
 put_version(const struct deployment *d, struct buf *out)
 {
     row(out, "Version");
-    bool is_commit = cstr_equal(d->version, d->sha) && d->repository != NULL;
-    if (is_commit) {
-        buf_printf(out, "[`%.12s`](%s/%s/commit/%s)", d->sha, d->github_web, d->repository, d->sha);
+    if (cstr_equal(d->version, d->sha)) {
+        put_commit_link(d, d->sha, 12, out);
     } else {
         buf_printf(out, "`%s`", d->version);
     }
@@ -102,7 +128,9 @@ put_table(const struct deployment *d, struct buf *out)
         buf_puts(out, " |\n");
     }
     if (d->run_url != NULL) {
-        buf_printf(out, "| Infra run | [%lld](%s) |\n", (long long)d->run_id, d->run_url);
+        buf_printf(out, "| Infra run | [%lld](", (long long)d->run_id);
+        put_url(out, d->run_url);
+        buf_puts(out, ") |\n");
     }
     if (d->proof != NULL) {
         row(out, "Proof");
@@ -140,16 +168,14 @@ put_commits(const struct deployment *d, struct buf *out)
         return;
     }
     buf_printf(out, "<details open><summary>%zu%s new commit%s</summary>\n\n", d->commits.count,
-        d->commits_complete ? "" : " or more", d->commits.count == 1 ? "" : "s");
+        d->commits_complete ? "" : " or more",
+        d->commits.count == 1 && d->commits_complete ? "" : "s");
     for (size_t i = 0; i < d->commits.count; i++) {
         const struct deployment_commit *commit =
             (const struct deployment_commit *)d->commits.items + i;
-        if (d->repository != NULL) {
-            buf_printf(out, "- [`%.7s`](%s/%s/commit/%s) ", commit->sha, d->github_web,
-                d->repository, commit->sha);
-        } else {
-            buf_printf(out, "- `%.7s` ", commit->sha);
-        }
+        buf_puts(out, "- ");
+        put_commit_link(d, commit->sha, 7, out);
+        buf_putc(out, ' ');
         put_escaped(out, commit->subject, SUBJECT_MAX);
         buf_puts(out, " · ");
         put_escaped(out, commit->author, SUBJECT_MAX);
@@ -198,7 +224,7 @@ report_summary(const struct deployment *d, struct buf *out)
     put_commits(d, out);
     put_steps(d, out);
     for (size_t i = 0; i < d->notes.count; i++) {
-        buf_puts(out, "> ");
+        buf_puts(out, "> - ");
         put_escaped(out, d->notes.items[i], 500);
         buf_putc(out, '\n');
     }

@@ -12,7 +12,18 @@ struct paint {
 
 static const struct paint colors = {
     "\x1b[32m", "\x1b[31m", "\x1b[33m", "\x1b[2m", "\x1b[1m", "\x1b[0m"};
+enum { TEXT_MAX = 16 * 1024 };
+
 static const struct paint plain = {"", "", "", "", "", ""};
+
+// One line of ours, whatever the text holds: a second one could be a command to the runner.
+static void
+put_clean(struct buf *out, const char *before, const char *text, const char *after)
+{
+    buf_puts(out, before);
+    text_clean(str_of(text), TEXT_MAX, out);
+    buf_puts(out, after);
+}
 
 static void
 put_services(const struct deployment *d, const struct paint *paint, struct buf *out)
@@ -24,7 +35,8 @@ put_services(const struct deployment *d, const struct paint *paint, struct buf *
             buf_printf(out, "  %s", service->digest);
         }
         if (service->previous != NULL && !cstr_equal(service->previous, d->version)) {
-            buf_printf(out, "  %sbefore: %.40s%s", paint->dim, service->previous, paint->off);
+            buf_printf(out, "  %sbefore: ", paint->dim);
+            put_clean(out, "", service->previous, paint->off);
         }
         buf_putc(out, '\n');
     }
@@ -37,11 +49,11 @@ put_failure(const struct deployment *d, const struct paint *paint, struct buf *o
     if (f->job == NULL) {
         return;
     }
-    buf_printf(out, "  failed job: %s%s%s", f->job, f->step != NULL ? ", step: " : "",
-        f->step != NULL ? f->step : "");
-    buf_printf(out, "%s%s\n", f->job_url != NULL ? "  " : "", f->job_url != NULL ? f->job_url : "");
+    put_clean(out, "  failed job: ", f->job, "");
+    put_clean(out, f->step != NULL ? ", step: " : "", f->step, "");
+    put_clean(out, f->job_url != NULL ? "  " : "", f->job_url, "\n");
     for (size_t i = 0; i < f->annotations.count; i++) {
-        buf_printf(out, "  annotation: %s\n", f->annotations.items[i]);
+        put_clean(out, "  annotation: ", f->annotations.items[i], "\n");
     }
     struct str line = {0}, rest = str_of(f->log_tail);
     while (str_cut(rest, '\n', &line, &rest)) {
@@ -57,7 +69,8 @@ put_commits(const struct deployment *d, const struct paint *paint, struct buf *o
         return;
     }
     buf_printf(out, "  new: %zu%s commit%s since what was deployed before\n", d->commits.count,
-        d->commits_complete ? "" : " or more", d->commits.count == 1 ? "" : "s");
+        d->commits_complete ? "" : " or more",
+        d->commits.count == 1 && d->commits_complete ? "" : "s");
     for (size_t i = 0; i < d->commits.count && i < COMMITS_MAX; i++) {
         const struct deployment_commit *commit =
             (const struct deployment_commit *)d->commits.items + i;
@@ -77,13 +90,13 @@ put_facts(const struct deployment *d, const struct paint *paint, struct buf *out
 {
     char took[32];
     if (d->run_url != NULL) {
-        buf_printf(out, "  run: %s\n", d->run_url);
+        put_clean(out, "  run: ", d->run_url, "\n");
     }
     if (d->proof != NULL) {
-        buf_printf(out, "  proof: %s\n", d->proof);
+        put_clean(out, "  proof: ", d->proof, "\n");
     }
     for (size_t i = 0; i < d->notes.count; i++) {
-        buf_printf(out, "  note: %s\n", d->notes.items[i]);
+        put_clean(out, "  note: ", d->notes.items[i], "\n");
     }
     put_commits(d, paint, out);
     if (d->finished_ms > 0) {
@@ -94,19 +107,28 @@ put_facts(const struct deployment *d, const struct paint *paint, struct buf *out
     }
 }
 
-void
-report_text(const struct deployment *d, bool color, struct buf *out)
+static void
+put_report(const struct deployment *d, bool color, struct buf *out)
 {
     const struct paint *paint = color ? &colors : &plain;
     bool good = cstr_equal(d->result, "deployed");
     bool open = d->result == NULL;
     const char *tint = good ? paint->green : open ? paint->yellow : paint->red;
     const char *sign = good ? "✓" : open ? "…" : "✗";
-    buf_printf(out, "%s%s%s %s\n", tint, sign, paint->off, d->message != NULL ? d->message : "");
+    buf_printf(out, "%s%s%s ", tint, sign, paint->off);
+    put_clean(out, "", d->message, "\n");
     put_services(d, paint, out);
     put_failure(d, paint, out);
     put_facts(d, paint, out);
     if (d->hint != NULL) {
-        buf_printf(out, "  hint: %s\n", d->hint);
+        put_clean(out, "  hint: ", d->hint, "\n");
     }
+}
+
+void
+report_text(const struct deployment *d, bool color, struct buf *out)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(out->max);
+    put_report(d, color, &text);
+    context_disarm(buf_cstr(&text), out);
 }
