@@ -475,7 +475,7 @@ doctor() {
     says "✗ github"
     DEPLOYMENT_APP_KEY=/nonexistent doctor
     expect 4
-    says "✗ github" "/nonexistent"
+    says "✗ github" "holds neither a PEM key nor the path of one"
     GITHUB_API_URL=http://127.0.0.1:1 doctor
     expect 12
     says "✗ github"
