@@ -197,7 +197,7 @@ deployed() {
     expect 9
     [ "$(runs)" = 1 ]
     control faults -X DELETE
-    dispatcher resolve "$(id_of_last)" --adopt 16000000002
+    dispatcher resolve "$(id_of_last)" --adopt "$(control state | jq -r ".github.runs[-1].id")"
     expect 0
     [ "$(posts)" = 2 ] # one of each deployment
     [ "$(values | tail -n 1)" = "$sha" ]
