@@ -64,6 +64,19 @@ print -r -- ${out//$'\r'/} | grep -o '<OFFER>[^ ]*' | sed 's/<OFFER>//'
 DRIVER
 }
 
+# zsh_offers WORDS EXPECTED: what the line editor offers there. On a busy machine the driver's keys can
+# arrive while zsh still draws its prompt, so a miss is looked at again.
+zsh_offers() {
+    local try seen
+    for try in 1 2 3 4 5 6; do
+        seen=$(zsh_complete "$1")
+        [ "$seen" != "$2" ] || return 0
+        sleep "0.$try"
+    done
+    printf 'after "%s":\n%s\nexpected:\n%s\n' "$1" "$seen" "$2"
+    return 1
+}
+
 @test "bash: the script is clean and defines one completion" {
     "$bin" completion bash >script.bash
     bash -n script.bash
@@ -133,12 +146,12 @@ DRIVER
 
 @test "zsh: a real line editor offers commands, options and words" {
     write_zsh_driver
-    [ "$(zsh_complete '')" = "$(first_words)" ]
-    [ "$(zsh_complete 'completion ')" = $'bash\nfish\nzsh' ]
-    [ "$(zsh_complete 'version --')" = "$(options_of version)" ]
-    [ "$(zsh_complete 'spec ')" = "$(sed -n 's/^spec //p' names | sort)" ]
-    [[ "$(zsh_complete 'spec lint --format ' | tr '\n' ' ')" == *"json "* ]]
-    [ "$(zsh_complete 'deploy ')" = $'payments\nweb-shop' ]
+    zsh_offers '' "$(first_words)"
+    zsh_offers 'completion ' $'bash\nfish\nzsh'
+    zsh_offers 'version --' "$(options_of version)"
+    zsh_offers 'spec ' "$(sed -n 's/^spec //p' names | sort)"
+    zsh_offers 'spec lint --format ' "$(bash_complete spec lint --format '')"
+    zsh_offers 'deploy ' $'payments\nweb-shop'
 }
 
 @test "fish: the script parses, and offers what the tables say" {
