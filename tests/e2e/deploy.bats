@@ -173,7 +173,7 @@ deployed() {
     git checkout -q HEAD^
     deploy
     expect 6
-    says "commit $(git rev-parse --short=12 HEAD) is older than ${sha:0:12}" "--allow-stale"
+    says "'$(git rev-parse --short=12 HEAD)' is older than '${sha:0:12}'" "--allow-stale"
     happened "posts=1 runs=1 versions=1 labels=1 manifests=1"
     deploy --allow-stale
     expect 0
