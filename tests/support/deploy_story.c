@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/digest.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "git_fixture.h"
@@ -96,6 +97,7 @@ story_new(void)
     story->config = story_config;
     story->app_spec = story_spec;
     buf_init(&story->events, 16 * 1024 * 1024);
+    buf_init(&story->text, 1024 * 1024);
     story->request = (struct deploy_request){.app = "shop",
         .env = "staging",
         .version = "v2",
@@ -114,6 +116,7 @@ forget_outcome(struct story *story)
     story->diagnostics = NULL;
     story->d = NULL;
     buf_reset(&story->events);
+    buf_reset(&story->text);
 }
 
 void
@@ -124,6 +127,7 @@ story_free(struct story *story)
     }
     forget_outcome(story);
     buf_done(&story->events);
+    buf_done(&story->text);
     world_detach();
     world_free(story->world);
     fake_platform_free(story->fake);
@@ -358,6 +362,87 @@ story_cancel(struct story *story)
     story->err =
         deploy_cancel(session.context, chosen_id(story, session.context), story->arena, &story->d);
     session_close(story, &session);
+}
+
+void
+story_status(struct story *story)
+{
+    struct session session = {0};
+    struct deploy_status_row *rows = NULL;
+    size_t count = 0;
+    session_open(story, &session);
+    write_documents(story);
+    story->err = deploy_status(
+        session.context, &story->request, story->arena, session.diagnostics, &rows, &count);
+    for (size_t i = 0; story->err == NULL && i < count; i++) {
+        buf_printf(&story->text, "%s/%s/%s %s by %s in %s%s: %s\n", rows[i].app, rows[i].env,
+            rows[i].service, rows[i].version, rows[i].by, rows[i].deployment,
+            rows[i].labelled ? ", labelled" : "", rows[i].drift);
+    }
+    session_close(story, &session);
+}
+
+void
+story_doctor(struct story *story)
+{
+    static const char *const signs[] = {
+        [DOCTOR_GOOD] = "+", [DOCTOR_WARNING] = "!", [DOCTOR_BAD] = "-"};
+    struct session session = {0};
+    struct doctor_finding *list = NULL;
+    size_t count = 0;
+    session_open(story, &session);
+    write_documents(story);
+    deploy_doctor(
+        session.context, &story->request, story->arena, session.diagnostics, &list, &count);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&story->text, "%s %s: %s", signs[list[i].verdict], list[i].area, list[i].text);
+        buf_printf(&story->text, list[i].fix != NULL ? " => %s" : "%s",
+            list[i].fix != NULL ? list[i].fix : "");
+        buf_printf(&story->text, list[i].exit_code != 0 ? " (%d)\n" : "\n", list[i].exit_code);
+    }
+    session_close(story, &session);
+}
+
+static const char *
+put_blob(struct story *story, const char *dir, const char *content)
+{
+    unsigned char hash[SHA256_SIZE];
+    char *digest = arena_alloc(story->arena, SHA256_DIGEST_TEXT_SIZE);
+    sha256_of(str_of(content), hash);
+    sha256_digest_text(hash, digest);
+    assert_null(file_write(
+        arena_printf(story->arena, "%s/blobs/sha256/%s", dir, digest + strlen("sha256:")),
+        str_of(content), 0600));
+    return digest;
+}
+
+#define OCI "application/vnd.oci.image."
+
+const char *
+story_layout(struct story *story)
+{
+    struct arena *arena = story->arena;
+    const char *dir = arena_printf(arena, "%s/layout", story->dir);
+    assert_null(file_make_directories(arena_printf(arena, "%s/blobs/sha256", dir)));
+    const char *layer = put_blob(story, dir, "hello");
+    const char *config = arena_printf(arena,
+        "{\"architecture\":\"amd64\",\"os\":\"linux\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":"
+        "["
+        "\"%s\"]}}",
+        layer);
+    const char *manifest = arena_printf(arena,
+        "{\"schemaVersion\":2,\"mediaType\":\"" OCI "manifest.v1+json\",\"config\":{\"mediaType\":"
+        "\"" OCI "config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":"
+        "\"" OCI "layer.v1.tar\",\"digest\":\"%s\",\"size\":5}]}",
+        put_blob(story, dir, config), strlen(config), layer);
+    const char *index = arena_printf(arena,
+        "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI "manifest.v1+json\","
+        "\"digest\":\"%s\",\"size\":%zu}]}",
+        put_blob(story, dir, manifest), strlen(manifest));
+    assert_null(file_write(arena_printf(arena, "%s/index.json", dir), str_of(index), 0600));
+    assert_null(file_write(arena_printf(arena, "%s/oci-layout", dir),
+        STR("{\"imageLayoutVersion\":\"1.0.0\"}"), 0600));
+    return arena_printf(arena, "oci:%s", dir);
 }
 
 static bool

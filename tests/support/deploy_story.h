@@ -36,7 +36,8 @@ struct story {
     struct error *err;
     struct deployment *d; // NULL when nothing could be loaded or prepared
     struct buf events;    // JSON lines
-    char *diagnostics;    // text, or ""
+    struct buf text;
+    char *diagnostics; // text, or ""
 };
 
 extern const char story_config[], story_spec[], story_spec_two[], story_workflow[];
@@ -59,6 +60,11 @@ void story_deploy(struct story *story);
 void story_resume(struct story *story);
 void story_resolve(struct story *story, int64_t run_id);
 void story_cancel(struct story *story);
+/// Puts what `status` and `doctor` say into story->text, a line each.
+void story_status(struct story *story);
+void story_doctor(struct story *story);
+/// A small OCI layout for --image: "oci:DIR"; in the arena.
+const char *story_layout(struct story *story);
 /// Deploys in a child that is killed at tick `at`; false when it came to its end before that.
 bool story_deploy_and_die(struct story *story, int64_t at);
 bool story_resume_and_die(struct story *story, int64_t at);

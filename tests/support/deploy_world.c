@@ -139,13 +139,6 @@ raise_signal(const struct world_fault *fault)
 }
 
 static void
-serve_registry(struct world *world, const struct http_request *request, struct world_reply *reply)
-{
-    (void)request;
-    reply->status = world->digest != NULL ? 200 : 404;
-}
-
-static void
 serve(struct world *world, const struct http_request *request, const char *subject,
     struct world_reply *reply)
 {
@@ -156,8 +149,15 @@ serve(struct world *world, const struct http_request *request, const char *subje
         world_ssm(world, operation, body, reply);
         free(body);
         free(operation);
+    } else if (str_starts(str_of(subject), STR("ecr:")) ||
+               str_contains(str_of(request->url), STR("//sts."))) {
+        char *operation = str_dup((struct str){subject + 4, strcspn(subject + 4, " ")});
+        char *body = str_dup(request->body);
+        world_aws(world, operation, body, reply);
+        free(body);
+        free(operation);
     } else if (str_contains(str_of(request->url), STR("/v2/"))) {
-        serve_registry(world, request, reply);
+        world_registry(world, request, path, reply);
     } else {
         world_github(world, request, path, reply);
     }
@@ -168,6 +168,12 @@ subject_of(const struct http_request *request)
 {
     const char *target =
         request->headers != NULL ? http_headers_get(request->headers, "X-Amz-Target") : NULL;
+    if (target != NULL && !str_starts(str_of(target), STR("AmazonSSM."))) {
+        return xasprintf("ecr:%s /", strchr(target, '.') + 1);
+    }
+    if (str_contains(str_of(request->url), STR("//sts."))) {
+        return xstrdup("sts:GetCallerIdentity /");
+    }
     if (target != NULL) {
         char *body CLEANUP(xfreep) = str_dup(request->body);
         return world_ssm_subject(strchr(target, '.') + 1, body);
@@ -188,10 +194,10 @@ add_headers(const char *const *headers, struct http_response *response)
 }
 
 static void
-add_date(struct http_response *response)
+add_date(const struct world *world, struct http_response *response)
 {
     char stamp[64];
-    time_t seconds = (time_t)(attached.fake->wall_ms / 1000);
+    time_t seconds = (time_t)((attached.fake->wall_ms + world->github_ahead_ms) / 1000);
     struct tm parts;
     (void)gmtime_r(&seconds, &parts);
     (void)strftime(stamp, sizeof(stamp), "%a, %d %b %Y %H:%M:%S GMT", &parts);
@@ -205,13 +211,16 @@ answer(const struct world *world, const struct http_request *request, struct wor
     const char *before =
         request->headers != NULL ? http_headers_get(request->headers, "If-None-Match") : NULL;
     response->status = reply->status;
-    add_date(response);
+    add_date(world, response);
     if (reply->etag != NULL) {
         http_headers_add(&response->headers, "ETag", reply->etag);
         response->status = cstr_equal(before, reply->etag) ? 304 : reply->status;
     }
-    if (world->digest != NULL && str_contains(str_of(request->url), STR("/v2/"))) {
-        http_headers_add(&response->headers, "Docker-Content-Digest", world->digest);
+    if (reply->digest[0] != '\0') {
+        http_headers_add(&response->headers, "Docker-Content-Digest", reply->digest);
+    }
+    if (reply->location != NULL) {
+        http_headers_add(&response->headers, "Location", reply->location);
     }
     if (response->status != 304 && request->writer != NULL) {
         error_free(request->writer->write(request->writer->ctx, reply->body.ptr, reply->body.len));
@@ -238,7 +247,7 @@ fail_with(const struct world_fault *fault, struct world *world, const struct htt
     switch (fault->kind) {
     case FAULT_STATUS:
         response->status = fault->status;
-        add_date(response);
+        add_date(world, response);
         add_headers(fault->headers, response);
         buf_init(&response->body, 1024 * 1024);
         buf_puts(&response->body, fault->body != NULL ? fault->body : "{\"message\":\"no\"}");

@@ -85,14 +85,18 @@ struct world {
     const char *log;                // of a job; NULL: 404
     const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
     const char *digest;             // of the image; NULL: the registry does not have it
+    bool no_repository;             // ECR does not have it
+    bool is_app;                    // the App is installed, and may what an App may
+    int64_t github_ahead_ms;        // how far GitHub's clock is
     unsigned listing_lag;           // listings that do not show a new run yet
     bool title_hides_id;
+    char pushed[80]; // digest of the manifest that was pushed, or ""
     const struct world_fault *faults;
 
     // What happened.
     char effects[WORLD_EFFECTS]; // one a line: put, label, post, cancel
     unsigned posts;              // dispatches that reached GitHub
-    unsigned requests;
+    unsigned requests, logins;
     unsigned hits[WORLD_FAULTS]; // of each fault's pattern
 
     char reset_description[200]; // of the last Put whose request was lost
@@ -128,13 +132,17 @@ int64_t world_now(const struct world *world);
 struct world_reply {
     int status;
     struct buf body;
-    const char *etag;
-    char etag_text[64];
+    const char *etag, *location;
+    char etag_text[64], digest[80]; // digest: Docker-Content-Digest, "" for none
 };
 void world_github(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply);
 void world_ssm(
     struct world *world, const char *operation, const char *body, struct world_reply *reply);
 void world_note_reset(struct world *world, const char *body);
+void world_aws(struct world *world, const char *operation, const char *body,
+    struct world_reply *reply); // ECR and STS
+void world_registry(struct world *world, const struct http_request *request, const char *path,
+    struct world_reply *reply);
 /// "ssm:PutParameter /name": what faults match against; free().
 char *world_ssm_subject(const char *operation, const char *body);

@@ -231,6 +231,25 @@ serve_text(const char *text, struct world_reply *reply)
     buf_puts(&reply->body, text);
 }
 
+#define PERMISSIONS                                                                                \
+    "\"permissions\":{\"actions\":\"write\",\"contents\":\"read\",\"checks\":\"read\"}"
+
+static bool
+serve_app(struct str path, struct world_reply *reply)
+{
+    if (str_ends(path, STR("/installation"))) {
+        serve_text("{\"id\":7," PERMISSIONS "}", reply);
+    } else if (str_ends(path, STR("/access_tokens"))) {
+        serve_text("{\"token\":\"ghs_installationtoken0123\"," PERMISSIONS "}", reply);
+        reply->status = 201;
+    } else if (str_equal(path, STR("/app"))) {
+        serve_text("{\"slug\":\"deployer\"}", reply);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void
 world_github(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply)
@@ -249,6 +268,10 @@ world_github(struct world *world, const struct http_request *request, const char
         serve_list(world, reply);
     } else if (str_starts(text, STR(REPO "/actions/runs/"))) {
         serve_run(world, path + strlen(REPO "/actions/runs/"), reply);
+    } else if (world->is_app && serve_app(text, reply)) {
+        return;
+    } else if (str_starts(text, STR("/user"))) {
+        serve_text("{\"login\":\"someone\"}", reply);
     } else if (str_starts(text, STR(REPO "/check-runs/"))) {
         serve_text(world->annotations, reply);
     } else if (str_starts(text, STR(REPO "/actions/jobs/"))) {

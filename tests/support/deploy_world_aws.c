@@ -1,0 +1,44 @@
+// ECR's own API and STS of the world, as much as a deployment asks of them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "deploy_world.h"
+
+static void
+describe_image(const struct world *world, struct world_reply *reply)
+{
+    if (world->no_repository || world->digest == NULL) {
+        reply->status = 400;
+        buf_printf(&reply->body, "{\"__type\":\"%s\",\"message\":\"it is not there\"}",
+            world->no_repository ? "RepositoryNotFoundException" : "ImageNotFoundException");
+        return;
+    }
+    buf_printf(&reply->body, "{\"imageDetails\":[{\"imageDigest\":\"%s\"}]}", world->digest);
+}
+
+void
+world_aws(struct world *world, const char *operation, const char *body, struct world_reply *reply)
+{
+    (void)body;
+    reply->status = 200;
+    if (strcmp(operation, "DescribeImages") == 0) {
+        describe_image(world, reply);
+    } else if (strcmp(operation, "CreateRepository") == 0) {
+        world->no_repository = false;
+        world_effect(world, "create repository\n");
+        buf_puts(&reply->body, "{\"repository\":{}}");
+    } else if (strcmp(operation, "GetAuthorizationToken") == 0) { // "AWS:ecr-password-0123"
+        buf_printf(&reply->body, "{\"authorizationData\":[{\"authorizationToken\":\"%s\"}]}",
+            world->logins++ == 0 ? "QVdTOmVjci1wYXNzd29yZC0wMTIz" : "QVdTOmVjci1wYXNzd29yZC0wMTI0");
+    } else {
+        assert_string_equal(operation, "GetCallerIdentity");
+        buf_puts(&reply->body,
+            "<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::012345678901:"
+            "user/deployer</Arn><UserId>U</UserId><Account>012345678901</Account>"
+            "</GetCallerIdentityResult></GetCallerIdentityResponse>");
+    }
+}
