@@ -197,7 +197,7 @@ fetch_once(struct github_client *client, const char *url, struct tail *tail,
     http_headers_add(&headers, "User-Agent", "dispatcher/" DISPATCHER_VERSION);
     int64_t deadline = clock_mono(client->platform->clock) + FETCH_MS;
     bool sooner = client->deadline_mono_ms != 0 && client->deadline_mono_ms < deadline;
-    struct http_writer writer = {tail_write, tail};
+    struct http_writer writer = {tail_write, tail, NULL};
     struct http_request request = {
         .method = HTTP_GET,
         .url = url,

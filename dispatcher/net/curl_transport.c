@@ -45,6 +45,7 @@ struct transfer {
     size_t header_lines;      // of all blocks, interim answers included
     bool headers_ended;       // the blank line behind the last block has come
     bool capped, finished;
+    bool reading_rests, writing_rests; // until their `ready` says otherwise
     char problem[CURL_ERROR_SIZE];
 };
 
@@ -100,6 +101,11 @@ on_body(char *bytes, size_t size, size_t count, void *ctx)
     size_t len = size * count;
     int status = status_of(transfer);
     if (request->writer != NULL && status >= 200 && status < 300) {
+        const struct http_writer *writer = request->writer;
+        if (writer->ready != NULL && !writer->ready(writer->ctx)) {
+            transfer->writing_rests = true;
+            return CURL_WRITEFUNC_PAUSE;
+        }
         transfer->body_error = request->writer->write(request->writer->ctx, bytes, len);
         return transfer->body_error == NULL ? len : 0;
     }
@@ -114,6 +120,10 @@ on_read(char *out, size_t size, size_t count, void *ctx)
 {
     struct transfer *transfer = ctx;
     const struct http_reader *reader = transfer->exchange->request->reader;
+    if (reader->ready != NULL && !reader->ready(reader->ctx)) {
+        transfer->reading_rests = true;
+        return CURL_READFUNC_PAUSE;
+    }
     int64_t got = reader->read(reader->ctx, out, size * count, &transfer->body_error);
     return got < 0 ? CURL_READFUNC_ABORT : (size_t)got;
 }
@@ -464,71 +474,125 @@ reap(struct curl_transport *transport)
     }
 }
 
-// Releases what has finished and returns how many are still on the wire.
-static size_t
-sweep(struct transfer **list)
+// Hands back what has finished; true when anything did.
+static bool
+sweep(struct transfer **list, const struct http_flow *flow)
 {
-    size_t active = 0;
+    bool any = false;
     while (*list != NULL) {
         struct transfer *transfer = *list;
-        if (transfer->finished) {
-            *list = transfer->next;
-            transfer_release(transfer);
-        } else {
+        if (!transfer->finished) {
             list = &transfer->next;
-            active++;
+            continue;
         }
+        struct http_exchange *exchange = transfer->exchange;
+        *list = transfer->next;
+        transfer_release(transfer);
+        flow->ended(flow->ctx, exchange);
+        any = true;
     }
-    return active;
+    return any;
+}
+
+// Begins whatever the flow has; *again_ms is when it wants to be asked again.
+static void
+begin_all(struct curl_transport *transport, const struct http_flow *flow, struct transfer **list,
+    int64_t *again_ms)
+{
+    struct http_exchange *exchange = NULL;
+    while ((exchange = flow->next(flow->ctx, again_ms)) != NULL) {
+        struct transfer *transfer = transfer_start(transport, exchange);
+        if (transfer == NULL) {
+            flow->ended(flow->ctx, exchange);
+            continue;
+        }
+        transfer->next = *list;
+        *list = transfer;
+    }
+}
+
+// Lets transfers go on whose reader or writer is ready now; true when one does.
+static bool
+resume(struct transfer *list)
+{
+    bool any = false;
+    for (struct transfer *transfer = list; transfer != NULL; transfer = transfer->next) {
+        const struct http_request *request = transfer->exchange->request;
+        bool read = transfer->reading_rests && request->reader->ready(request->reader->ctx);
+        bool write = transfer->writing_rests && request->writer->ready(request->writer->ctx);
+        if (!read && !write) {
+            continue;
+        }
+        transfer->reading_rests = transfer->reading_rests && !read;
+        transfer->writing_rests = transfer->writing_rests && !write;
+        int still = (transfer->reading_rests ? CURLPAUSE_SEND : 0) |
+                    (transfer->writing_rests ? CURLPAUSE_RECV : 0);
+        (void)curl_easy_pause(transfer->easy, still); // a failure ends the transfer by itself
+        any = true;
+    }
+    return any;
 }
 
 static struct error *
-wait_for_activity(struct curl_transport *transport)
+wait_for_activity(struct curl_transport *transport, const struct transfer *list, int64_t again_ms)
 {
-    struct cancel *cancel = transport->platform->cancel;
+    const struct platform *platform = transport->platform;
+    struct cancel *cancel = platform->cancel;
     struct curl_waitfd wake = {.events = CURL_WAIT_POLLIN};
+    if (list == NULL) {
+        return clock_sleep_until(platform->clock, again_ms, cancel);
+    }
     if (cancel != NULL) {
         wake.fd = cancel_fd(cancel);
     }
-    (void)curl_multi_poll(transport->multi, &wake, cancel != NULL ? 1 : 0, POLL_MS, NULL);
+    int64_t left = again_ms == INT64_MAX ? POLL_MS : again_ms - clock_mono(platform->clock);
+    left = left < 0 ? 0 : left;
+    int timeout = left < POLL_MS ? (int)left : POLL_MS;
+    (void)curl_multi_poll(transport->multi, &wake, cancel != NULL ? 1 : 0, timeout, NULL);
     return cancel_check(cancel);
 }
 
+static void
+abandon_all(struct transfer **list, const struct http_flow *flow)
+{
+    for (struct transfer *transfer = *list; transfer != NULL; transfer = transfer->next) {
+        if (!transfer->finished) {
+            transfer_abandon(transfer);
+        }
+    }
+    (void)sweep(list, flow);
+}
+
 static struct error *
-transport_perform(
-    struct http_transport *base, struct http_exchange *exchanges, size_t count, size_t parallel)
+transport_perform(struct http_transport *base, const struct http_flow *flow)
 {
     struct curl_transport *transport = (struct curl_transport *)base;
     struct transfer *list = NULL;
     struct error *err = NULL;
-    size_t next = 0, active = 0;
-    while (err == NULL && (next < count || active > 0)) {
-        while (next < count && active < parallel) {
-            struct transfer *transfer = transfer_start(transport, &exchanges[next++]);
-            if (transfer != NULL) {
-                transfer->next = list;
-                list = transfer;
-                active++;
-            }
+    while (err == NULL && !flow->stopped(flow->ctx)) {
+        int64_t again_ms = INT64_MAX;
+        begin_all(transport, flow, &list, &again_ms);
+        if (list == NULL && again_ms == INT64_MAX) {
+            break;
         }
         int running = 0;
         BUG_ON(curl_multi_perform(transport->multi, &running) != CURLM_OK);
         reap(transport);
-        size_t still = sweep(&list);
-        if (still > 0 && still == active) {
-            err = wait_for_activity(transport);
+        bool ended = sweep(&list, flow);
+        bool resumed = resume(list);
+        if (!ended && !resumed) {
+            err = wait_for_activity(transport, list, again_ms);
         }
-        active = still;
     }
-    for (struct transfer *transfer = list; transfer != NULL; transfer = transfer->next) {
-        transfer_abandon(transfer);
-    }
-    (void)sweep(&list);
-    for (; next < count; next++) { // not begun: no empty response may pass for an answer
-        struct error *unsent = error_new(ERROR_CANCELLED, "interrupted");
-        exchanges[next].error = error_remote(unsent, 0, "cancelled", NULL, false);
-    }
+    abandon_all(&list, flow);
     return err;
+}
+
+static void
+transport_wake(struct http_transport *base)
+{
+    struct curl_transport *transport = (struct curl_transport *)base;
+    (void)curl_multi_wakeup(transport->multi);
 }
 
 static void
@@ -564,7 +628,7 @@ curl_transport_new(const struct platform *platform, const struct http_client_opt
         return error_new(ERROR_BUG, "libcurl cannot be initialised");
     }
     struct curl_transport *transport = xcalloc(1, sizeof(*transport));
-    transport->base = (struct http_transport){transport_perform, transport_free};
+    transport->base = (struct http_transport){transport_perform, transport_free, transport_wake};
     transport->platform = platform;
     transport->multi = curl_multi_init();
     BUG_ON(transport->multi == NULL);

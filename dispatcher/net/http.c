@@ -182,16 +182,95 @@ check_request(const struct http_request *request)
     return NULL;
 }
 
+// A batch as a flow: the next one begins when one of at most `parallel` has ended.
+struct batch {
+    struct http_exchange *exchanges;
+    size_t count, next, active, parallel;
+};
+
+static struct http_exchange *
+batch_next(void *ctx, int64_t *again_ms)
+{
+    struct batch *batch = ctx;
+    (void)again_ms;
+    if (batch->next == batch->count || batch->active == batch->parallel) {
+        return NULL;
+    }
+    batch->active++;
+    return &batch->exchanges[batch->next++];
+}
+
+static void
+batch_ended(void *ctx, struct http_exchange *exchange)
+{
+    struct batch *batch = ctx;
+    (void)exchange;
+    batch->active--;
+}
+
 struct error *
 http_send_all(
     struct http_client *client, struct http_exchange *exchanges, size_t count, size_t parallel)
 {
+    struct batch batch = {exchanges, count, 0, 0, parallel > 0 ? parallel : 1};
+    const struct http_flow flow = {batch_next, batch_ended, NULL, &batch};
     for (size_t i = 0; i < count; i++) {
         TRY(check_request(exchanges[i].request));
     }
     TRY(cancel_check(client->platform->cancel));
-    return client->transport->perform(
-        client->transport, exchanges, count, parallel > 0 ? parallel : 1);
+    struct error *err = http_run(client, &flow);
+    for (; batch.next < count; batch.next++) { // no empty response may pass for an answer
+        struct error *unsent = error_new(ERROR_CANCELLED, "interrupted");
+        exchanges[batch.next].error = error_remote(unsent, 0, "cancelled", NULL, false);
+    }
+    return err;
+}
+
+// A flow whose requests were looked at before a transport sees them.
+static struct http_exchange *
+checked_next(void *ctx, int64_t *again_ms)
+{
+    const struct http_flow *inner = ctx;
+    struct http_exchange *exchange = NULL;
+    while ((exchange = inner->next(inner->ctx, again_ms)) != NULL) {
+        exchange->error = check_request(exchange->request);
+        if (exchange->error == NULL) {
+            return exchange;
+        }
+        inner->ended(inner->ctx, exchange);
+    }
+    return NULL;
+}
+
+static void
+checked_ended(void *ctx, struct http_exchange *exchange)
+{
+    const struct http_flow *inner = ctx;
+    inner->ended(inner->ctx, exchange);
+}
+
+static bool
+checked_stopped(void *ctx)
+{
+    const struct http_flow *inner = ctx;
+    return inner->stopped != NULL && inner->stopped(inner->ctx);
+}
+
+struct error *
+http_run(struct http_client *client, const struct http_flow *flow)
+{
+    struct http_flow inner = *flow;
+    const struct http_flow checked = {checked_next, checked_ended, checked_stopped, &inner};
+    TRY(cancel_check(client->platform->cancel));
+    return client->transport->perform(client->transport, &checked);
+}
+
+void
+http_wake(struct http_client *client)
+{
+    if (client->transport->wake != NULL) {
+        client->transport->wake(client->transport);
+    }
 }
 
 struct error *

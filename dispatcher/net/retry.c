@@ -119,6 +119,13 @@ watched_write(void *ctx, const char *bytes, size_t len)
     return watched->inner->write(watched->inner->ctx, bytes, len);
 }
 
+static bool
+watched_ready(void *ctx)
+{
+    const struct watched_writer *watched = ctx;
+    return watched->inner->ready == NULL || watched->inner->ready(watched->inner->ctx);
+}
+
 // One run of the loop.
 struct attempts {
     struct http_client *client;
@@ -274,7 +281,7 @@ http_send_retry(struct http_client *client, const struct platform *platform,
         request->deadline_ms != 0 ? request->deadline_ms : attempts.start_ms + DEFAULT_BUDGET_MS;
     attempts.request.deadline_ms = attempts.budget_ms;
     attempts.watched.inner = request->writer;
-    const struct http_writer writer = {watched_write, &attempts.watched};
+    const struct http_writer writer = {watched_write, &attempts.watched, watched_ready};
     attempts.request.writer = request->writer != NULL ? &writer : NULL;
     for (;;) {
         attempt_once(&attempts);

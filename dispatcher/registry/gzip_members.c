@@ -126,5 +126,5 @@ reader_of_gzip(struct image_file *file, unsigned char *plain_hash, struct http_r
     reader->plain_out = plain_hash;
     reader->plain = plain_hash != NULL ? sha256_new() : NULL;
     *file = (struct image_file)IMAGE_FILE_NONE;
-    *out = (struct http_reader){gzip_read, gzip_rewind, reader, -1};
+    *out = (struct http_reader){gzip_read, gzip_rewind, reader, -1, NULL};
 }

@@ -91,7 +91,7 @@ reader_of_file(struct image_file *file, struct http_reader *out)
     reader->base.close = file_reader_close;
     reader->file = *file;
     *file = (struct image_file)IMAGE_FILE_NONE;
-    *out = (struct http_reader){file_reader_read, file_reader_rewind, reader, reader->file.size};
+    *out = (struct http_reader){file_reader_read, file_reader_rewind, reader, reader->file.size, NULL};
 }
 
 struct verified_reader {
@@ -183,7 +183,7 @@ reader_verified(
     BUG_ON(strlen(digest) + 1 != sizeof(reader->digest));
     memcpy(reader->digest, digest, sizeof(reader->digest));
     *inner = (struct http_reader){0};
-    *out = (struct http_reader){verified_read, verified_rewind, reader, size};
+    *out = (struct http_reader){verified_read, verified_rewind, reader, size, NULL};
 }
 
 void

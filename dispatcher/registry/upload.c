@@ -129,7 +129,7 @@ prepare_body(struct upload *upload)
     TRY(buf_finish(&url, "the upload's URL"));
     TRY(image_blob_open(uploads->push->image, upload->blob, &upload->source));
     upload->sent = 0;
-    upload->body = (struct http_reader){body_read, body_rewind, upload, upload->blob->size};
+    upload->body = (struct http_reader){body_read, body_rewind, upload, upload->blob->size, NULL};
     upload->url = buf_take(&url);
     http_headers_add(&upload->headers, "Content-Type", "application/octet-stream");
     upload->request.method = HTTP_PUT;

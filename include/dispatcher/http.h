@@ -49,18 +49,23 @@ const char *http_headers_get(const struct http_headers *headers, const char *nam
 void http_headers_done(struct http_headers *headers);
 
 // A body that is not in memory. `read` fills up to `size` bytes and returns the count, 0 at the
-// end, -1 to fail the request (set *err). `rewind` (may be NULL) starts again for a retry.
+// end, -1 to fail the request (set *err). `rewind` (may be NULL) starts again for a retry. `ready`
+// (NULL: always) says whether bytes, the end or a failure are at hand; while they are not, the
+// transfer rests, and http_wake makes the transport ask again.
 struct http_reader {
     int64_t (*read)(void *ctx, char *out, size_t size, struct error **err);
     struct error *(*rewind)(void *ctx);
     void *ctx;
     int64_t length; // -1: unknown, sent with chunked transfer encoding
+    bool (*ready)(void *ctx);
 };
 
-// Receives a body instead of response.body; called only for 2xx answers.
+// Receives a body instead of response.body; called only for 2xx answers. `ready` (NULL: always)
+// says whether there is room for a piece of at most 16 KiB; see http_reader.
 struct http_writer {
     struct error *(*write)(void *ctx, const char *bytes, size_t len);
     void *ctx;
+    bool (*ready)(void *ctx);
 };
 
 struct http_request {
@@ -115,11 +120,30 @@ struct http_exchange {
 NODISCARD struct error *http_send_all(
     struct http_client *client, struct http_exchange *exchanges, size_t count, size_t parallel);
 
+// Exchanges that are supplied while others are on the wire: what is asked next may depend on what
+// was answered, and nothing waits for the slowest of a batch.
+struct http_flow {
+    /// The next exchange to begin, or NULL when there is none now. Asked again after every end,
+    /// and at the mono time that *again_ms is lowered to.
+    struct http_exchange *(*next)(void *ctx, int64_t *again_ms);
+    /// Its response or error is set, and it belongs to the caller again.
+    void (*ended)(void *ctx, struct http_exchange *exchange);
+    /// NULL: never. Once true, what is on the wire is given up and ends as cancelled.
+    bool (*stopped)(void *ctx);
+    void *ctx;
+};
+/// Runs until nothing is on the wire, `next` gives nothing and asks for no other time. `next` and
+/// `ended` may send other requests. Fails only when cancelled: exchanges on the wire have then
+/// ended as cancelled, and no other was begun.
+NODISCARD struct error *http_run(struct http_client *client, const struct http_flow *flow);
+/// From any thread: readers and writers that rest are asked whether they are ready.
+void http_wake(struct http_client *client);
+
 // What carries exchanges: libcurl in production, a script in tests.
 struct http_transport {
-    struct error *(*perform)(struct http_transport *transport, struct http_exchange *exchanges,
-        size_t count, size_t parallel);
+    struct error *(*perform)(struct http_transport *transport, const struct http_flow *flow);
     void (*free)(struct http_transport *transport);
+    void (*wake)(struct http_transport *transport); // may be NULL
 };
 
 /// "GET https://host/path: connection refused": the start of every message about a request.

@@ -141,13 +141,14 @@ perform_one(
 }
 
 static struct error *
-perform(struct http_transport *transport, struct http_exchange *exchanges, size_t count,
-    size_t parallel)
+perform(struct http_transport *transport, const struct http_flow *flow)
 {
-    (void)parallel;
-    for (size_t i = 0; i < count; i++) {
-        exchanges[i].error =
-            perform_one((struct filter *)transport, exchanges[i].request, &exchanges[i].response);
+    int64_t again_ms = INT64_MAX;
+    struct http_exchange *exchange = NULL;
+    while ((exchange = flow->next(flow->ctx, &again_ms)) != NULL) {
+        exchange->error =
+            perform_one((struct filter *)transport, exchange->request, &exchange->response);
+        flow->ended(flow->ctx, exchange);
     }
     return NULL;
 }
@@ -195,7 +196,7 @@ set_up(void **state)
     world->arena = arena_new();
     world->wire_platform = (struct platform){.clock = &clock_system, .random = &random_system};
     world->filter = (struct filter){
-        .base = {perform, keep},
+        .base = {perform, keep, NULL},
         .endpoint = required("TEST_ENDPOINT"),
         .version = strstr(world->contract, "2026") != NULL     ? "2026-03-10"
                    : strstr(world->contract, "strict") != NULL ? "2022-11-28"

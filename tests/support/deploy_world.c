@@ -303,13 +303,20 @@ perform_one(struct world *world, struct http_exchange *exchange)
 }
 
 static struct error *
-perform(struct http_transport *transport, struct http_exchange *exchanges, size_t count,
-    size_t parallel)
+perform(struct http_transport *transport, const struct http_flow *flow)
 {
     (void)transport;
-    (void)parallel;
-    for (size_t i = 0; i < count; i++) {
-        exchanges[i].error = perform_one(attached.world, &exchanges[i]);
+    while (!flow->stopped(flow->ctx)) {
+        int64_t again_ms = INT64_MAX;
+        struct http_exchange *exchange = flow->next(flow->ctx, &again_ms);
+        if (exchange != NULL) {
+            exchange->error = perform_one(attached.world, exchange);
+            flow->ended(flow->ctx, exchange);
+        } else if (again_ms < INT64_MAX) {
+            TRY(clock_sleep_until(&attached.clock, again_ms, attached.fake->cancel));
+        } else {
+            break;
+        }
     }
     return NULL;
 }
@@ -327,7 +334,7 @@ world_attach(struct world *world, struct fake_platform *fake)
     attached.fake = fake;
     attached.inner = &fake->clock.base;
     attached.clock = (struct clock){world_wall, world_mono, world_sleep};
-    attached.transport = (struct http_transport){perform, keep};
+    attached.transport = (struct http_transport){perform, keep, NULL};
     fake->platform.clock = &attached.clock;
     fake->platform.transport = &attached.transport;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -153,6 +154,10 @@ read_body(const struct http_request *request, struct buf *out)
     char block[16 * 1024];
     for (;;) {
         struct error *err = NULL;
+        while (request->reader->ready != NULL && !request->reader->ready(request->reader->ctx)) {
+            const struct timespec moment = {.tv_nsec = 1000000}; // threads of the caller work on it
+            (void)nanosleep(&moment, NULL);
+        }
         int64_t got = request->reader->read(request->reader->ctx, block, sizeof(block), &err);
         if (got < 0) {
             return err;
@@ -278,13 +283,21 @@ perform_one(struct script_transport *script, struct http_exchange *exchange)
 }
 
 static struct error *
-perform(struct http_transport *transport, struct http_exchange *exchanges, size_t count,
-    size_t parallel)
+perform(struct http_transport *transport, const struct http_flow *flow)
 {
     struct script_transport *script = (struct script_transport *)transport;
-    (void)parallel;
-    for (size_t i = 0; i < count; i++) {
-        exchanges[i].error = perform_one(script, &exchanges[i]);
+    const struct platform *platform = &script->fake->platform;
+    while (!flow->stopped(flow->ctx)) {
+        int64_t again_ms = INT64_MAX;
+        struct http_exchange *exchange = flow->next(flow->ctx, &again_ms);
+        if (exchange != NULL) {
+            exchange->error = perform_one(script, exchange);
+            flow->ended(flow->ctx, exchange);
+        } else if (again_ms < INT64_MAX) {
+            TRY(clock_sleep_until(platform->clock, again_ms, platform->cancel));
+        } else {
+            break;
+        }
     }
     return NULL;
 }
@@ -300,7 +313,7 @@ struct script_transport *
 script_transport_new(struct fake_platform *fake, const struct script_step *steps, size_t count)
 {
     struct script_transport *script = xcalloc(1, sizeof(*script));
-    script->base = (struct http_transport){perform, keep};
+    script->base = (struct http_transport){perform, keep, NULL};
     script->fake = fake;
     script->steps = steps;
     script->count = count;

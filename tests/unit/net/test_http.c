@@ -363,7 +363,7 @@ writers_get_good_bodies_only(void **state)
     struct http_lab lab CLEANUP(http_lab_done);
     http_lab_init(&lab);
     struct buf got CLEANUP(buf_done) = BUF_INIT(100);
-    struct http_writer writer = {collect, &got};
+    struct http_writer writer = {collect, &got, NULL};
     struct http_request request = {.method = HTTP_GET,
         .url = http_lab_url(&lab, "/"),
         .writer = &writer,
@@ -375,7 +375,7 @@ writers_get_good_bodies_only(void **state)
     assert_string_equal(buf_cstr(&got), "ok");
     http_lab_answer(&lab, http_lab_ok);
     http_response_done(&lab.response);
-    request.writer = &(struct http_writer){refuse, NULL};
+    request.writer = &(struct http_writer){refuse, NULL, NULL};
     struct error *err CLEANUP(error_freep) = http_send(lab.client, &request, &lab.response);
     assert_non_null(err);
     assert_int_equal(error_kind(err), ERROR_STORAGE);

@@ -401,7 +401,7 @@ readers_start_again(void **state)
     struct stage stage CLEANUP(stage_done) = {0};
     stage_init(&stage, steps, ARRAY_LENGTH(steps));
     struct layer layer = {.text = "0123456789"};
-    const struct http_reader reader = {layer_read, layer_rewind, &layer, 10};
+    const struct http_reader reader = {layer_read, layer_rewind, &layer, 10, NULL};
     struct http_request request = {.method = HTTP_PUT, .url = URL, .reader = &reader};
     struct http_response response CLEANUP(http_response_done) = {0};
     assert_null(send_it(&stage, &request, &response));
@@ -418,7 +418,7 @@ a_reader_that_cannot_start_again_ends_it(void **state)
     struct stage stage CLEANUP(stage_done) = {0};
     stage_init(&stage, &step, 1);
     struct layer layer = {.text = "0123456789", .broken = true};
-    const struct http_reader reader = {layer_read, layer_rewind, &layer, -1};
+    const struct http_reader reader = {layer_read, layer_rewind, &layer, -1, NULL};
     struct http_request request = {.method = HTTP_PUT, .url = URL, .reader = &reader};
     struct http_response response CLEANUP(http_response_done) = {0};
     struct error *err CLEANUP(error_freep) = send_it(&stage, &request, &response);
@@ -448,7 +448,7 @@ what_a_writer_got_is_not_repeated(void **state)
     struct stage stage CLEANUP(stage_done) = {0};
     stage_init(&stage, steps, ARRAY_LENGTH(steps));
     size_t got = 0;
-    const struct http_writer writer = {break_after_some, &got};
+    const struct http_writer writer = {break_after_some, &got, NULL};
     struct http_response response CLEANUP(http_response_done) = {0};
     struct error *err CLEANUP(error_freep) =
         send_it(&stage, &(struct http_request){.url = URL, .writer = &writer}, &response);

@@ -55,7 +55,7 @@ open_text(const char *text, const char *digest, int64_t size, bool *closed, stru
 {
     struct text_reader *reader = xcalloc(1, sizeof(*reader));
     *reader = (struct text_reader){.base = {text_close}, .text = str_of(text), .closed = closed};
-    struct http_reader inner = {text_read, text_rewind, reader, -1};
+    struct http_reader inner = {text_read, text_rewind, reader, -1, NULL};
     *closed = false;
     reader_verified(&inner, digest, size, out);
     assert_null(inner.ctx); // taken over
