@@ -15,7 +15,6 @@ enum { REDRAW_MS = 100, SHORT_DIGEST = 19 }; // "sha256:" and 12 digits
 
 // How far one blob is.
 struct blob_progress {
-    const struct image_descriptor *blob;
     int64_t done;
 };
 
@@ -27,6 +26,7 @@ struct push {
     struct http_client *http;
     const char *host, *region; // region: of ECR
     struct aws_session *aws;   // for ECR, once it is needed
+    struct image_access access;
     struct image *image;
     struct live *live;
     struct blob_progress *blobs;
@@ -105,24 +105,16 @@ say_blob(struct push *push, const struct registry_progress *progress, const char
 }
 
 static void
-note_done(struct push *push, const struct registry_progress *progress)
-{
-    for (size_t i = 0; i < push->blob_count; i++) {
-        if (strcmp(push->blobs[i].blob->digest, progress->digest) == 0) {
-            push->blobs[i].done = progress->done;
-        }
-    }
-}
-
-static void
 on_progress(void *ctx, const struct registry_progress *progress)
 {
     struct push *push = ctx;
     switch (progress->what) {
-    case REGISTRY_BLOB_PRESENT:
+    case REGISTRY_PART_PRESENT:
+    case REGISTRY_PART_REUSED:
+    case REGISTRY_PART_MOUNTED:
         say_blob(push, progress, "present");
         break;
-    case REGISTRY_BLOB_SENT:
+    case REGISTRY_PART_SENT:
         push->cli->changed = true;
         say_blob(push, progress, "sent");
         break;
@@ -135,10 +127,11 @@ on_progress(void *ctx, const struct registry_progress *progress)
             print_event(push, object);
         }
         return;
-    case REGISTRY_BLOB_SENDING:
+    case REGISTRY_PART_SENDING:
+    case REGISTRY_PART_AGAIN:
         break;
     }
-    note_done(push, progress);
+    push->blobs[progress->part].done = progress->done;
     draw(push);
 }
 
@@ -194,30 +187,30 @@ open_registry(struct push *push, struct registry_client **out)
     return registry_client_new(&push->cli->platform, push->http, &options, out);
 }
 
-// Compresses the layers of a docker-archive, which may take a while.
-static struct error *
+static void
 prepare_blobs(struct push *push)
 {
-    const struct image_descriptor *blobs = NULL;
-    live_update(push->live, STR(LIVE_SPINNER " reading the image\n"));
-    TRY(image_blobs(push->image, &blobs, &push->blob_count));
+    push->blob_count = image_part_count(push->image);
     push->blobs = xcalloc(push->blob_count > 0 ? push->blob_count : 1, sizeof(*push->blobs));
     for (size_t i = 0; i < push->blob_count; i++) {
-        push->blobs[i].blob = &blobs[i];
-        push->total += blobs[i].size;
+        const struct image_part *part = image_part_at(push->image, i);
+        push->total += part->diff_id != NULL ? part->plain_size : part->descriptor.size;
     }
-    return NULL;
 }
 
 static struct error *
 say_image(struct push *push)
 {
     const char *digest = NULL, *platforms = image_platforms(push->image);
-    TRY(image_digest(push->image, &digest));
+    if (image_is_settled(push->image)) {
+        TRY(image_digest(push->image, &digest));
+    }
     if (push->json) {
         struct json *object = event(push, "image");
         json_set_str(object, "source", push->source_text);
-        json_set_str(object, "digest", digest);
+        if (digest != NULL) {
+            json_set_str(object, "digest", digest);
+        }
         json_set_str(object, "platforms", platforms);
         json_set_int(object, "blobs", (int64_t)push->blob_count);
         json_set_int(object, "bytes", push->total);
@@ -293,11 +286,12 @@ run_push(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
     struct registry_push_result result = {0};
     TRY(image_source_parse(push.source_text, push.arena, &source));
     TRY(parse_reference(&push, &reference));
-    TRY(image_open(source, &push.image));
     cli_mask_environment(cli);
     TRY(http_client_new(&cli->platform, &cli->http_options, &push.http));
+    push.access = (struct image_access){&cli->platform, push.http, NULL, NULL};
+    TRY(image_open(source, &push.access, &push.image));
     TRY(open_registry(&push, &client));
-    TRY(prepare_blobs(&push));
+    prepare_blobs(&push);
     TRY(say_image(&push));
     const struct registry_push request = {
         .repository = reference->repository,

@@ -23,9 +23,9 @@ struct deploy_session {
     struct arena *arena;
     struct diagnostics *diagnostics;
 };
-NODISCARD struct error *deploy_session_open(struct cli *cli,
-    const struct deploy_observer *observer, bool live, struct deploy_session *out);
+NODISCARD struct error *deploy_session_open(
+    struct cli *cli, const struct deploy_observer *observer, bool live, struct deploy_session *out);
 void deploy_session_close(struct deploy_session *session);
 /// Prints the diagnostics, if any, and hands `err` on.
-struct error *deploy_session_explain(struct cli *cli, struct deploy_session *session,
-    struct error *err);
+struct error *deploy_session_explain(
+    struct cli *cli, struct deploy_session *session, struct error *err);

@@ -156,12 +156,14 @@ snapshot_registry(
 
 // A source that cannot be read is refused now, while nothing has been changed.
 static struct error *
-check_source(const struct preparation *p, const struct deployment_service *service)
+check_source(struct deploy_context *context, const struct preparation *p,
+    const struct deployment_service *service)
 {
     struct image_source *source = NULL;
     struct image *image CLEANUP(image_closep) = NULL;
     TRY(image_source_parse(service->source, p->arena, &source));
-    return image_open(source, &image);
+    const struct image_access access = {context->platform, context->http, NULL, NULL};
+    return image_open(source, &access, &image);
 }
 
 static struct error *
@@ -178,7 +180,7 @@ look_at_image(
         return NULL;
     }
     if (service->source != NULL) {
-        return check_source(p, service);
+        return check_source(context, p, service);
     }
     return error_hint(error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry",
                           service->registry, service->repository, p->deployment->version),

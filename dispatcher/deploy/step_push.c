@@ -24,18 +24,22 @@ static void
 on_progress(void *ctx, const struct registry_progress *progress)
 {
     const struct step_run *run = ctx;
-    context_emit(run->context, &(struct deploy_event){
-                                   .kind = DEPLOY_EVENT_PROGRESS,
-                                   .deployment = run->deployment,
-                                   .step = run->step,
-                                   .subject = progress->digest,
-                                   .text = progress->what == REGISTRY_BLOB_PRESENT   ? "present"
-                                           : progress->what == REGISTRY_BLOB_SENDING ? "sending"
-                                           : progress->what == REGISTRY_BLOB_SENT    ? "sent"
-                                                                                     : "manifest",
-                                   .done = progress->done,
-                                   .total = progress->total,
-                               });
+    context_emit(run->context,
+        &(struct deploy_event){
+            .kind = DEPLOY_EVENT_PROGRESS,
+            .deployment = run->deployment,
+            .step = run->step,
+            .subject = progress->digest != NULL ? progress->digest : progress->diff_id,
+            .text = progress->what == REGISTRY_PART_PRESENT   ? "present"
+                    : progress->what == REGISTRY_PART_REUSED  ? "present"
+                    : progress->what == REGISTRY_PART_MOUNTED ? "present"
+                    : progress->what == REGISTRY_PART_SENDING ? "sending"
+                    : progress->what == REGISTRY_PART_AGAIN   ? "sending"
+                    : progress->what == REGISTRY_PART_SENT    ? "sent"
+                                                              : "manifest",
+            .done = progress->done,
+            .total = progress->total,
+        });
 }
 
 static struct error *
@@ -77,7 +81,8 @@ push(const struct step_run *run, struct step_result *out)
     struct registry_push_result result = {0};
     TRY(create_repository(run, service));
     TRY(image_source_parse(service->source, run->arena, &source));
-    TRY(image_open(source, &image));
+    const struct image_access access = {run->context->platform, run->context->http, NULL, NULL};
+    TRY(image_open(source, &access, &image));
     TRY(provider_registry(run->context, run->deployment, service->registry, &client));
     struct step_run here = *run;
     const struct registry_push order = {

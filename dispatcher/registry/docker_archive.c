@@ -3,10 +3,9 @@
 // (Docker to 24), blobs/sha256/… (Docker from 25, which is an OCI layout as well), DIFFID.tar
 // (podman).
 //
-// An archive has no manifest of its own, so one is made: plain layers are compressed (once to learn
-// their digests, again while they are sent), compressed ones are taken as they are. Configuration
-// and layers are held to the digests that name them; plain layers also to the configuration's
-// diff_ids.
+// An archive has no manifest of its own, so one is made once the layers are settled
+// (docker_manifest.c): plain layers are found in a registry or compressed, compressed ones are
+// taken as they are. The configuration is held to the digest that names it.
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,21 +33,6 @@ struct entries {
 };
 
 enum layer_form { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD };
-
-struct layer {
-    const char *path, *diff_id;
-    enum layer_form form;
-    char digest[SHA256_DIGEST_TEXT_SIZE]; // "" until known
-    int64_t size;
-};
-
-// What is left to do once somebody asks for the digest.
-struct pending {
-    struct image_descriptor config;
-    const char *config_path;
-    struct layer *layers;
-    size_t count;
-};
 
 static struct error *
 read_entries(struct image *image, struct entries *out)
@@ -229,7 +213,7 @@ open_member(struct image *image, const char *what, const char *path, struct imag
 
 static struct error *
 read_config(
-    struct image *image, const char *path, struct pending *pending, struct config_document *out)
+    struct image *image, const char *path, struct docker_image *made, struct config_document *out)
 {
     struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_CONFIG_MAX);
     struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
@@ -244,226 +228,125 @@ read_config(
     const char *subject =
         arena_printf(image->arena, "configuration %s", image_quote(image->arena, path));
     TRY(config_parse(buf_str(&bytes), subject, image->arena, out));
-    pending->config =
-        (struct image_descriptor){MEDIA_DOCKER_CONFIG, digest, (int64_t)bytes.len, NULL};
-    pending->config_path = path;
-    return NULL;
+    struct image_item item = {
+        .part.descriptor = {MEDIA_DOCKER_CONFIG, digest, (int64_t)bytes.len, NULL},
+        .path = path,
+    };
+    made->config = image->item_count;
+    return image_add_item(image, &item);
 }
 
 // Sets the form by the first bytes: a tar never starts like this.
 static struct error *
-find_form(struct image *image, const struct image_file *file, struct layer *layer)
+find_form(
+    struct image *image, const struct image_file *file, const char *path, enum layer_form *out)
 {
     char head[6] = {0};
     size_t len = file->size < (int64_t)sizeof(head) ? (size_t)file->size : sizeof(head);
     TRY(image_file_read(file, 0, head, len));
     struct str start = {head, len};
-    layer->form = LAYER_PLAIN;
+    *out = LAYER_PLAIN;
     if (str_starts(start, STR("\x1f\x8b"))) {
-        layer->form = LAYER_GZIP;
+        *out = LAYER_GZIP;
     } else if (str_starts(start, STR("\x28\xb5\x2f\xfd"))) {
-        layer->form = LAYER_ZSTD;
+        *out = LAYER_ZSTD;
     } else if (str_starts(start, STR("\xfd"
                                      "7zXZ")) ||
                str_starts(start, STR("BZh"))) {
         return error_new(ERROR_INPUT, "layer %s is compressed in a way that no runtime reads",
-            image_quote(image->arena, layer->path));
+            image_quote(image->arena, path));
     }
     return NULL;
+}
+
+// Reads to the end. A name that promises a digest saves that: the registry holds us to it.
+static struct error *
+find_digest(struct image *image, struct image_file *file, const char *path, const char **out)
+{
+    enum { PIECE = 64 * 1024 };
+    struct str promised = promised_hex(path);
+    if (promised.len > 0) {
+        *out = arena_printf(image->arena, "sha256:%.*s", STR_FMT(promised));
+        return NULL;
+    }
+    struct sha256 *hash CLEANUP(sha256_freep) = sha256_new();
+    char *piece CLEANUP(xfreep) = xmalloc(PIECE);
+    for (int64_t at = 0; at < file->size;) {
+        size_t len = file->size - at < PIECE ? (size_t)(file->size - at) : PIECE;
+        TRY(image_file_read(file, at, piece, len));
+        sha256_update(hash, piece, len);
+        at += (int64_t)len;
+    }
+    unsigned char digest[SHA256_SIZE];
+    char *text = arena_alloc(image->arena, SHA256_DIGEST_TEXT_SIZE);
+    sha256_final(hash, digest);
+    sha256_digest_text(digest, text);
+    *out = text;
+    return NULL;
+}
+
+static struct error *
+make_item(struct image *image, const char *path, const char *diff_id, struct image_item *out)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    enum layer_form form = LAYER_PLAIN;
+    TRY(open_member(image, "layer", path, &file));
+    TRY(find_form(image, &file, path, &form));
+    struct image_item item = {.path = path, .part = {.descriptor.size = -1}};
+    if (form == LAYER_PLAIN) {
+        item.part.diff_id = diff_id;
+        item.part.plain_size = file.size;
+    } else {
+        item.part.descriptor.media_type =
+            form == LAYER_ZSTD ? MEDIA_OCI_LAYER_ZSTD : MEDIA_OCI_LAYER_GZIP;
+        item.part.descriptor.size = file.size;
+        TRY(find_digest(image, &file, path, &item.part.descriptor.digest));
+    }
+    *out = item;
+    return NULL;
+}
+
+static bool
+is_same_layer(const struct image_part *a, const struct image_part *b)
+{
+    return a->diff_id != NULL ? cstr_equal(a->diff_id, b->diff_id)
+                              : cstr_equal(a->descriptor.digest, b->descriptor.digest);
+}
+
+// Empty layers repeat, and are one part then.
+static struct error *
+add_layer(struct image *image, const struct image_item *item, size_t *index)
+{
+    for (size_t i = 0; i < image->item_count; i++) {
+        if (is_same_layer(&item->part, &image->items[i].part)) {
+            *index = i;
+            return NULL;
+        }
+    }
+    *index = image->item_count;
+    return image_add_item(image, item);
 }
 
 static struct error *
 add_layers(struct image *image, const struct archive_entry_document *entry,
-    const struct config_document *config, struct pending *pending)
+    const struct config_document *config, struct docker_image *made)
 {
-    if (entry->layers.count > IMAGE_LAYERS_MAX) {
-        return error_new(
-            ERROR_INPUT, "it has %zu layers, more than %d", entry->layers.count, IMAGE_LAYERS_MAX);
+    size_t count = entry->layers.count;
+    if (count > IMAGE_LAYERS_MAX) {
+        return error_new(ERROR_INPUT, "it has %zu layers, more than %d", count, IMAGE_LAYERS_MAX);
     }
-    if (entry->layers.count != config->diff_ids.count) {
-        return error_new(ERROR_INPUT, "it has %zu layers but its configuration lists %zu",
-            entry->layers.count, config->diff_ids.count);
+    if (count != config->diff_ids.count) {
+        return error_new(ERROR_INPUT, "it has %zu layers but its configuration lists %zu", count,
+            config->diff_ids.count);
     }
-    pending->layers = arena_array(image->arena, entry->layers.count, sizeof(*pending->layers));
-    for (size_t i = 0; i < entry->layers.count; i++) {
-        struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-        struct layer *layer = &pending->layers[pending->count++];
-        layer->path = entry->layers.items[i];
-        layer->diff_id = config->diff_ids.items[i];
-        TRY(open_member(image, "layer", layer->path, &file));
-        TRY(find_form(image, &file, layer));
+    made->layers = arena_array(image->arena, count, sizeof(*made->layers));
+    for (size_t i = 0; i < count; i++) {
+        struct image_item item = {0};
+        TRY(make_item(image, entry->layers.items[i], config->diff_ids.items[i], &item));
+        TRY(add_layer(image, &item, &made->layers[i]));
+        made->layer_count++;
     }
     return NULL;
-}
-
-static struct error *
-open_as_is(struct image *image, const struct image_blob *blob, struct http_reader *out)
-{
-    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-    TRY(open_member(image, "blob", blob->path, &file));
-    reader_of_file(&file, out);
-    return NULL;
-}
-
-static struct error *
-open_compressed(struct image *image, const struct image_blob *blob, struct http_reader *out)
-{
-    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-    TRY(open_member(image, "layer", blob->path, &file));
-    reader_of_gzip(&file, NULL, out);
-    return NULL;
-}
-
-// Reads to the end: what will be sent has this digest and size.
-static struct error *
-measure(struct http_reader *reader, struct layer *layer)
-{
-    enum { PIECE = 64 * 1024 };
-    struct sha256 *hash CLEANUP(sha256_freep) = sha256_new();
-    char *piece CLEANUP(xfreep) = xmalloc(PIECE);
-    int64_t size = 0;
-    for (;;) {
-        struct error *err = NULL;
-        int64_t got = reader->read(reader->ctx, piece, PIECE, &err);
-        if (got < 0) {
-            return err;
-        }
-        if (got == 0) {
-            break;
-        }
-        sha256_update(hash, piece, (size_t)got);
-        size += got;
-    }
-    unsigned char digest[SHA256_SIZE];
-    sha256_final(hash, digest);
-    sha256_digest_text(digest, layer->digest);
-    layer->size = size;
-    return NULL;
-}
-
-static struct error *
-check_plain(const struct image *image, const struct layer *layer, const unsigned char *hash)
-{
-    char text[SHA256_DIGEST_TEXT_SIZE];
-    sha256_digest_text(hash, text);
-    TRY(check_promise(image, "layer", layer->path, text));
-    if (strcmp(text, layer->diff_id) == 0) {
-        return NULL;
-    }
-    return error_hint(
-        error_new(ERROR_INPUT, "layer %s has digest '%s' but the configuration says '%s'",
-            image_quote(image->arena, layer->path), text, layer->diff_id),
-        "The archive is damaged or its layers are mixed up; save the image again.");
-}
-
-static struct error *
-resolve_layer(struct image *image, struct layer *layer)
-{
-    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-    struct http_reader reader CLEANUP(reader_close) = {0};
-    unsigned char plain[SHA256_SIZE];
-    TRY(open_member(image, "layer", layer->path, &file));
-    if (layer->form != LAYER_PLAIN) {
-        reader_of_file(&file, &reader);
-        TRY(measure(&reader, layer));
-        return check_promise(image, "layer", layer->path, layer->digest);
-    }
-    reader_of_gzip(&file, plain, &reader);
-    TRY(measure(&reader, layer));
-    return check_plain(image, layer, plain);
-}
-
-// The same diff_id needs to be compressed once only (empty layers repeat).
-static bool
-copy_known(struct pending *pending, struct layer *layer)
-{
-    for (const struct layer *known = pending->layers; known < layer; known++) {
-        if (strcmp(known->diff_id, layer->diff_id) == 0 && strcmp(known->path, layer->path) == 0) {
-            memcpy(layer->digest, known->digest, sizeof(layer->digest));
-            layer->size = known->size;
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *
-layer_type(bool oci, enum layer_form form)
-{
-    if (!oci) {
-        return MEDIA_DOCKER_LAYER_GZIP;
-    }
-    return form == LAYER_ZSTD ? MEDIA_OCI_LAYER_ZSTD : MEDIA_OCI_LAYER_GZIP;
-}
-
-static struct json *
-descriptor_json(const char *media_type, int64_t size, const char *digest)
-{
-    struct json *descriptor = json_make_object();
-    json_set_str(descriptor, "mediaType", media_type);
-    json_set_int(descriptor, "size", size);
-    json_set_str(descriptor, "digest", digest);
-    return descriptor;
-}
-
-// Docker's schema 2, since the configuration is Docker's; OCI where a layer is zstd, for which
-// schema 2 has no media type.
-static struct error *
-make_manifest(struct image *image, const struct pending *pending, bool oci)
-{
-    struct json *manifest CLEANUP(json_freep) = json_make_object();
-    struct json *layers = json_make_array();
-    const char *media_type = oci ? MEDIA_OCI_MANIFEST : MEDIA_DOCKER_MANIFEST;
-    json_set_int(manifest, "schemaVersion", 2);
-    json_set_str(manifest, "mediaType", media_type);
-    json_set(manifest, "config",
-        descriptor_json(pending->config.media_type, pending->config.size, pending->config.digest));
-    for (size_t i = 0; i < pending->count; i++) {
-        const struct layer *layer = &pending->layers[i];
-        json_append(
-            layers, descriptor_json(layer_type(oci, layer->form), layer->size, layer->digest));
-    }
-    json_set(manifest, "layers", layers);
-    struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_MANIFEST_MAX);
-    json_print(manifest, false, &bytes);
-    TRY(buf_finish(&bytes, "the manifest"));
-    unsigned char hash[SHA256_SIZE];
-    char *digest = arena_alloc(image->arena, SHA256_DIGEST_TEXT_SIZE);
-    sha256_of(buf_str(&bytes), hash);
-    sha256_digest_text(hash, digest);
-    struct image_manifest made = {
-        .descriptor = {media_type, digest, (int64_t)bytes.len, NULL},
-        .bytes = {arena_str(image->arena, buf_str(&bytes)), bytes.len},
-    };
-    return image_add_manifest(image, &made);
-}
-
-static struct error *
-resolve(struct image *image)
-{
-    struct pending *pending = image->pending;
-    bool oci = false;
-    for (size_t i = 0; i < pending->count; i++) {
-        struct layer *layer = &pending->layers[i];
-        oci = oci || layer->form == LAYER_ZSTD;
-        if (!copy_known(pending, layer)) {
-            TRY(resolve_layer(image, layer));
-        }
-    }
-    pending->config.media_type = oci ? MEDIA_OCI_CONFIG : MEDIA_DOCKER_CONFIG;
-    struct image_blob config = {
-        .descriptor = pending->config, .open = open_as_is, .path = pending->config_path};
-    TRY(image_add_blob(image, &config));
-    for (size_t i = 0; i < pending->count; i++) {
-        const struct layer *layer = &pending->layers[i];
-        struct image_blob blob = {
-            .descriptor = {layer_type(oci, layer->form), layer->digest, layer->size, NULL},
-            .open = layer->form == LAYER_PLAIN ? open_compressed : open_as_is,
-            .path = layer->path,
-        };
-        TRY(image_add_blob(image, &blob));
-    }
-    return make_manifest(image, pending, oci);
 }
 
 struct error *
@@ -472,14 +355,15 @@ image_open_docker_archive(struct image *image)
     struct entries entries = {0};
     const struct archive_entry_document *entry = NULL;
     struct config_document config = {0};
-    struct pending *pending = arena_alloc(image->arena, sizeof(*pending));
+    struct docker_image *made = arena_alloc(image->arena, sizeof(*made));
+    *made = (struct docker_image){0};
     TRY(read_entries(image, &entries));
     TRY(select_entry(image, &entries, &entry));
-    TRY(read_config(image, entry->config, pending, &config));
-    TRY(add_layers(image, entry, &config, pending));
+    TRY(read_config(image, entry->config, made, &config));
+    TRY(add_layers(image, entry, &config, made));
     struct platform_document platform = {config.os, config.architecture, config.variant};
     image_add_platform(image, platform_text(image->arena, &platform));
-    image->pending = pending;
-    image->resolve = resolve;
+    image->document = made;
+    image->compose = docker_image_compose;
     return NULL;
 }

@@ -65,25 +65,36 @@ image_add_manifest(struct image *image, const struct image_manifest *manifest)
     return NULL;
 }
 
-struct error *
-image_add_blob(struct image *image, const struct image_blob *blob)
+static const struct image_item *
+find_item(const struct image *image, const char *digest)
 {
-    for (size_t i = 0; i < image->blob_count; i++) {
-        const struct image_descriptor *known = &image->blobs[i].descriptor;
-        if (strcmp(known->digest, blob->descriptor.digest) != 0) {
-            continue;
+    for (size_t i = 0; i < image->item_count; i++) {
+        const char *known = image->items[i].part.descriptor.digest;
+        if (known != NULL && strcmp(known, digest) == 0) {
+            return &image->items[i];
         }
-        if (known->size != blob->descriptor.size) {
-            return error_new(ERROR_INPUT, "'%s' has two sizes: %lld and %lld", known->digest,
-                (long long)known->size, (long long)blob->descriptor.size);
-        }
+    }
+    return NULL;
+}
+
+struct error *
+image_add_item(struct image *image, const struct image_item *item)
+{
+    const struct image_descriptor *wanted = &item->part.descriptor;
+    const struct image_item *known =
+        wanted->digest != NULL ? find_item(image, wanted->digest) : NULL;
+    if (known != NULL && known->part.descriptor.size != wanted->size) {
+        return error_new(ERROR_INPUT, "'%s' has two sizes: %lld and %lld", wanted->digest,
+            (long long)known->part.descriptor.size, (long long)wanted->size);
+    }
+    if (known != NULL) {
         return NULL;
     }
-    if (image->blob_count == IMAGE_BLOBS_MAX) {
+    if (image->item_count == IMAGE_BLOBS_MAX) {
         return error_new(ERROR_INPUT, "it has more than %d blobs", IMAGE_BLOBS_MAX);
     }
-    image->blobs = xrealloc(image->blobs, (image->blob_count + 1) * sizeof(*image->blobs));
-    image->blobs[image->blob_count++] = *blob;
+    image->items = xrealloc(image->items, (image->item_count + 1) * sizeof(*image->items));
+    image->items[image->item_count++] = *item;
     return NULL;
 }
 
@@ -128,10 +139,11 @@ open_source(struct image *image)
 }
 
 struct error *
-image_open(const struct image_source *source, struct image **out)
+image_open(const struct image_source *source, const struct image_access *access, struct image **out)
 {
     struct image *image CLEANUP(image_closep) = xcalloc(1, sizeof(*image));
     image->arena = arena_new();
+    image->access = access;
     image->source = (struct image_source){
         .kind = source->kind,
         .text = arena_dup(image->arena, source->text),
@@ -153,9 +165,12 @@ image_close(struct image *image)
     if (image == NULL) {
         return;
     }
+    if (image->close != NULL) {
+        image->close(image);
+    }
     image_store_free(image->store);
     free(image->manifests);
-    free(image->blobs);
+    free(image->items);
     arena_free(image->arena);
     free(image);
 }
@@ -167,18 +182,103 @@ image_closep(struct image **image)
     *image = NULL;
 }
 
-static struct error *
-complete(struct image *image)
+size_t
+image_part_count(const struct image *image)
 {
-    if (image->resolve == NULL) {
+    return image->item_count;
+}
+
+const struct image_part *
+image_part_at(const struct image *image, size_t index)
+{
+    BUG_ON(index >= image->item_count);
+    return &image->items[index].part;
+}
+
+struct error *
+image_fetch(struct image *image)
+{
+    if (image->fetch == NULL) {
         return NULL;
     }
-    struct error *err = image->resolve(image);
+    struct error *err = image->fetch(image);
     if (err != NULL) {
         return error_wrap(err, "image %s", image_quote(image->arena, image->source.text));
     }
-    image->resolve = NULL;
+    image->fetch = NULL;
     return NULL;
+}
+
+// What was composed of other parts no longer holds.
+static void
+forget_composed(struct image *image)
+{
+    if (image->compose != NULL) {
+        image->manifest_count = 0;
+    }
+}
+
+void
+image_settle(struct image *image, size_t index, const struct image_descriptor *descriptor)
+{
+    BUG_ON(index >= image->item_count || image->items[index].part.diff_id == NULL);
+    image->items[index].part.descriptor = (struct image_descriptor){
+        .media_type = arena_dup(image->arena, descriptor->media_type),
+        .digest = arena_dup(image->arena, descriptor->digest),
+        .size = descriptor->size,
+    };
+    forget_composed(image);
+}
+
+void
+image_unsettle(struct image *image, size_t index)
+{
+    BUG_ON(index >= image->item_count || image->items[index].part.diff_id == NULL);
+    image->items[index].part.descriptor = (struct image_descriptor){.size = -1};
+    forget_composed(image);
+}
+
+bool
+image_is_settled(const struct image *image)
+{
+    for (size_t i = 0; i < image->item_count; i++) {
+        if (image->items[i].part.descriptor.digest == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void
+image_adopt(struct image *image, const struct image_manifest *manifest)
+{
+    BUG_ON(image->compose == NULL);
+    image->manifest_count = 0;
+    struct image_manifest own = {
+        .descriptor = {arena_dup(image->arena, manifest->descriptor.media_type),
+            arena_dup(image->arena, manifest->descriptor.digest), manifest->descriptor.size, NULL},
+        .bytes = {arena_str(image->arena, manifest->bytes), manifest->bytes.len},
+    };
+    struct error *err = image_add_manifest(image, &own);
+    BUG_ON(err != NULL); // there is one
+}
+
+void
+image_disown(struct image *image)
+{
+    forget_composed(image);
+}
+
+static struct error *
+complete(struct image *image)
+{
+    if (image->manifest_count > 0) {
+        return NULL;
+    }
+    BUG_ON(image->compose == NULL || !image_is_settled(image));
+    struct error *err = image->compose(image);
+    return err != NULL ? error_wrap(err, "image %s", image_quote(image->arena, image->source.text))
+                       : NULL;
 }
 
 struct error *
@@ -198,52 +298,106 @@ image_manifests(struct image *image, const struct image_manifest **out, size_t *
     return NULL;
 }
 
-struct error *
-image_blobs(struct image *image, const struct image_descriptor **out, size_t *count)
+// A body that ends before its announced length would keep the registry waiting.
+static struct error *
+check_unchanged(
+    const struct image *image, const struct image_item *item, const struct image_file *file)
 {
-    TRY(complete(image));
-    if (image->descriptors == NULL) {
-        image->descriptors =
-            arena_array(image->arena, image->blob_count, sizeof(*image->descriptors));
-        for (size_t i = 0; i < image->blob_count; i++) {
-            image->descriptors[i] = image->blobs[i].descriptor;
-        }
+    static const char hint[] =
+        "It was there a moment ago; do not change the image while it is pushed.";
+    const char *name = image_quote(image->arena, item->path);
+    int64_t size = item->part.diff_id != NULL ? item->part.plain_size : item->part.descriptor.size;
+    if (file->fd < 0) {
+        return error_hint(error_new(ERROR_INPUT, "%s is gone", name), "%s", hint);
     }
-    *out = image->descriptors;
-    *count = image->blob_count;
-    return NULL;
-}
-
-static const struct image_blob *
-find_blob(const struct image *image, const char *digest)
-{
-    for (size_t i = 0; i < image->blob_count; i++) {
-        if (strcmp(image->blobs[i].descriptor.digest, digest) == 0) {
-            return &image->blobs[i];
-        }
+    if (file->size != size) {
+        return error_hint(error_new(ERROR_INPUT, "%s has %lld bytes instead of %lld", name,
+                              (long long)file->size, (long long)size),
+            "%s", hint);
     }
     return NULL;
 }
 
-struct error *
-image_blob_open(struct image *image, const struct image_descriptor *blob, struct http_reader *out)
+static struct error *
+open_item(struct image *image, size_t index, struct image_file *out)
 {
-    TRY(complete(image));
-    const struct image_blob *known = find_blob(image, blob->digest);
-    BUG_ON(known == NULL); // only what image_blobs listed may be asked for
-    struct http_reader inner = {0};
-    struct error *err = known->open(image, known, &inner);
-    if (err != NULL) {
-        return error_wrap(err, "image %s", image_quote(image->arena, image->source.text));
+    BUG_ON(index >= image->item_count);
+    const struct image_item *item = &image->items[index];
+    struct error *err = image->store->open(image->store, item->path, out);
+    if (err == NULL) {
+        err = check_unchanged(image, item, out);
     }
-    reader_verified(&inner, known->descriptor.digest, known->descriptor.size, out);
+    return err != NULL ? error_wrap(err, "image %s", image_quote(image->arena, image->source.text))
+                       : NULL;
+}
+
+struct error *
+image_plain_open(struct image *image, size_t index, struct image_file *out)
+{
+    return open_item(image, index, out);
+}
+
+struct error *
+image_part_open(struct image *image, size_t index, struct http_reader *out)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    BUG_ON(image_part_at(image, index)->diff_id != NULL);
+    if (image->open != NULL) {
+        return image->open(image, index, out);
+    }
+    TRY(open_item(image, index, &file));
+    reader_of_file(&file, out);
     return NULL;
 }
 
 void
-image_blob_close(struct http_reader *reader)
+image_part_close(struct http_reader *reader)
 {
     reader_close(reader);
+}
+
+static struct error *
+drain(struct http_reader *reader)
+{
+    enum { PIECE = 64 * 1024 };
+    char *piece CLEANUP(xfreep) = xmalloc(PIECE);
+    int64_t got = 1;
+    while (got > 0) {
+        struct error *err = NULL;
+        got = reader->read(reader->ctx, piece, PIECE, &err);
+        TRY(err);
+    }
+    return NULL;
+}
+
+struct error *
+image_part_verify(struct image *image, size_t index)
+{
+    const struct image_descriptor *descriptor = &image_part_at(image, index)->descriptor;
+    struct http_reader inner CLEANUP(reader_close) = {0}, reader CLEANUP(reader_close) = {0};
+    TRY(image_part_open(image, index, &inner));
+    reader_verified(&inner, descriptor->digest, descriptor->size, &reader);
+    return drain(&reader);
+}
+
+struct error *
+image_check_plain(const struct image *image, size_t index, const char *diff_id)
+{
+    const struct image_item *item = &image->items[index];
+    if (strcmp(item->part.diff_id, diff_id) == 0) {
+        return NULL;
+    }
+    return error_hint(
+        error_new(ERROR_INPUT, "image %s: layer %s has digest '%s' but the configuration says '%s'",
+            image_quote(image->arena, image->source.text), image_quote(image->arena, item->path),
+            diff_id, item->part.diff_id),
+        "The archive is damaged or its layers are mixed up; save the image again.");
+}
+
+bool
+image_media_is_zstd(const char *media_type)
+{
+    return str_ends(str_of(media_type), STR("+zstd"));
 }
 
 const char *

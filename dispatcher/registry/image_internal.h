@@ -5,10 +5,10 @@
 //
 //     image_store    a path gives a run of bytes in an open file (a directory, an indexed tar)
 //     http_reader    a stream of bytes (a run, a run compressed, either of them verified)
-//     image_blob     a descriptor and the function that opens its reader
+//     image_item     a part and where its bytes are
 //
-// A new source fills manifests and blobs in its open function, or leaves layers whose compressed
-// form is not known yet to `resolve`, which runs when somebody first asks.
+// A new source fills manifests and items in its open function, or, where layers are not settled
+// yet, items and `compose`, which makes the manifest once they are.
 #pragma once
 
 #include "dispatcher/digest.h"
@@ -63,10 +63,8 @@ void image_store_free(struct image_store *store);
 NODISCARD struct error *image_store_read(
     struct image_store *store, const char *path, struct buf *out, bool *found);
 
-struct image_blob {
-    struct image_descriptor descriptor;
-    struct error *(*open)(
-        struct image *image, const struct image_blob *blob, struct http_reader *out);
+struct image_item {
+    struct image_part part;
     const char *path; // in the store
 };
 
@@ -76,14 +74,29 @@ struct image {
     struct image_store *store;
     struct image_manifest *manifests; // children first
     size_t manifest_count;
-    struct image_blob *blobs;
-    size_t blob_count;
-    struct image_descriptor *descriptors; // of the blobs, made when asked for
+    struct image_item *items;
+    size_t item_count;
     struct str_list platforms;
-    /// Completes manifests and blobs; NULL when they are complete.
-    struct error *(*resolve)(struct image *image);
-    void *pending; // of resolve, in the arena
+    const struct image_access *access;
+    /// See image_fetch; NULL: the bytes are at hand.
+    struct error *(*fetch)(struct image *image);
+    /// Opens a part that is not in the store; NULL: they all are.
+    struct error *(*open)(struct image *image, size_t index, struct http_reader *out);
+    /// Lets go of `remote`; NULL: nothing to let go of.
+    void (*close)(struct image *image);
+    void *remote; // of a source that is not a file
+    /// Makes the manifest of settled parts; NULL for an image that has its own.
+    struct error *(*compose)(struct image *image);
+    void *document; // of compose, in the arena
 };
+
+// An image of Docker's, which has no manifest: `document` of compose. Indexes of items.
+struct docker_image {
+    size_t config;
+    size_t *layers; // in order; the same one may repeat
+    size_t layer_count;
+};
+NODISCARD struct error *docker_image_compose(struct image *image);
 
 NODISCARD struct error *image_open_oci(struct image *image);
 NODISCARD struct error *image_open_docker_archive(struct image *image);
@@ -96,8 +109,14 @@ const char *image_blob_path(struct arena *arena, const char *digest);
 NODISCARD struct error *image_json_error(struct error *err, const char *subject);
 NODISCARD struct error *image_add_manifest(
     struct image *image, const struct image_manifest *manifest);
-/// The same digest twice is one blob; with two sizes it is refused.
-NODISCARD struct error *image_add_blob(struct image *image, const struct image_blob *blob);
+/// The same digest twice is one part; with two sizes it is refused.
+NODISCARD struct error *image_add_item(struct image *image, const struct image_item *item);
+/// The uncompressed bytes of a plain layer.
+NODISCARD struct error *image_plain_open(struct image *image, size_t index, struct image_file *out);
+/// ERROR_INPUT when the layer turned out to be another than the configuration says.
+NODISCARD struct error *image_check_plain(
+    const struct image *image, size_t index, const char *diff_id);
+bool image_media_is_zstd(const char *media_type);
 const struct image_manifest *image_find_manifest(const struct image *image, const char *digest);
 void image_add_platform(struct image *image, const char *platform);
 
@@ -141,9 +160,6 @@ const char *platform_text(struct arena *arena, const struct platform_document *p
 
 /// The bytes of the run.
 void reader_of_file(struct image_file *file, struct http_reader *out);
-/// The run compressed, deterministically (gzip_members.c). When `plain_hash` is not NULL it
-/// receives the SHA-256 of the uncompressed bytes once the end was read.
-void reader_of_gzip(struct image_file *file, unsigned char *plain_hash, struct http_reader *out);
 /// `inner`, which must turn out to have this size and digest: the last bytes are only handed out
 /// once they do.
 void reader_verified(

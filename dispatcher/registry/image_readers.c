@@ -91,7 +91,8 @@ reader_of_file(struct image_file *file, struct http_reader *out)
     reader->base.close = file_reader_close;
     reader->file = *file;
     *file = (struct image_file)IMAGE_FILE_NONE;
-    *out = (struct http_reader){file_reader_read, file_reader_rewind, reader, reader->file.size, NULL};
+    *out =
+        (struct http_reader){file_reader_read, file_reader_rewind, reader, reader->file.size, NULL};
 }
 
 struct verified_reader {

@@ -11,18 +11,6 @@
 #define CONTAINERD_NAME "io.containerd.image.name" // "host/app:1", as docker save writes it
 
 static struct error *
-open_file_blob(struct image *image, const struct image_blob *blob, struct http_reader *out)
-{
-    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-    TRY(image->store->open(image->store, blob->path, &file));
-    if (file.fd < 0) {
-        return error_new(ERROR_INPUT, "blob '%s' is gone", blob->descriptor.digest);
-    }
-    reader_of_file(&file, out);
-    return NULL;
-}
-
-static struct error *
 missing(const char *what, const struct descriptor_document *descriptor, const char *platform)
 {
     return error_hint(error_new(ERROR_INPUT, "%s '%s'%s%s%s is not in the image", what,
@@ -124,12 +112,11 @@ check_config(struct image *image, const struct manifest_document *document, cons
 static struct error *
 add_file_blob(struct image *image, const struct descriptor_document *descriptor)
 {
-    struct image_blob blob = {
-        .descriptor = {descriptor->media_type, descriptor->digest, descriptor->size, NULL},
-        .open = open_file_blob,
+    struct image_item item = {
+        .part.descriptor = {descriptor->media_type, descriptor->digest, descriptor->size, NULL},
         .path = image_blob_path(image->arena, descriptor->digest),
     };
-    return image_add_blob(image, &blob);
+    return image_add_item(image, &item);
 }
 
 static struct error *

@@ -18,9 +18,6 @@ enum {
     REFUSALS_MAX = 3, // 401s of one call; auth.c gives up earlier unless challenges alternate
 };
 
-#define MANIFEST_TYPES                                                                             \
-    MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
-
 const struct retry_policy registry_policy = {
     .max_attempts = 5,
     .base_ms = 500,

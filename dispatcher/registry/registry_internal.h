@@ -8,6 +8,9 @@
 #define SCOPE_PULL "pull"
 #define SCOPE_PUSH "pull,push"
 
+#define MANIFEST_TYPES                                                                             \
+    MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
+
 // One challenge of a WWW-Authenticate field (RFC 9110 §11.6.1).
 struct challenge {
     char *scheme; // as sent
@@ -98,6 +101,22 @@ NODISCARD struct error *registry_check_repository(const char *repository);
 NODISCARD struct error *registry_head_manifest(struct registry_client *client,
     const char *repository, const char *reference, const char *actions, char **digest, int *status);
 
-/// All blobs of the push that are not there yet.
-NODISCARD struct error *registry_upload_blobs(struct registry_client *client,
-    const struct registry_push *push, struct registry_push_result *result);
+// What an earlier image of the repository lends to a push.
+struct registry_reuse {
+    bool found;              // there was one that could be read
+    bool adopted;            // it is the very image: its manifest is ours now
+    bool tagged;             // and the tag names it already
+    struct str_list digests; // of blobs that it shows to be there
+};
+/// Settles plain layers that an earlier image has compressed already, by their diff_ids
+/// (facts/registry-push.md §4.2). What cannot be read is done without; fails only when cancelled.
+NODISCARD struct error *registry_reuse_find(struct registry_client *client,
+    const struct registry_push *push, struct arena *arena, struct registry_reuse *out);
+bool registry_reuse_has(const struct registry_reuse *reuse, const struct image_part *part);
+/// Takes back what was settled, when the registry turns out not to have it.
+void registry_reuse_forget(struct registry_reuse *reuse, struct image *image);
+
+/// Every part of the image is in the repository afterwards, and every digest known.
+NODISCARD struct error *registry_upload_parts(struct registry_client *client,
+    const struct registry_push *push, const struct registry_reuse *reuse,
+    struct registry_push_result *result);

@@ -49,7 +49,7 @@ check_put(const struct registry_client *client, const struct image_manifest *man
 // The answer of the tag's PUT was a refusal: fine when the tag names our digest all the same.
 static struct error *
 settle_refused_tag(struct registry_client *client, const struct registry_push *push,
-    const struct image_manifest *manifest, const struct http_response *response)
+    const struct image_manifest *manifest, const struct http_response *response, bool *confirmed)
 {
     char *theirs CLEANUP(xfreep) = NULL;
     int status = 0;
@@ -58,6 +58,7 @@ settle_refused_tag(struct registry_client *client, const struct registry_push *p
             client, push->repository, push->tag, SCOPE_PUSH, &theirs, &status));
     }
     if (theirs != NULL && strcmp(theirs, manifest->descriptor.digest) == 0) {
+        *confirmed = true;
         return NULL;
     }
     if (theirs != NULL) {
@@ -100,7 +101,7 @@ put_manifest(struct registry_client *client, const struct registry_push *push,
     TRY(registry_send(client, &call, &response));
     if (response.status < 200 || response.status > 299) {
         if (reference == push->tag) {
-            return settle_refused_tag(client, push, manifest, &response);
+            return settle_refused_tag(client, push, manifest, &response, confirmed);
         }
         char *what CLEANUP(xfreep) = xasprintf("PUT manifest '%s'", reference);
         return registry_status_error(client, what, &response);
@@ -120,7 +121,11 @@ put_children(struct registry_client *client, const struct registry_push *push,
         char *there CLEANUP(xfreep) = NULL;
         int status = 0;
         bool confirmed = false;
-        TRY(registry_head_manifest(client, push->repository, digest, SCOPE_PUSH, &there, &status));
+        // Elsewhere a needless PUT is cheaper than the question; ECR allows ten a second.
+        if (client->is_ecr) {
+            TRY(registry_head_manifest(
+                client, push->repository, digest, SCOPE_PUSH, &there, &status));
+        }
         if (there == NULL) {
             TRY(put_manifest(client, push, &manifests[i], digest, &confirmed));
         }
@@ -128,10 +133,9 @@ put_children(struct registry_client *client, const struct registry_push *push,
     return NULL;
 }
 
-// What the registry answers for the tag is what counts, not what it said to the PUT.
+// The answer to the PUT named the digest, or the tag does when asked.
 static struct error *
-confirm(struct registry_client *client, const struct registry_push *push, const char *digest,
-    bool confirmed)
+confirm(struct registry_client *client, const struct registry_push *push, const char *digest)
 {
     char *theirs CLEANUP(xfreep) = NULL;
     int status = 0;
@@ -145,39 +149,94 @@ confirm(struct registry_client *client, const struct registry_push *push, const 
                 push->tag, push->repository, theirs, digest),
             "Somebody else pushes to the same tag, or the registry is not telling the truth.");
     }
-    if (status == 403 && confirmed) {
-        return NULL; // these credentials cannot read; the answer to the PUT named the digest
-    }
     return error_new(ERROR_UNAVAILABLE,
         "registry '%s' does not show tag '%s' of '%s' after the push", client->host, push->tag,
         push->repository);
 }
 
 static struct error *
-push_everything(struct registry_client *client, const struct registry_push *push,
-    struct registry_push_result *result)
+put_tag(struct registry_client *client, const struct registry_push *push)
 {
     const struct image_manifest *manifests = NULL;
     size_t count = 0;
-    char *theirs CLEANUP(xfreep) = NULL, *whole CLEANUP(xfreep) = NULL;
-    int status = 0;
     bool confirmed = false;
     TRY(image_manifests(push->image, &manifests, &count));
     const struct image_manifest *top = &manifests[count - 1];
-    TRY(registry_head_manifest(client, push->repository, push->tag, SCOPE_PUSH, &theirs, &status));
-    if (theirs != NULL && strcmp(theirs, top->descriptor.digest) == 0) {
-        result->already_there = true;
+    TRY(put_manifest(client, push, top, push->tag, &confirmed));
+    return confirmed ? NULL : confirm(client, push, top->descriptor.digest);
+}
+
+static struct error *
+put_all(struct registry_client *client, const struct registry_push *push)
+{
+    const struct image_manifest *manifests = NULL;
+    size_t count = 0;
+    TRY(image_manifests(push->image, &manifests, &count));
+    TRY(put_children(client, push, manifests, count - 1));
+    return put_tag(client, push);
+}
+
+static bool
+lacks_a_blob(const struct error *err)
+{
+    const char *code = err != NULL ? error_remote_of(err)->code : NULL;
+    return cstr_equal(code, "MANIFEST_BLOB_UNKNOWN") || cstr_equal(code, "BLOB_UNKNOWN");
+}
+
+// The bytes are got only when it is clear that they are needed.
+static struct error *
+send_parts(struct registry_client *client, const struct registry_push *push,
+    const struct registry_reuse *reuse, struct registry_push_result *result)
+{
+    TRY(image_fetch(push->image));
+    return registry_upload_parts(client, push, reuse, result);
+}
+
+// An image whose manifest is to be made: layers that an earlier image has are taken from there. If
+// the registry has collected one of them in the meantime, they are sent after all.
+static struct error *
+push_composed(struct registry_client *client, const struct registry_push *push,
+    struct registry_push_result *result, struct arena *arena)
+{
+    struct registry_reuse reuse = {0};
+    TRY(registry_reuse_find(client, push, arena, &reuse));
+    result->already_there = reuse.adopted;
+    if (reuse.adopted && reuse.tagged) {
         return NULL;
     }
-    // A registry that has the manifest has everything below it.
-    TRY(registry_head_manifest(
-        client, push->repository, top->descriptor.digest, SCOPE_PUSH, &whole, &status));
-    if (whole == NULL) {
-        TRY(registry_upload_blobs(client, push, result));
-        TRY(put_children(client, push, manifests, count - 1));
+    struct error *err = reuse.adopted ? NULL : send_parts(client, push, &reuse, result);
+    if (err == NULL) {
+        err = put_all(client, push);
     }
-    TRY(put_manifest(client, push, top, push->tag, &confirmed));
-    return confirm(client, push, top->descriptor.digest, confirmed);
+    if (!lacks_a_blob(err) || reuse.digests.count == 0) {
+        return err;
+    }
+    log_debug(
+        client->platform->log, "an earlier image's blob is gone", F_STR("why", error_message(err)));
+    error_free(err);
+    registry_reuse_forget(&reuse, push->image);
+    *result = (struct registry_push_result){0};
+    TRY(send_parts(client, push, &reuse, result));
+    return put_all(client, push);
+}
+
+// A registry that has the manifest has everything below it.
+static struct error *
+push_ready_made(struct registry_client *client, const struct registry_push *push,
+    struct registry_push_result *result)
+{
+    const struct registry_reuse none = {0};
+    const char *digest = NULL;
+    char *whole CLEANUP(xfreep) = NULL;
+    int status = 0;
+    TRY(image_digest(push->image, &digest));
+    TRY(registry_head_manifest(client, push->repository, digest, SCOPE_PUSH, &whole, &status));
+    if (whole != NULL) {
+        result->already_there = true;
+        return put_tag(client, push);
+    }
+    TRY(registry_upload_parts(client, push, &none, result));
+    return put_all(client, push);
 }
 
 struct error *
@@ -193,11 +252,13 @@ registry_push_image(struct registry_client *client, const struct registry_push *
             error_new(ERROR_INPUT, "tag %s is not valid", image_quote(arena, push->tag)),
             "Use letters, digits, '_', '.' and '-', 128 at most, not starting with '.' or '-'.");
     }
-    TRY(image_digest(push->image, &digest));
-    struct error *err = push_everything(client, push, &result);
+    bool composed = push->image->compose != NULL;
+    struct error *err = composed ? push_composed(client, push, &result, arena)
+                                 : push_ready_made(client, push, &result);
     if (err != NULL) {
         return error_wrap(err, "push '%s/%s:%s'", client->host, push->repository, push->tag);
     }
+    TRY(image_digest(push->image, &digest));
     result.digest = arena_dup(arena, digest);
     result.requests = client->requests - before;
     *out = result;

@@ -1,193 +1,40 @@
-// Blobs of a push: each is a small state machine, and rounds of http_send_all carry many at once.
+// Parts of a push: each is a small state machine, and one flow of exchanges carries many at once.
 //
-//     CHECK ── 200 ──► DONE          HEAD: is it there?
-//       └─ else ─► SESSION           POST: where to send it
-//                    └─► BODY        PUT: the bytes, of known length
-//                          ├─ 201 ─► DONE
-//                          ├─ lost ► RECHECK    the answer may have been lost, not the blob
-//                          └─ 416, 401 … ► SESSION
+//     HELD ──► CHECK ── 200 ──► DONE      HEAD: is it there?
+//       └────────┴─► SESSION              POST: where to send it (201: mounted, DONE)
+//                      └─► BODY           PUT of known length; PATCH where compression is under way
+//                            ├──► COMMIT  PUT of the digest, after a PATCH
+//                            ├─ 201 ─► DONE
+//                            ├─ lost ► RECHECK    the answer may have been lost, not the blob
+//                            └─ 416, 401 … ► SESSION
 //
 // A body is never resumed: every try has a session of its own, since ECR refuses a second body in
-// the same one and reports wrong ranges (facts/registry-push.md §1).
+// the same one and reports wrong ranges (facts/registry-push.md §1). Where the base layer is not
+// there, nothing small that stands on it is asked for: it would cost more than sending it.
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
-#include "dispatcher/url.h"
-#include "image_internal.h"
-#include "registry_internal.h"
+#include "upload_internal.h"
 
 enum {
-    SMALL_BLOB = 1024 * 1024, // bodies up to this size count as small requests
-    CALL_TIMEOUT_MS = 60 * 1000,
-    BODY_TIMEOUT_MS = 10 * 60 * 1000,
-    SLOWEST_BYTES_PER_MS = 32, // 32 KB/s; a line that stands still is noticed by net/
     GIVE_UP_TIMEOUT_MS = 5000,
     REFUSALS_MAX = 3, // in a row, as in registry_client.c
 };
 
-enum upload_state { UPLOAD_CHECK, UPLOAD_SESSION, UPLOAD_BODY, UPLOAD_RECHECK, UPLOAD_DONE };
-
-struct uploads;
-
-struct upload {
-    struct uploads *owner;
-    const struct image_descriptor *blob;
-    enum upload_state state;
-    unsigned attempts, refusals;
-    int64_t not_before_ms; // mono
-    char *location;        // of the session
-    bool foreign;          // the session is at another origin
-
-    // The request at hand.
-    char *url;
-    struct http_headers headers;
-    struct http_request request;
-    struct http_reader source, body; // body counts what source gives
-    int64_t sent;
-};
-
-struct uploads {
-    struct registry_client *client;
-    const struct registry_push *push;
-    struct registry_push_result *result;
-    char *scope;
-    struct upload *list; // largest first
-    size_t count, left;
-    bool explained;        // a dropped connection was asked about
-    struct upload **round; // the ones on the wire
-    struct http_exchange *exchanges;
-    size_t round_count;
-};
-
-static void
-upload_release(struct upload *upload)
-{
-    image_blob_close(&upload->source);
-    http_headers_done(&upload->headers);
-    free(upload->url);
-    upload->url = NULL;
-    upload->request = (struct http_request){0};
-}
-
-static void
-uploads_done(struct uploads *uploads)
-{
-    for (size_t i = 0; i < uploads->count; i++) {
-        upload_release(&uploads->list[i]);
-        free(uploads->list[i].location);
-    }
-    for (size_t i = 0; i < uploads->round_count; i++) {
-        http_response_done(&uploads->exchanges[i].response);
-        error_free(uploads->exchanges[i].error);
-    }
-    free(uploads->list);
-    free(uploads->round);
-    free(uploads->exchanges);
-    free(uploads->scope);
-}
-
-static void
-report(const struct upload *upload, enum registry_progress_kind what, int64_t done)
-{
-    const struct registry_push *push = upload->owner->push;
-    struct registry_progress progress = {
-        .digest = upload->blob->digest, .done = done, .total = upload->blob->size, .what = what};
-    if (push->progress != NULL) {
-        push->progress(push->progress_ctx, &progress);
-    }
-}
-
-static int64_t
-body_read(void *ctx, char *out, size_t size, struct error **err)
-{
-    struct upload *upload = ctx;
-    int64_t got = upload->source.read(upload->source.ctx, out, size, err);
-    if (got > 0) {
-        upload->sent += got;
-        report(upload, REGISTRY_BLOB_SENDING, upload->sent);
-    }
-    return got;
-}
-
-static struct error *
-body_rewind(void *ctx)
-{
-    struct upload *upload = ctx;
-    TRY(upload->source.rewind(upload->source.ctx));
-    upload->sent = 0;
-    return NULL;
-}
-
-static struct error *
-prepare_body(struct upload *upload)
-{
-    struct uploads *uploads = upload->owner;
-    struct buf url CLEANUP(buf_done) = BUF_INIT(64 * 1024);
-    buf_puts(&url, upload->location);
-    url_add_query(&url, "digest", upload->blob->digest);
-    TRY(buf_finish(&url, "the upload's URL"));
-    TRY(image_blob_open(uploads->push->image, upload->blob, &upload->source));
-    upload->sent = 0;
-    upload->body = (struct http_reader){body_read, body_rewind, upload, upload->blob->size, NULL};
-    upload->url = buf_take(&url);
-    http_headers_add(&upload->headers, "Content-Type", "application/octet-stream");
-    upload->request.method = HTTP_PUT;
-    upload->request.reader = &upload->body;
-    upload->request.deadline_ms +=
-        BODY_TIMEOUT_MS - CALL_TIMEOUT_MS + upload->blob->size / SLOWEST_BYTES_PER_MS;
-    return NULL;
-}
-
-static struct error *
-prepare(struct upload *upload)
-{
-    struct uploads *uploads = upload->owner;
-    struct registry_client *client = uploads->client;
-    const char *repository = uploads->push->repository;
-    bool body = upload->state == UPLOAD_BODY;
-    if (!(body && upload->foreign)) {
-        TRY(registry_auth_add(client, uploads->scope, &upload->headers));
-    }
-    upload->request.deadline_ms = clock_mono(client->platform->clock) + CALL_TIMEOUT_MS;
-    upload->request.headers = &upload->headers;
-    if (body) {
-        TRY(prepare_body(upload));
-    } else if (upload->state == UPLOAD_SESSION) {
-        upload->request.method = HTTP_POST;
-        upload->url = registry_url(client, repository, "blobs", "uploads/");
-    } else {
-        upload->request.method = HTTP_HEAD;
-        upload->url = registry_url(client, repository, "blobs", upload->blob->digest);
-    }
-    upload->request.url = upload->url;
-    return NULL;
-}
-
-static void
-finish(struct upload *upload, bool sent)
-{
-    struct registry_push_result *result = upload->owner->result;
-    upload->state = UPLOAD_DONE;
-    upload->owner->left--;
-    if (sent) {
-        result->blobs_sent++;
-        result->bytes_sent += upload->blob->size;
-    } else {
-        result->blobs_present++;
-    }
-    report(upload, sent ? REGISTRY_BLOB_SENT : REGISTRY_BLOB_PRESENT, upload->blob->size);
-}
-
 static char *
 describe(const struct upload *upload)
 {
-    static const char *const verbs[] = {[UPLOAD_CHECK] = "HEAD",
+    static const char *const verbs[] = {[UPLOAD_HELD] = "",
+        [UPLOAD_CHECK] = "HEAD",
         [UPLOAD_SESSION] = "POST upload for",
         [UPLOAD_BODY] = "PUT",
+        [UPLOAD_COMMIT] = "PUT",
         [UPLOAD_RECHECK] = "HEAD",
         [UPLOAD_DONE] = ""};
-    return xasprintf("%s blob '%s'", verbs[upload->state], upload->blob->digest);
+    char *name CLEANUP(xfreep) = upload_name(upload);
+    bool patch = upload->state == UPLOAD_BODY && upload->streams;
+    return xasprintf("%s %s", patch ? "PATCH" : verbs[upload->state], name);
 }
 
 static struct error *
@@ -197,46 +44,82 @@ status_error(const struct upload *upload, const struct http_response *response)
     return registry_status_error(upload->owner->client, what, response);
 }
 
+static void
+done(struct upload *upload, enum registry_progress_kind what)
+{
+    struct registry_push_result *result = upload->owner->result;
+    upload->state = UPLOAD_DONE;
+    upload->owner->left--;
+    if (what == REGISTRY_PART_SENT) {
+        result->blobs_sent++;
+        result->bytes_sent += upload_part(upload)->descriptor.size;
+    } else {
+        result->blobs_present++;
+    }
+    upload_report(upload, what, upload_size(upload));
+}
+
 // A wrong size under the right digest is a registry that has lost its mind, or lies.
 static struct error *
 check_length(const struct upload *upload, const struct http_response *response)
 {
+    const struct image_descriptor *blob = &upload_part(upload)->descriptor;
     int64_t length = 0;
     const char *header = http_headers_get(&response->headers, "Content-Length");
     bool known = header != NULL && str_to_int64(str_of(header), &length) && length > 0;
-    if (known && length != upload->blob->size) {
+    if (known && length != blob->size) {
         return error_hint(error_new(ERROR_UNAVAILABLE,
                               "registry '%s' says blob '%s' has %lld bytes instead of %lld",
-                              upload->owner->client->host, upload->blob->digest, (long long)length,
-                              (long long)upload->blob->size),
+                              upload->owner->client->host, blob->digest, (long long)length,
+                              (long long)blob->size),
             "Its copy is damaged; let the registry's owner delete it.");
     }
     return NULL;
+}
+
+// The base layer's answer speaks for the small ones that stand on it.
+static void
+settle_held(struct uploads *uploads, bool base_is_there)
+{
+    for (size_t i = 0; i < uploads->count; i++) {
+        if (uploads->list[i].state == UPLOAD_HELD) {
+            uploads->list[i].state = base_is_there ? UPLOAD_CHECK : UPLOAD_SESSION;
+        }
+    }
 }
 
 static struct error *
 on_check(struct upload *upload, const struct http_response *response)
 {
     bool recheck = upload->state == UPLOAD_RECHECK;
+    if (response->status >= 500 || response->status == 429) {
+        return status_error(upload, response);
+    }
     if (response->status == 200) {
         TRY(check_length(upload, response));
     }
     // 307 and 302 lead to the storage behind: the blob is there (distribution's redirects).
-    if (response->status == 200 || response->status == 307 || response->status == 302) {
-        finish(upload, recheck);
-        return NULL;
+    bool there = response->status == 200 || response->status == 307 || response->status == 302;
+    if (there) {
+        done(upload, recheck ? REGISTRY_PART_SENT : REGISTRY_PART_PRESENT);
+    } else { // 404: not there. Anything else may be credentials that may write but not read.
+        upload->state = UPLOAD_SESSION;
     }
-    if (response->status >= 500 || response->status == 429) {
-        return status_error(upload, response);
+    if (upload == upload->owner->base) {
+        settle_held(upload->owner, there);
     }
-    // 404: not there. Anything else may be credentials that may write but not read.
-    upload->state = UPLOAD_SESSION;
     return NULL;
 }
 
 static struct error *
 on_session(struct upload *upload, const struct http_response *response)
 {
+    bool mounts =
+        upload->owner->push->mount_from != NULL && upload_part(upload)->descriptor.digest != NULL;
+    if (response->status == 201 && mounts) {
+        done(upload, REGISTRY_PART_MOUNTED);
+        return NULL;
+    }
     if (response->status != 202) {
         return status_error(upload, response);
     }
@@ -256,24 +139,84 @@ session_is_lost(const struct http_response *response)
            strcmp(code, "BLOB_UPLOAD_UNKNOWN") == 0;
 }
 
+// The registry refuses the bytes: is it our copy that is damaged?
 static struct error *
-on_body(struct upload *upload, const struct http_response *response)
+explain_digest(struct upload *upload, const struct http_response *response)
+{
+    char *code CLEANUP(xfreep) = registry_error_code(response);
+    bool meant = strcmp(code, "DIGEST_INVALID") == 0 || strcmp(code, "SIZE_INVALID") == 0;
+    if (meant && upload_part(upload)->diff_id == NULL) {
+        TRY(image_part_verify(upload->owner->push->image, upload->part));
+    }
+    return status_error(upload, response);
+}
+
+// What was sent is what was asked for, and the registry says so.
+static struct error *
+on_stored(struct upload *upload, const struct http_response *response)
 {
     const char *digest = http_headers_get(&response->headers, "Docker-Content-Digest");
+    const struct image_descriptor *blob = &upload_part(upload)->descriptor;
     if (response->status == 201 || response->status == 200 || response->status == 204) {
-        if (digest != NULL && strcmp(digest, upload->blob->digest) != 0) {
+        if (digest != NULL && strcmp(digest, blob->digest) != 0) {
             struct arena *arena CLEANUP(arena_freep) = arena_new();
             return error_new(ERROR_UNAVAILABLE, "registry '%s' stored blob '%s' as %s",
-                upload->owner->client->host, upload->blob->digest, image_quote(arena, digest));
+                upload->owner->client->host, blob->digest, image_quote(arena, digest));
         }
-        finish(upload, true);
+        done(upload, REGISTRY_PART_SENT);
         return NULL;
     }
     if (session_is_lost(response) && ++upload->attempts < registry_policy.max_attempts) {
         upload->state = UPLOAD_SESSION;
         return NULL;
     }
-    return status_error(upload, response);
+    return explain_digest(upload, response);
+}
+
+// Some registries, and proxies before them, take no body without a length: what it will be is then
+// found out first.
+static bool
+refuses_streams(const struct http_response *response)
+{
+    char *code CLEANUP(xfreep) = registry_error_code(response);
+    bool plain = response->status == 400 && code[0] == '\0';
+    return plain || response->status == 405 || response->status == 411 || response->status == 501;
+}
+
+// The whole layer has been taken; the registry is told its digest only if it is the right layer.
+static struct error *
+on_streamed(struct upload *upload, const struct http_response *response)
+{
+    struct uploads *uploads = upload->owner;
+    struct image *image = uploads->push->image;
+    if (refuses_streams(response)) {
+        compressed_layer_free(upload->layer);
+        upload->layer = NULL;
+        upload->source = (struct http_reader){0};
+        upload->state = UPLOAD_SESSION;
+        return image_measure_part(
+            image, upload->part, uploads_compressor(uploads), uploads->push->compression);
+    }
+    if (response->status < 200 || response->status > 204) {
+        return on_stored(upload, response);
+    }
+    const struct compressed_result *result = compressed_layer_result(upload->layer);
+    if (result == NULL) {
+        return error_new(ERROR_UNAVAILABLE, "registry '%s' answered before it had the whole layer",
+            uploads->client->host);
+    }
+    TRY(image_check_plain(image, upload->part, result->diff_id));
+    const struct image_descriptor made = {
+        image_layer_type(uploads->push->compression), result->digest, result->size, NULL};
+    image_settle(image, upload->part, &made);
+    if (http_headers_get(&response->headers, "Location") != NULL) {
+        char *location = NULL;
+        TRY(registry_location(uploads->client, upload->url, response, &location, &upload->foreign));
+        free(upload->location);
+        upload->location = location;
+    }
+    upload->state = UPLOAD_COMMIT;
+    return NULL;
 }
 
 // A missing repository makes ECR drop the connection; asking for a manifest makes it say so. NULL
@@ -303,11 +246,11 @@ missing_repository(struct upload *upload)
 }
 
 static struct error *
-on_failure(struct upload *upload, struct http_exchange *exchange)
+on_failure(struct upload *upload)
 {
-    struct error *err = exchange->error;
+    struct error *err = upload->exchange.error;
     BUG_ON(err == NULL);
-    exchange->error = NULL;
+    upload->exchange.error = NULL;
     char *what CLEANUP(xfreep) = describe(upload);
     return upload->attempts > 0
                ? error_wrap(err, "%s: given up after %u attempts", what, upload->attempts + 1)
@@ -319,20 +262,26 @@ wait_and_repeat(struct upload *upload, int64_t wait_ms)
 {
     upload->attempts++;
     upload->not_before_ms = clock_mono(upload->owner->client->platform->clock) + wait_ms;
-    if (upload->state == UPLOAD_BODY) {
-        upload->state = UPLOAD_RECHECK;
+    bool committing = upload->state == UPLOAD_COMMIT;
+    if (upload->state == UPLOAD_BODY || committing) {
+        bool known = upload_part(upload)->descriptor.digest != NULL;
+        upload->state = known ? UPLOAD_RECHECK : UPLOAD_SESSION;
+        upload_report(upload, REGISTRY_PART_AGAIN, 0);
     }
 }
 
 static struct error *
-on_refused(struct upload *upload, const struct http_exchange *exchange, bool *refreshed)
+on_refused(struct upload *upload)
 {
-    if ((upload->state == UPLOAD_BODY && upload->foreign) || upload->refusals++ == REFUSALS_MAX) {
-        return status_error(upload, &exchange->response);
+    struct uploads *uploads = upload->owner;
+    const struct http_response *response = &upload->exchange.response;
+    bool in_session = upload->state == UPLOAD_BODY || upload->state == UPLOAD_COMMIT;
+    if ((in_session && upload->foreign) || upload->refusals++ == REFUSALS_MAX) {
+        return status_error(upload, response);
     }
-    if (!*refreshed) { // one new token serves all of this round
-        TRY(registry_auth_refused(upload->owner->client, &exchange->response.headers));
-        *refreshed = true;
+    if (!uploads->refreshed) { // one new token serves all that were refused with the old one
+        TRY(registry_auth_refused(uploads->client, &response->headers));
+        uploads->refreshed = true;
     }
     if (upload->state == UPLOAD_BODY) {
         upload->state = UPLOAD_SESSION;
@@ -341,9 +290,11 @@ on_refused(struct upload *upload, const struct http_exchange *exchange, bool *re
 }
 
 static struct error *
-on_answer(struct upload *upload, const struct http_response *response)
+on_answer(struct upload *upload)
 {
+    const struct http_response *response = &upload->exchange.response;
     upload->refusals = 0;
+    upload->owner->refreshed = false;
     registry_auth_accepted(upload->owner->client);
     switch (upload->state) {
     case UPLOAD_CHECK:
@@ -352,7 +303,10 @@ on_answer(struct upload *upload, const struct http_response *response)
     case UPLOAD_SESSION:
         return on_session(upload, response);
     case UPLOAD_BODY:
-        return on_body(upload, response);
+        return upload->streams ? on_streamed(upload, response) : on_stored(upload, response);
+    case UPLOAD_COMMIT:
+        return on_stored(upload, response);
+    case UPLOAD_HELD:
     case UPLOAD_DONE:
         break;
     }
@@ -360,121 +314,149 @@ on_answer(struct upload *upload, const struct http_response *response)
 }
 
 static struct error *
-handle(struct upload *upload, struct http_exchange *exchange, bool *refreshed)
+handle(struct upload *upload)
 {
     int64_t wait_ms = 0;
-    bool dropped = exchange->error != NULL && upload->state == UPLOAD_SESSION &&
-                   error_remote_of(exchange->error)->request_left;
+    const struct error *err = upload->exchange.error;
+    bool dropped =
+        err != NULL && upload->state == UPLOAD_SESSION && error_remote_of(err)->request_left;
     if (dropped && !upload->owner->explained) {
         TRY(missing_repository(upload));
     }
-    enum registry_verdict verdict = registry_judge(upload->owner->client, exchange->error,
-        &exchange->response, upload->attempts + 1, &wait_ms);
+    enum registry_verdict verdict = registry_judge(
+        upload->owner->client, err, &upload->exchange.response, upload->attempts + 1, &wait_ms);
     switch (verdict) {
     case VERDICT_ANSWER:
-        return on_answer(upload, &exchange->response);
+        return on_answer(upload);
     case VERDICT_AUTH:
-        return on_refused(upload, exchange, refreshed);
+        return on_refused(upload);
     case VERDICT_AGAIN:
         wait_and_repeat(upload, wait_ms);
         return NULL;
     case VERDICT_FAILED:
         break;
     }
-    return on_failure(upload, exchange);
+    return on_failure(upload);
 }
 
 static int
 largest_first(const void *a, const void *b)
 {
     const struct upload *left = a, *right = b;
-    if (left->blob->size != right->blob->size) {
-        return left->blob->size > right->blob->size ? -1 : 1;
+    int64_t left_size = upload_size(left), right_size = upload_size(right);
+    if (left_size != right_size) {
+        return left_size > right_size ? -1 : 1;
     }
-    return strcmp(left->blob->digest, right->blob->digest);
+    return left->part < right->part ? -1 : 1;
 }
 
-// All checks first; then a window of uploads, of which few have large bodies.
-static void
-choose(struct uploads *uploads)
+// Questions first, since they decide about the rest; then sessions that are open, then new ones.
+static unsigned
+rank(enum upload_state state)
 {
-    const struct registry_client *client = uploads->client;
-    int64_t now = clock_mono(client->platform->clock);
-    bool checking = false;
-    size_t large = 0;
-    uploads->round_count = 0;
+    static const unsigned ranks[] = {[UPLOAD_HELD] = 0,
+        [UPLOAD_DONE] = 0,
+        [UPLOAD_SESSION] = 1,
+        [UPLOAD_BODY] = 2,
+        [UPLOAD_COMMIT] = 3,
+        [UPLOAD_CHECK] = 4,
+        [UPLOAD_RECHECK] = 4};
+    return ranks[state];
+}
+
+static bool
+has_session(const struct upload *upload)
+{
+    return upload->state == UPLOAD_BODY || upload->state == UPLOAD_COMMIT ||
+           (upload->active && upload->state == UPLOAD_SESSION);
+}
+
+static size_t
+large_sessions(const struct uploads *uploads)
+{
+    size_t count = 0;
     for (size_t i = 0; i < uploads->count; i++) {
-        checking = checking || uploads->list[i].state == UPLOAD_CHECK;
+        count += has_session(&uploads->list[i]) && upload_is_large(&uploads->list[i]);
     }
+    return count;
+}
+
+static struct upload *
+choose(struct uploads *uploads, int64_t *again_ms)
+{
+    struct upload *best = NULL;
+    int64_t now = clock_mono(uploads->client->platform->clock);
+    bool bodies_full = large_sessions(uploads) >= uploads->client->parallel_bodies;
     for (size_t i = 0; i < uploads->count; i++) {
         struct upload *upload = &uploads->list[i];
-        bool is_large = upload->blob->size > SMALL_BLOB;
-        if (upload->state == UPLOAD_DONE || upload->not_before_ms > now ||
-            (upload->state == UPLOAD_CHECK) != checking) {
+        if (upload->active || rank(upload->state) == 0) {
             continue;
         }
-        if (!checking && (uploads->round_count == client->parallel_small ||
-                             (is_large && large == client->parallel_bodies))) {
+        if (upload->not_before_ms > now) {
+            *again_ms = upload->not_before_ms < *again_ms ? upload->not_before_ms : *again_ms;
             continue;
         }
-        large += is_large;
-        uploads->round[uploads->round_count++] = upload;
-    }
-}
-
-static struct error *
-wait_for_due(const struct uploads *uploads)
-{
-    const struct platform *platform = uploads->client->platform;
-    int64_t due = INT64_MAX;
-    for (size_t i = 0; i < uploads->count; i++) {
-        const struct upload *upload = &uploads->list[i];
-        if (upload->state != UPLOAD_DONE && upload->not_before_ms < due) {
-            due = upload->not_before_ms;
+        if (upload->state == UPLOAD_SESSION && upload_is_large(upload) && bodies_full) {
+            continue;
+        }
+        if (best == NULL || rank(upload->state) > rank(best->state)) {
+            best = upload;
         }
     }
-    return clock_sleep_until(platform->clock, due, platform->cancel);
+    return best;
 }
 
-// Every outcome of the round is taken in before the first failure ends the push.
-static struct error *
-handle_round(struct uploads *uploads)
+static struct http_exchange *
+next_exchange(void *ctx, int64_t *again_ms)
 {
-    struct error *first = NULL;
-    bool refreshed = false;
-    for (size_t i = 0; i < uploads->round_count; i++) {
-        struct http_exchange *exchange = &uploads->exchanges[i];
-        struct error *err = handle(uploads->round[i], exchange, &refreshed);
-        upload_release(uploads->round[i]);
-        http_response_done(&exchange->response);
-        error_free(exchange->error);
-        exchange->error = NULL;
-        if (first == NULL) {
-            first = err;
-        } else {
-            error_free(err);
-        }
+    struct uploads *uploads = ctx;
+    if (uploads->failure != NULL || uploads->active >= uploads->client->parallel_small) {
+        return NULL;
     }
-    uploads->round_count = 0;
-    return first;
+    struct upload *upload = choose(uploads, again_ms);
+    if (upload == NULL) {
+        return NULL;
+    }
+    uploads->failure = upload_prepare(upload);
+    if (uploads->failure != NULL) {
+        upload_release(upload);
+        return NULL;
+    }
+    upload->active = true;
+    uploads->active++;
+    uploads->client->requests++;
+    return &upload->exchange;
 }
 
-static struct error *
-run_round(struct uploads *uploads)
+// The exchange is a member of its upload.
+static struct upload *
+upload_of(struct http_exchange *exchange)
 {
-    for (size_t i = 0; i < uploads->round_count; i++) {
-        uploads->exchanges[i] = (struct http_exchange){.request = &uploads->round[i]->request};
-    }
-    for (size_t i = 0; i < uploads->round_count; i++) {
-        TRY(prepare(uploads->round[i]));
-    }
-    uploads->client->requests += (int64_t)uploads->round_count;
-    TRY(http_send_all(uploads->client->http, uploads->exchanges, uploads->round_count,
-        uploads->client->parallel_small));
-    return handle_round(uploads);
+    return (struct upload *)(void *)((char *)exchange - offsetof(struct upload, exchange));
 }
 
-// Sessions that will not be used are given back; whether that works does not matter.
+static void
+exchange_ended(void *ctx, struct http_exchange *exchange)
+{
+    struct uploads *uploads = ctx;
+    struct upload *upload = upload_of(exchange);
+    upload->active = false;
+    uploads->active--;
+    if (uploads->failure == NULL) {
+        uploads->failure = handle(upload);
+    }
+    upload_release(upload);
+}
+
+static bool
+has_failed(void *ctx)
+{
+    const struct uploads *uploads = ctx;
+    return uploads->failure != NULL;
+}
+
+// Sessions that will not be used are given back; whether that works does not matter, but a registry
+// that does not answer once is not waited for again.
 static void
 give_up(struct uploads *uploads)
 {
@@ -490,41 +472,117 @@ give_up(struct uploads *uploads)
             .foreign = upload->foreign,
             .single = true,
             .timeout_ms = GIVE_UP_TIMEOUT_MS};
-        error_free(registry_send(uploads->client, &call, &response));
+        struct error *err = registry_send(uploads->client, &call, &response);
+        if (err != NULL) {
+            error_free(err);
+            return;
+        }
     }
 }
 
 static void
-uploads_init(struct uploads *uploads, const struct image_descriptor *blobs, size_t count)
+uploads_done(struct uploads *uploads)
 {
-    uploads->list = xcalloc(count > 0 ? count : 1, sizeof(*uploads->list));
-    uploads->round = xcalloc(count > 0 ? count : 1, sizeof(struct upload *));
-    uploads->exchanges = xcalloc(count > 0 ? count : 1, sizeof(*uploads->exchanges));
-    for (size_t i = 0; i < count; i++) {
-        uploads->list[i] = (struct upload){.owner = uploads, .blob = &blobs[i]};
+    for (size_t i = 0; i < uploads->count; i++) {
+        upload_release(&uploads->list[i]);
+        free(uploads->list[i].location);
     }
-    qsort(uploads->list, count, sizeof(*uploads->list), largest_first);
-    uploads->count = uploads->left = count;
+    compressor_free(uploads->compressor);
+    free(uploads->list);
+    free(uploads->scope);
+}
+
+static bool
+is_config(const struct image_part *part)
+{
+    return str_contains(str_of(part->descriptor.media_type), STR(".config.v1+json")) ||
+           str_contains(str_of(part->descriptor.media_type), STR("container.image.v1+json"));
+}
+
+// Is it worth a question? A configuration is new when its manifest is, and small.
+static enum upload_state
+first_state(const struct upload *upload, bool known_to_be_new)
+{
+    const struct image_part *part = upload_part(upload);
+    if (part->descriptor.digest == NULL) {
+        return UPLOAD_SESSION;
+    }
+    if (upload_is_large(upload)) {
+        return UPLOAD_CHECK;
+    }
+    return is_config(part) || known_to_be_new ? UPLOAD_SESSION : UPLOAD_HELD;
+}
+
+// Layers of one block are compressed at once: of known length, they cost one request less.
+static struct error *
+measure_small(struct uploads *uploads, size_t part)
+{
+    const struct image_part *known = image_part_at(uploads->push->image, part);
+    if (known->descriptor.digest != NULL || known->plain_size > COMPRESSOR_BLOCK) {
+        return NULL;
+    }
+    return image_measure_part(
+        uploads->push->image, part, uploads_compressor(uploads), uploads->push->compression);
+}
+
+// The base is the first layer in the image's own order.
+static void
+choose_base(struct uploads *uploads)
+{
+    struct upload *base = NULL;
+    for (size_t i = 0; i < uploads->count; i++) {
+        struct upload *upload = &uploads->list[i];
+        bool asked = upload->state == UPLOAD_HELD || upload->state == UPLOAD_CHECK;
+        if (asked && (base == NULL || upload->part < base->part)) {
+            base = upload;
+        }
+    }
+    uploads->base = base;
+    if (base != NULL) {
+        base->state = UPLOAD_CHECK;
+    }
+}
+
+static struct error *
+uploads_init(struct uploads *uploads, const struct registry_reuse *reuse)
+{
+    size_t count = image_part_count(uploads->push->image);
+    uploads->list = xcalloc(count > 0 ? count : 1, sizeof(*uploads->list));
+    for (size_t i = 0; i < count; i++) {
+        TRY(measure_small(uploads, i));
+        struct upload *upload = &uploads->list[uploads->count++];
+        *upload = (struct upload){.owner = uploads, .part = i};
+        upload->state = first_state(upload, reuse->found);
+        uploads->left++;
+        if (registry_reuse_has(reuse, image_part_at(uploads->push->image, i))) {
+            done(upload, REGISTRY_PART_REUSED);
+        }
+    }
+    qsort(uploads->list, uploads->count, sizeof(*uploads->list), largest_first);
+    choose_base(uploads);
+    return NULL;
 }
 
 struct error *
-registry_upload_blobs(struct registry_client *client, const struct registry_push *push,
-    struct registry_push_result *result)
+registry_upload_parts(struct registry_client *client, const struct registry_push *push,
+    const struct registry_reuse *reuse, struct registry_push_result *result)
 {
-    const struct image_descriptor *blobs = NULL;
-    size_t count = 0;
-    struct error *err = NULL;
-    TRY(image_blobs(push->image, &blobs, &count));
     struct uploads uploads CLEANUP(uploads_done) = {
         .client = client, .push = push, .result = result};
     uploads.scope = registry_scope(push->repository, SCOPE_PUSH);
-    uploads_init(&uploads, blobs, count);
-    while (err == NULL && uploads.left > 0) {
-        choose(&uploads);
-        err = uploads.round_count > 0 ? run_round(&uploads) : wait_for_due(&uploads);
+    TRY(uploads_init(&uploads, reuse));
+    const struct http_flow flow = {next_exchange, exchange_ended, has_failed, &uploads};
+    struct error *err = http_run(client->http, &flow);
+    if (err != NULL) { // interrupted
+        error_free(uploads.failure);
+        return err;
     }
-    if (err != NULL && error_kind(err) != ERROR_CANCELLED) {
-        give_up(&uploads);
+    if (uploads.failure != NULL) {
+        if (error_kind(uploads.failure) != ERROR_CANCELLED) {
+            give_up(&uploads);
+        }
+        return uploads.failure;
     }
-    return err;
+    BUG_ON(uploads.left > 0);
+    return NULL;
 }

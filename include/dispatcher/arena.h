@@ -19,5 +19,5 @@ void *arena_array(struct arena *arena, size_t count, size_t size) __attribute__(
 char *arena_str(struct arena *arena, struct str text) __attribute__((returns_nonnull));
 /// Copy of a C string; NULL stays NULL.
 char *arena_dup(struct arena *arena, const char *text);
-char *arena_printf(struct arena *arena, const char *format, ...)
-    PRINTF_LIKE(2, 3) __attribute__((returns_nonnull));
+char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3)
+    __attribute__((returns_nonnull));

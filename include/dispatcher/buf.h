@@ -28,7 +28,7 @@ struct buf {
 
 void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf);
-void buf_reset(struct buf *buf); // empty again, memory kept, failure forgotten
+void buf_reset(struct buf *buf);           // empty again, memory kept, failure forgotten
 void buf_cut(struct buf *buf, size_t len); // shorter again; a longer `len` changes nothing
 void buf_append(struct buf *buf, const void *bytes, size_t len);
 void buf_add(struct buf *buf, struct str text);

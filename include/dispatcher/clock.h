@@ -22,8 +22,8 @@ extern const struct clock clock_system;
 
 int64_t clock_wall(const struct clock *clock);
 int64_t clock_mono(const struct clock *clock);
-NODISCARD struct error *clock_sleep_until(const struct clock *clock, int64_t mono_ms,
-    struct cancel *cancel);
+NODISCARD struct error *clock_sleep_until(
+    const struct clock *clock, int64_t mono_ms, struct cancel *cancel);
 
 /// "2026-11-21T07:48:00Z" (RFC 3339, UTC, seconds); out holds at least 21 bytes.
 void clock_format_rfc3339(int64_t wall_ms, char out[21]);

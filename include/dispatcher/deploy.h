@@ -47,9 +47,9 @@ struct deploy_request {
     struct str_list images; // "[SERVICE=]SOURCE"
     const char *version;    // NULL: from git, by the spec's rule
     const char *specs, *config;
-    const char *checkout;   // directory of the app repository; NULL: "."
+    const char *checkout;                            // directory of the app repository; NULL: "."
     const char *on_cancel, *on_timeout, *on_failure; // NULL: the spec's
-    int64_t timeout_ms;     // 0: the spec's
+    int64_t timeout_ms;                              // 0: the spec's
     bool no_wait, allow_dirty, allow_stale;
 };
 
@@ -57,10 +57,10 @@ struct deploy_context;
 
 struct deploy_context_options {
     const struct platform *platform;
-    struct http_client *http;       // borrowed
+    struct http_client *http;               // borrowed
     const char *ca_file, *proxy, *no_proxy; // for git over HTTPS; NULL when there are none
-    const char *state_path;         // NULL: $DISPATCHER_STATE and the defaults of spec-format.md
-    bool live;                      // somebody watches: jobs are worth a request each poll
+    const char *state_path; // NULL: $DISPATCHER_STATE and the defaults of spec-format.md
+    bool live;              // somebody watches: jobs are worth a request each poll
     const struct deploy_observer *observer; // may be NULL
 };
 struct deploy_context *deploy_context_new(const struct deploy_context_options *options);
@@ -83,34 +83,34 @@ void deploy_plan_text(const struct deployment *deployment, struct buf *out);
 
 /// Journals the deployment and drives it. An error means that nothing was changed, or that local
 /// storage failed; every other outcome is in the deployment.
-NODISCARD struct error *deploy_run(struct deploy_context *context, struct deployment *deployment,
-    struct arena *arena);
+NODISCARD struct error *deploy_run(
+    struct deploy_context *context, struct deployment *deployment, struct arena *arena);
 /// Continues `id`. One that is final is only loaded. ERROR_CONFLICT when another process has it.
-NODISCARD struct error *deploy_resume(struct deploy_context *context, const char *id,
-    struct arena *arena, struct deployment **out);
+NODISCARD struct error *deploy_resume(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out);
 /// Ends the uncertainty of one that ended `unknown`: follows `run_id`, or with 0 declares that it
 /// never ran and restores the parameters.
 NODISCARD struct error *deploy_resolve(struct deploy_context *context, const char *id,
     int64_t run_id, struct arena *arena, struct deployment **out);
 /// Asks GitHub to cancel the remote run of `id`. The owner sees the run end.
-NODISCARD struct error *deploy_cancel(struct deploy_context *context, const char *id,
-    struct arena *arena, struct deployment **out);
+NODISCARD struct error *deploy_cancel(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out);
 
 /// The journal, opened on first use.
 NODISCARD struct error *deploy_store(struct deploy_context *context, struct store **out);
 /// Loads one by id or unique prefix; ERROR_USAGE when there is none.
-NODISCARD struct error *deploy_load(struct deploy_context *context, const char *id,
-    struct arena *arena, struct deployment **out);
+NODISCARD struct error *deploy_load(
+    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out);
 
 // What a parameter says and who put it there, for `status`.
 struct deploy_status_row {
     const char *app, *env, *service;
     const char *version, *digest;
     int64_t changed_ms;
-    const char *by;          // last writer, NULL when unknown
-    const char *deployment;  // id found in the description, or NULL
-    bool labelled;           // carries `deployed`: a run that used it succeeded
-    const char *drift;       // one sentence, or NULL
+    const char *by;         // last writer, NULL when unknown
+    const char *deployment; // id found in the description, or NULL
+    bool labelled;          // carries `deployed`: a run that used it succeeded
+    const char *drift;      // one sentence, or NULL
 };
 /// Reads what the parameters of an app say (one environment, or all that dispatcher.yaml lists).
 NODISCARD struct error *deploy_status(struct deploy_context *context,

@@ -10,19 +10,19 @@
 
 // A service of the app that takes part.
 struct deployment_service {
-    const char *name;       // key in `services:`
-    const char *source;     // `--image` as written, NULL when the registry must have it already
-    const char *registry;   // host
+    const char *name;     // key in `services:`
+    const char *source;   // `--image` as written, NULL when the registry must have it already
+    const char *registry; // host
     const char *repository;
     const char *parameter;
-    const char *digest;     // what the registry holds under the version; set by snapshot or push
-    bool present;           // the registry had it before we started
-    const char *previous;   // value of the parameter before, NULL when it did not exist
+    const char *digest;       // what the registry holds under the version; set by snapshot or push
+    bool present;             // the registry had it before we started
+    const char *previous;     // value of the parameter before, NULL when it did not exist
     int64_t previous_version; // n0: its version number, 0 when it did not exist
     int64_t written_version;  // n1: the version we wrote, 0 while not written
     const char *parameter_type;
-    bool unsettled;           // a write was begun, and whether it arrived is not known
-    const char *says; // at our last look: "'v2' (version 8)"
+    bool unsettled;      // a write was begun, and whether it arrived is not known
+    const char *says;    // at our last look: "'v2' (version 8)"
     const char *restore; // NULL | restored | kept | superseded | nothing | failed | unknown
     const char *restore_note;
 };
@@ -50,8 +50,8 @@ struct deployment_job {
 
 // One planned step. `kind` names the step_ops; `service` is the index it is about, -1 for none.
 struct deployment_step {
-    const char *name;   // "push web"
-    const char *kind;   // push | write | trigger | follow | record
+    const char *name; // "push web"
+    const char *kind; // push | write | trigger | follow | record
     int64_t service;
     const char *reason; // "not in the registry"
     bool skip;          // planned as not needed
@@ -96,7 +96,7 @@ struct deployment {
 
     // The dispatch
     const char *dispatch_id;
-    int64_t dispatch_try;    // 1-based
+    int64_t dispatch_try;       // 1-based
     const char *dispatch_state; // NULL | intent | sent | adopted | rejected | unknown
     int64_t dispatched_at_ms;   // GitHub's clock
     int64_t run_id;
@@ -106,7 +106,7 @@ struct deployment {
     const char *run_status, *run_conclusion;
     int64_t run_started_ms, run_completed_ms;
     int64_t wait_started_ms; // wall, for people; limits count on the monotonic clock
-    bool cancel_requested; // by us: on_timeout, on_cancel or `dispatcher cancel`
+    bool cancel_requested;   // by us: on_timeout, on_cancel or `dispatcher cancel`
     struct object_list jobs; // struct deployment_job
     struct deployment_failure failure;
 
@@ -128,8 +128,8 @@ struct deployment {
 
 struct deployment *deployment_new(struct arena *arena);
 struct json *deployment_encode(const struct deployment *deployment);
-NODISCARD struct error *deployment_decode(struct str json, struct arena *arena,
-    struct deployment **out);
+NODISCARD struct error *deployment_decode(
+    struct str json, struct arena *arena, struct deployment **out);
 
 struct deployment_service *deployment_service_at(const struct deployment *deployment, size_t index);
 struct deployment_step *deployment_step_at(const struct deployment *deployment, size_t index);

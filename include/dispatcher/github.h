@@ -20,23 +20,23 @@
 #include "dispatcher/jwt.h"
 
 struct github_options {
-    const char *api;              // "https://api.github.com" or a GHES base with /api/v3
-    const char *repository;       // "owner/repo" that all calls are about
-    struct secret *token;         // either this,
-    const char *app_id;           // or an App:
-    struct secret *app_key;       // PEM
+    const char *api;        // "https://api.github.com" or a GHES base with /api/v3
+    const char *repository; // "owner/repo" that all calls are about
+    struct secret *token;   // either this,
+    const char *app_id;     // or an App:
+    struct secret *app_key; // PEM
 };
 
 struct github_client;
 
-NODISCARD struct error *github_client_new(const struct platform *platform,
-    struct http_client *http, const struct github_options *options, struct github_client **out);
+NODISCARD struct error *github_client_new(const struct platform *platform, struct http_client *http,
+    const struct github_options *options, struct github_client **out);
 void github_client_free(struct github_client *client);
 void github_client_freep(struct github_client **client);
 
 struct github_counters {
-    int64_t sent;      // requests on the wire
-    int64_t counted;   // those that cost quota: everything but 304
+    int64_t sent;    // requests on the wire
+    int64_t counted; // those that cost quota: everything but 304
 };
 struct github_counters github_client_counters(const struct github_client *client);
 /// Until when calls may keep trying (absolute mono time); 0: a minute each. A call that would have
@@ -57,28 +57,28 @@ NODISCARD struct error *github_client_token(struct github_client *client, struct
 // --- workflows -------------------------------------------------------------------------------
 
 struct github_input {
-    const char *name, *type;   // type: string | choice | boolean | number | environment
+    const char *name, *type; // type: string | choice | boolean | number | environment
     bool required;
-    const char *fallback;      // `default:`, or NULL
-    struct str_list options;   // of a choice
+    const char *fallback;    // `default:`, or NULL
+    struct str_list options; // of a choice
 };
 struct github_workflow {
-    const char *file;          // exact file name
-    bool dispatchable;         // declares workflow_dispatch
+    const char *file;  // exact file name
+    bool dispatchable; // declares workflow_dispatch
     struct github_input *inputs;
     size_t input_count;
-    const char *run_name;      // `run-name:` template, or NULL
+    const char *run_name; // `run-name:` template, or NULL
 };
 /// Reads .github/workflows/<file> at `ref` through the contents API (one request) and takes its
 /// `on.workflow_dispatch` apart. *out NULL when the file (or the repository) is not there.
 NODISCARD struct error *github_workflow_read(struct github_client *client, const char *file,
     const char *ref, struct arena *arena, struct github_workflow **out);
 /// The same from a text, for tests and `doctor`.
-NODISCARD struct error *github_workflow_parse(const char *file, struct str text,
-    struct arena *arena, struct github_workflow **out);
+NODISCARD struct error *github_workflow_parse(
+    const char *file, struct str text, struct arena *arena, struct github_workflow **out);
 /// `state` of the workflow ("active", "disabled_manually"); NULL when it is not there.
-NODISCARD struct error *github_workflow_state(struct github_client *client, const char *file,
-    struct arena *arena, const char **state);
+NODISCARD struct error *github_workflow_state(
+    struct github_client *client, const char *file, struct arena *arena, const char **state);
 
 // --- dispatch (protocols.md §3.6, dispatch-peers.md §4) -----------------------------------------
 
@@ -97,12 +97,12 @@ struct github_dispatch {
 };
 struct github_dispatch_result {
     enum github_dispatch_class class;
-    int64_t run_id;           // KNOWN
-    const char *html_url;     // KNOWN
-    int64_t sent_at_ms;       // server's clock just before (Date of an earlier answer), wall ms
-    int64_t not_before_ms;    // LIMITED: mono time
-    struct error *error;      // owned by the caller
-    int posts;                // POSTs on the wire; > 1 only after refusals that create nothing
+    int64_t run_id;        // KNOWN
+    const char *html_url;  // KNOWN
+    int64_t sent_at_ms;    // server's clock just before (Date of an earlier answer), wall ms
+    int64_t not_before_ms; // LIMITED: mono time
+    struct error *error;   // owned by the caller
+    int posts;             // POSTs on the wire; > 1 only after refusals that create nothing
 };
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
 /// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
@@ -169,11 +169,11 @@ NODISCARD struct error *github_job_log_tail(struct github_client *client, int64_
 
 /// For `doctor`: permissions of the installation token, quota left, server's Date.
 struct github_self {
-    const char *kind;          // "app" | "token"
-    const char *login;         // app slug or user, when it can be read
+    const char *kind;  // "app" | "token"
+    const char *login; // app slug or user, when it can be read
     struct pair_list permissions;
     int64_t quota_limit, quota_remaining, quota_reset_ms;
     int64_t server_time_ms;
 };
-NODISCARD struct error *github_self(struct github_client *client, struct arena *arena,
-    struct github_self *out);
+NODISCARD struct error *github_self(
+    struct github_client *client, struct arena *arena, struct github_self *out);

@@ -5,7 +5,8 @@
 // REF is a tag or a digest of index.json, a name of the docker archive, or "@N" for its N-th image;
 // it may be left out when there is one image. Nothing is unpacked to disk, and nothing is believed:
 // paths are derived from digests and opened beneath the layout without following links, sizes and
-// digests are checked as bytes are read, counts and sizes are capped (protocols.md T24). Nothing is
+// digests of manifests and configurations are checked, counts and sizes are capped (protocols.md
+// T24). Nothing is
 // decompressed either: archives must be plain tars, and layers that are compressed stay as they
 // are.
 //
@@ -26,6 +27,13 @@ enum image_kind {
     IMAGE_DOCKER_ARCHIVE,
     IMAGE_DOCKER_DAEMON,
     IMAGE_REGISTRY
+};
+
+// How plain layers are compressed; the bytes depend on the content and this choice alone.
+enum image_compression {
+    IMAGE_COMPRESSION_FAST,  // gzip, least time and CPU
+    IMAGE_COMPRESSION_SMALL, // gzip, fewer bytes
+    IMAGE_COMPRESSION_ZSTD,  // for runtimes that take zstd layers (OCI image spec 1.1)
 };
 
 struct image_source {
@@ -54,24 +62,61 @@ struct image_manifest {
 
 struct image; // opened
 
+// How sources that are not files are reached; borrowed for the life of the image.
+struct image_access {
+    const struct platform *platform;
+    struct http_client *http;
+    /// Credentials for the registry of a docker:// source; *user NULL: none. May be NULL.
+    struct error *(*login)(void *ctx, const char *host, char **user, struct secret **password);
+    void *ctx;
+};
+
 /// Opens, checks every manifest down to its blobs' presence and size. ERROR_INPUT says what is
-/// wrong.
-NODISCARD struct error *image_open(const struct image_source *source, struct image **out);
+/// wrong. `access` may be NULL for files.
+NODISCARD struct error *image_open(
+    const struct image_source *source, const struct image_access *access, struct image **out);
 void image_close(struct image *image);
 void image_closep(struct image **image);
 
-/// Digest of what will be tagged: known on opening for ready-made layers. For a docker-archive
-/// (layers to be compressed) this compresses once to find out, deterministically.
+// A configuration or a layer. A plain layer of an image without a manifest has a diff_id but no
+// digest until somebody settles what it becomes: it is found in a registry, or compressed.
+struct image_part {
+    struct image_descriptor descriptor; // digest NULL and size -1 until it is settled
+    const char *diff_id;                // before compression; NULL for what is sent as it is
+    int64_t plain_size;                 // before compression
+};
+
+/// Configurations and layers without repeats, in an order that stays.
+size_t image_part_count(const struct image *image);
+const struct image_part *image_part_at(const struct image *image, size_t index);
+/// Gets the bytes of a source that has told its parts only so far (docker-daemon); others have
+/// nothing to do. Parts keep their order and what was settled.
+NODISCARD struct error *image_fetch(struct image *image);
+/// What the plain layer becomes; media type, digest and size are copied.
+void image_settle(struct image *image, size_t index, const struct image_descriptor *descriptor);
+/// Takes it back, when the registry did not have it after all.
+void image_unsettle(struct image *image, size_t index);
+/// No digest is missing, so that the manifests are known.
+bool image_is_settled(const struct image *image);
+/// Takes a manifest that somebody made of this very image (same configuration) for its own.
+void image_adopt(struct image *image, const struct image_manifest *manifest);
+/// Takes that back: the manifest is made of the parts again.
+void image_disown(struct image *image);
+/// Settles everything by compressing it once, without keeping it; layers are held to their
+/// diff_ids. What a push would find out on the way.
+NODISCARD struct error *image_measure(struct image *image, enum image_compression compression);
+
+/// Digest of what will be tagged; only once everything is settled.
 NODISCARD struct error *image_digest(struct image *image, const char **out);
-/// All manifests in the order they must be pushed: children first, the tagged one last.
+/// All manifests in the order they must be pushed: children first, the tagged one last; only once
+/// everything is settled.
 NODISCARD struct error *image_manifests(
     struct image *image, const struct image_manifest **out, size_t *count);
-/// All blobs (configs and layers) without repeats.
-NODISCARD struct error *image_blobs(
-    struct image *image, const struct image_descriptor **out, size_t *count);
-/// A reader for one blob; it verifies size and digest as it goes and fails at the end if they lie.
-NODISCARD struct error *image_blob_open(
-    struct image *image, const struct image_descriptor *blob, struct http_reader *out);
-void image_blob_close(struct http_reader *reader);
+/// The bytes of a part that is sent as it is, of the length that it has. Whether they match the
+/// digest is for the registry to check, which has to.
+NODISCARD struct error *image_part_open(struct image *image, size_t index, struct http_reader *out);
+void image_part_close(struct http_reader *reader);
+/// Reads such a part whole: ERROR_INPUT when size or digest lie.
+NODISCARD struct error *image_part_verify(struct image *image, size_t index);
 /// "linux/amd64, linux/arm64"; "" when nobody says.
 const char *image_platforms(const struct image *image);

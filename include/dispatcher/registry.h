@@ -31,31 +31,43 @@ NODISCARD struct error *registry_manifest_digest(struct registry_client *client,
     const char *repository, const char *reference, struct arena *arena, const char **out);
 
 enum registry_progress_kind {
-    REGISTRY_BLOB_PRESENT,
-    REGISTRY_BLOB_SENDING,
-    REGISTRY_BLOB_SENT,
+    REGISTRY_PART_PRESENT, // asked for, and there
+    REGISTRY_PART_REUSED,  // an earlier image holds the layer, known by its diff_id
+    REGISTRY_PART_MOUNTED, // taken from another repository of the registry
+    REGISTRY_PART_SENDING,
+    REGISTRY_PART_AGAIN, // that try failed; another follows
+    REGISTRY_PART_SENT,
     REGISTRY_MANIFEST_SENT,
 };
 struct registry_progress {
-    const char *digest;  // of the blob or manifest
-    int64_t done, total; // bytes
     enum registry_progress_kind what;
+    size_t part;         // index in the image; of a manifest nothing
+    const char *digest;  // NULL while a layer is being compressed
+    const char *diff_id; // of a layer that is or was compressed, else NULL
+    int64_t done, total; // bytes of the part; of a plain layer before compression
+    int64_t sent;        // bytes of it sent so far
 };
 struct registry_push {
     const char *repository, *tag;
     struct image *image;
+    enum image_compression compression;
+    unsigned threads; // that compress; 0: one a processor
+    /// Tags or digests of earlier images that may share layers, likeliest first. Where none is
+    /// there, the repository's own tags are looked through.
+    struct str_list previous;
+    const char *mount_from; // repository of this registry that has the blobs, or NULL
     void (*progress)(void *ctx, const struct registry_progress *progress); // may be NULL
     void *progress_ctx;
 };
 struct registry_push_result {
     const char *digest; // computed by us and confirmed by the registry
-    bool already_there; // tag pointed at that digest before
+    bool already_there; // the whole image was; at most the tag is new
     int64_t bytes_sent, blobs_sent, blobs_present, requests;
 };
-/// Blobs, then manifests children first, the tag last; then HEAD of the tag must answer the digest.
+/// Blobs, then manifests children first, the tag last; the registry must confirm the digest.
 /// ERROR_CONFLICT when an immutable tag holds another digest (both are named).
 NODISCARD struct error *registry_push_image(struct registry_client *client,
-    const struct registry_push *push, struct arena *arena, struct registry_push_result *out);
+    const struct registry_push *push, struct arena *arena, struct registry_push_result *result);
 
 // "host/repository[:tag][@digest]" taken apart.
 struct registry_reference {

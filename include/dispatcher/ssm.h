@@ -6,15 +6,15 @@
 struct ssm_parameter {
     const char *name, *value, *type; // type: String | SecureString
     int64_t version;
-    const char *description;         // history only
-    const char *last_modified_user;  // history only, ARN
+    const char *description;        // history only
+    const char *last_modified_user; // history only, ARN
     int64_t last_modified_ms;
-    struct str_list labels;          // history only
+    struct str_list labels; // history only
 };
 
 /// *out NULL when it does not exist. Strings live in the arena.
-NODISCARD struct error *ssm_get(struct aws_session *session, const char *name, struct arena *arena,
-    struct ssm_parameter **out);
+NODISCARD struct error *ssm_get(
+    struct aws_session *session, const char *name, struct arena *arena, struct ssm_parameter **out);
 
 struct ssm_put {
     const char *name, *value, *description;
@@ -24,12 +24,12 @@ struct ssm_put {
 /// One attempt chain that is *not* repeated blindly: after a lost answer, a 5xx or an answer that
 /// cannot be read the error has request_left set and the caller reads the history (protocols.md
 /// §4.1 step 3'). Clear means that nothing was written: it never left, or was refused.
-NODISCARD struct error *ssm_put(struct aws_session *session, const struct ssm_put *put,
-    int64_t *version);
+NODISCARD struct error *ssm_put(
+    struct aws_session *session, const struct ssm_put *put, int64_t *version);
 /// Versions greater than `after`, oldest first. All pages.
 NODISCARD struct error *ssm_history(struct aws_session *session, const char *name, int64_t after,
     struct arena *arena, struct ssm_parameter **out, size_t *count);
 /// Does this version of a history carry the label?
 bool ssm_has_label(const struct ssm_parameter *parameter, const char *label);
-NODISCARD struct error *ssm_label(struct aws_session *session, const char *name, int64_t version,
-    const char *label);
+NODISCARD struct error *ssm_label(
+    struct aws_session *session, const char *name, int64_t version, const char *label);

@@ -6,5 +6,5 @@
 struct sts_identity {
     const char *account, *arn, *user_id;
 };
-NODISCARD struct error *sts_caller_identity(struct aws_session *session, struct arena *arena,
-    struct sts_identity *out);
+NODISCARD struct error *sts_caller_identity(
+    struct aws_session *session, struct arena *arena, struct sts_identity *out);

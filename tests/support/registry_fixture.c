@@ -17,14 +17,15 @@
 
 const char fixture_manifest[] =
     "{\"schemaVersion\":2,\"mediaType\":\"" MANIFEST_TYPE "\","
-    "\"config\":{\"mediaType\":\"application/vnd.oci.empty.v1+json\",\"digest\":\"" FIXTURE_CONFIG
+    "\"config\":{\"mediaType\":\"application/"
+    "vnd.oci.image.config.v1+json\",\"digest\":\"" FIXTURE_CONFIG
     "\",\"size\":2},\"layers\":[{\"mediaType\":\"text/plain\",\"digest\":\"" FIXTURE_LAYER
     "\",\"size\":5}]}";
 
 const char fixture_index[] =
     "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\","
     "\"manifests\":[{\"mediaType\":\"" MANIFEST_TYPE "\",\"digest\":\"" FIXTURE_MANIFEST
-    "\",\"size\":357}]}";
+    "\",\"size\":364}]}";
 
 static void
 put(const struct registry_fixture *fixture, const char *name, const char *text)
@@ -52,7 +53,7 @@ make_layout(const struct registry_fixture *fixture)
     put_blob(fixture, FIXTURE_INDEX, fixture_index);
     put(fixture, "index.json",
         "{\"schemaVersion\":2,\"manifests\":["
-        "{\"mediaType\":\"" MANIFEST_TYPE "\",\"digest\":\"" FIXTURE_MANIFEST "\",\"size\":357},"
+        "{\"mediaType\":\"" MANIFEST_TYPE "\",\"digest\":\"" FIXTURE_MANIFEST "\",\"size\":364},"
         "{\"mediaType\":\"application/vnd.oci.image.index.v1+json\",\"digest\":\"" FIXTURE_INDEX
         "\",\"size\":240}]}");
 }
@@ -103,7 +104,7 @@ registry_fixture_open(struct registry_fixture *fixture, bool index)
         xasprintf("oci:%s:%s", fixture->dir, index ? FIXTURE_INDEX : FIXTURE_MANIFEST);
     struct image_source *source = NULL;
     assert_null(image_source_parse(text, fixture->arena, &source));
-    assert_null(image_open(source, &fixture->image));
+    assert_null(image_open(source, NULL, &fixture->image));
 }
 
 void
@@ -112,13 +113,22 @@ registry_fixture_corrupt_layer(struct registry_fixture *fixture)
     put_blob(fixture, FIXTURE_LAYER, "jello");
 }
 
+void
+registry_fixture_cut_layer(struct registry_fixture *fixture)
+{
+    put_blob(fixture, FIXTURE_LAYER, "h");
+}
+
 static void
 on_progress(void *ctx, const struct registry_progress *progress)
 {
     static const char letters[] = {
-        [REGISTRY_BLOB_PRESENT] = 'p',
-        [REGISTRY_BLOB_SENDING] = 's',
-        [REGISTRY_BLOB_SENT] = 'S',
+        [REGISTRY_PART_PRESENT] = 'p',
+        [REGISTRY_PART_REUSED] = 'r',
+        [REGISTRY_PART_MOUNTED] = 'M',
+        [REGISTRY_PART_AGAIN] = 'a',
+        [REGISTRY_PART_SENDING] = 's',
+        [REGISTRY_PART_SENT] = 'S',
         [REGISTRY_MANIFEST_SENT] = 'm',
     };
     struct registry_fixture *fixture = ctx;

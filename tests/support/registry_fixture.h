@@ -1,11 +1,13 @@
 // A small image in a layout and a scripted registry to push it to.
 //
-//     const struct script_step steps[] = {HEAD_TAG_404, …};
+//     const struct script_step steps[] = {STEPS_LAYER_MISSING, …};
 //     struct registry_fixture fixture CLEANUP(registry_fixture_done);
 //     registry_fixture_init(&fixture, steps, ARRAY_LENGTH(steps));
 //     struct error *err = registry_fixture_push(&fixture, &result);
 //
-// The image has one layer ("hello") and the configuration "{}"; blobs are sent largest first.
+// The image has one layer ("hello") and the configuration "{}". The transport answers at once, so
+// that each session's body follows its POST. The layer is asked for and sent first; the
+// configuration is sent without a question.
 #pragma once
 
 #include "dispatcher/registry.h"
@@ -13,8 +15,8 @@
 
 #define FIXTURE_CONFIG "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 #define FIXTURE_LAYER "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-#define FIXTURE_MANIFEST "sha256:805d1b126ebbc8854e3d9d2b39638491e8e04199cee0ef8608db58aa06d3b284"
-#define FIXTURE_INDEX "sha256:df3f41b2e743ea45eca2d64a1e1c78d480c4562e934419735d3616a931fe5329"
+#define FIXTURE_MANIFEST "sha256:d20a2328b4e102ac7c111a9037fb20621de7c3c56650600154b0ba070ec5a17f"
+#define FIXTURE_INDEX "sha256:25361b5aa274700d6c47836299a5c98566dbf8e3b3c780af7dc6765e8f640358"
 #define FIXTURE_OTHER "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 // As url_add_query writes them.
 #define FIXTURE_CONFIG_QUERY                                                                       \
@@ -46,10 +48,6 @@ extern const char fixture_index[];
     {                                                                                              \
         .method = HTTP_HEAD, .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER                           \
     }
-#define STEP_CONFIG_PRESENT                                                                        \
-    {                                                                                              \
-        .method = HTTP_HEAD, .url = FIXTURE_BASE "/blobs/" FIXTURE_CONFIG                          \
-    }
 #define STEP_SESSION(location)                                                                     \
     {                                                                                              \
         .method = HTTP_POST, .url = FIXTURE_BASE "/blobs/uploads/", .no_body = true,               \
@@ -61,6 +59,12 @@ extern const char fixture_index[];
 #define STEP_PUT_LAYER(url_)                                                                       \
     {                                                                                              \
         .method = HTTP_PUT, .url = url_, .body = "hello", .status = 201                            \
+    }
+#define STEPS_CONFIG_SENT                                                                          \
+    STEP_SESSION("/v2/team/app/blobs/uploads/config"),                                             \
+    {                                                                                              \
+        .method = HTTP_PUT, .url = FIXTURE_BASE "/blobs/uploads/config?" FIXTURE_CONFIG_QUERY,     \
+        .body = "{}", .status = 201                                                                \
     }
 #define STEP_PUT_TAG                                                                               \
     {                                                                                              \
@@ -77,10 +81,10 @@ extern const char fixture_index[];
             "Docker-Content-Digest: " digest, NULL                                                 \
         }                                                                                          \
     }
-/// Absent tag and manifest, the configuration there, the layer not.
-#define STEPS_LAYER_MISSING                                                                        \
-    STEP_TAG_ABSENT, STEP_MANIFEST_ABSENT, STEP_LAYER_ABSENT, STEP_CONFIG_PRESENT
-#define STEPS_TAG_DONE STEP_PUT_TAG, STEP_TAG_IS(FIXTURE_MANIFEST)
+/// The manifest and the layer are not there.
+#define STEPS_LAYER_MISSING STEP_MANIFEST_ABSENT, STEP_LAYER_ABSENT
+/// The layer is there or was sent; what is left of a push.
+#define STEPS_REST STEPS_CONFIG_SENT, STEP_PUT_TAG
 
 struct registry_fixture {
     char *dir;
@@ -91,7 +95,8 @@ struct registry_fixture {
     struct registry_options options; // host is set; a test may add the rest before the push
     struct registry_client *client;
     struct image *image;
-    char *progress; // one letter an event: p(resent), s(ending), S(ent), m(anifest)
+    char *progress; // one letter an event: p(resent), r(eused), M(ounted), s(ending),
+    // a(gain), S(ent), m(anifest)
 };
 
 void registry_fixture_init(
@@ -103,6 +108,8 @@ struct registry_client *registry_fixture_client(struct registry_fixture *fixture
 void registry_fixture_open(struct registry_fixture *fixture, bool index);
 /// Replaces a blob of the layout with other bytes of the same length, after it was opened.
 void registry_fixture_corrupt_layer(struct registry_fixture *fixture);
+/// Leaves one byte of it.
+void registry_fixture_cut_layer(struct registry_fixture *fixture);
 /// Pushes to team/app:v1, opening the layout first where the test did not.
 NODISCARD struct error *registry_fixture_push(
     struct registry_fixture *fixture, struct registry_push_result *result);

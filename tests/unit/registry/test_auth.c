@@ -11,6 +11,7 @@
 #include "dispatcher/memory.h"
 #include "registry_fixture.h"
 
+#define MANIFEST_URL FIXTURE_BASE "/manifests/" FIXTURE_MANIFEST
 #define PUSH "push 'registry.example.org/team/app:v1': "
 #define BEARER                                                                                     \
     "WWW-Authenticate: Bearer "                                                                    \
@@ -29,19 +30,23 @@
     {                                                                                              \
         __VA_ARGS__, NULL                                                                          \
     }
-#define STEP_TAG_REFUSED(challenge)                                                                \
+#define STEP_REFUSED(challenge)                                                                    \
     {                                                                                              \
-        .method = HTTP_HEAD, .url = FIXTURE_TAG_URL, .status = 401,                                \
-        .reply_headers = LIST(challenge)                                                           \
+        .method = HTTP_HEAD, .url = MANIFEST_URL, .status = 401, .reply_headers = LIST(challenge)  \
     }
 #define STEP_TOKEN(text)                                                                           \
     {                                                                                              \
         .method = HTTP_GET, .url = TOKEN_URL, .headers = LIST(BASIC), .reply = text                \
     }
-#define STEP_TAG_WITH(header, digest)                                                              \
+// The image is there, so that a push is over with the tag.
+#define STEPS_THERE_WITH(header)                                                                   \
+    {.method = HTTP_HEAD,                                                                          \
+        .url = MANIFEST_URL,                                                                       \
+        .headers = LIST(header),                                                                   \
+        .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)},                        \
     {                                                                                              \
-        .method = HTTP_HEAD, .url = FIXTURE_TAG_URL, .headers = LIST(header),                      \
-        .reply_headers = LIST("Docker-Content-Digest: " digest)                                    \
+        .method = HTTP_PUT, .url = FIXTURE_TAG_URL, .headers = LIST(header), .status = 201,        \
+        .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)                          \
     }
 #define RUN(fixture, steps)                                                                        \
     struct registry_fixture fixture CLEANUP(registry_fixture_done);                                \
@@ -56,12 +61,12 @@ a_bearer_challenge_gets_a_token(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = MANIFEST_URL,
             .headers = LIST("!Authorization"),
             .status = 401,
             .reply_headers = LIST(BEARER)},
         STEP_TOKEN("{\"token\":\"canary-token-1\",\"expires_in\":300}"),
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-1"),
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -80,12 +85,12 @@ a_token_service_may_know_us_anonymously(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         {.method = HTTP_GET,
             .url = TOKEN_URL,
             .headers = LIST("!Authorization"),
             .reply = "{\"access_token\":\"canary-token-1\"}"},
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-1"),
     };
     RUN(fixture, steps);
     fixture.options.user = NULL;
@@ -98,14 +103,17 @@ asking_for_a_digest_asks_for_pull_only(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        {.method = HTTP_HEAD, .url = FIXTURE_TAG_URL, .status = 401, .reply_headers = LIST(BEARER)},
         {.method = HTTP_GET,
             .url = "https://auth.example.org/"
                    "token?service=registry.example.org&scope=repository%3Ateam%2Fapp%3Apull",
             .reply = "{\"token\":\"canary-token-1\"}"},
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        {.method = HTTP_HEAD,
+            .url = FIXTURE_TAG_URL,
+            .headers = LIST("Authorization: Bearer canary-token-1"),
+            .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)},
         STEP_TOKEN("{\"token\":\"canary-token-2\"}"),
-        STEP_TAG_WITH("Authorization: Bearer canary-token-2", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-2"),
     };
     RUN(fixture, steps);
     const char *digest = NULL;
@@ -115,18 +123,16 @@ asking_for_a_digest_asks_for_pull_only(void **state)
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
 }
 
-// Without expires_in a token lives 60 s; it is renewed before the manifest follows a long body.
+// Without expires_in a token lives 60 s; it is renewed before anything follows a long body.
 static void
-a_token_that_ran_out_during_a_body_is_renewed_before_the_manifest(void **state)
+a_token_that_ran_out_during_a_body_is_renewed_before_the_next_request(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\"}"),
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         STEP_LAYER_ABSENT,
-        STEP_CONFIG_PRESENT,
         STEP_SESSION("1"),
         {.method = HTTP_PUT,
             .url = FIXTURE_BASE "/blobs/uploads/1?" FIXTURE_LAYER_QUERY,
@@ -134,11 +140,22 @@ a_token_that_ran_out_during_a_body_is_renewed_before_the_manifest(void **state)
             .takes_ms = 50 * 1000,
             .status = 201},
         STEP_TOKEN("{\"token\":\"canary-token-2\"}"),
+        {.method = HTTP_POST,
+            .url = FIXTURE_BASE "/blobs/uploads/",
+            .headers = LIST("Authorization: Bearer canary-token-2"),
+            .status = 202,
+            .reply_headers = LIST("Location: 2")},
+        {.method = HTTP_PUT,
+            .url = FIXTURE_BASE "/blobs/uploads/2?" FIXTURE_CONFIG_QUERY,
+            .headers = LIST("Authorization: Bearer canary-token-2"),
+            .takes_ms = 50 * 1000,
+            .status = 201},
+        STEP_TOKEN("{\"token\":\"canary-token-3\"}"),
         {.method = HTTP_PUT,
             .url = FIXTURE_TAG_URL,
-            .headers = LIST("Authorization: Bearer canary-token-2"),
-            .status = 201},
-        STEP_TAG_WITH("Authorization: Bearer canary-token-2", FIXTURE_MANIFEST),
+            .headers = LIST("Authorization: Bearer canary-token-3"),
+            .status = 201,
+            .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)},
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -149,12 +166,10 @@ a_token_refused_at_the_end_of_a_body_costs_that_body_only(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\",\"expires_in\":3600}"),
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         STEP_LAYER_ABSENT,
-        STEP_CONFIG_PRESENT,
         STEP_SESSION("1"),
         {.method = HTTP_PUT,
             .url = FIXTURE_BASE "/blobs/uploads/1?" FIXTURE_LAYER_QUERY,
@@ -166,33 +181,34 @@ a_token_refused_at_the_end_of_a_body_costs_that_body_only(void **state)
             .url = FIXTURE_BASE "/blobs/uploads/2?" FIXTURE_LAYER_QUERY,
             .headers = LIST("Authorization: Bearer canary-token-2"),
             .status = 201},
-        STEPS_TAG_DONE,
+        STEPS_REST,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
 }
 
 static void
-several_refusals_of_one_round_cost_one_token(void **state)
+a_token_refused_between_two_requests_is_got_again(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\"}"),
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         {.method = HTTP_HEAD,
             .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
             .status = 401,
             .reply_headers = LIST(BEARER)},
+        STEP_TOKEN("{\"token\":\"canary-token-2\"}"),
         {.method = HTTP_HEAD,
-            .url = FIXTURE_BASE "/blobs/" FIXTURE_CONFIG,
+            .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
+            .headers = LIST("Authorization: Bearer canary-token-2")},
+        {.method = HTTP_POST,
+            .url = FIXTURE_BASE "/blobs/uploads/",
             .status = 401,
             .reply_headers = LIST(BEARER)},
-        STEP_TOKEN("{\"token\":\"canary-token-2\"}"),
-        STEP_LAYER_PRESENT,
-        STEP_CONFIG_PRESENT,
-        STEPS_TAG_DONE,
+        STEP_TOKEN("{\"token\":\"canary-token-3\"}"),
+        STEPS_REST,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -204,11 +220,11 @@ a_token_that_allows_too_little_is_got_again_once(void **state)
     (void)state;
 #define INSUFFICIENT BEARER ",error=\"insufficient_scope\""
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\"}"),
-        STEP_TAG_REFUSED(INSUFFICIENT),
+        STEP_REFUSED(INSUFFICIENT),
         STEP_TOKEN("{\"token\":\"canary-token-2\"}"),
-        STEP_TAG_REFUSED(INSUFFICIENT),
+        STEP_REFUSED(INSUFFICIENT),
     };
     RUN(fixture, steps);
     struct error *err = registry_fixture_push(&fixture, NULL);
@@ -227,12 +243,12 @@ alternating_challenges_come_to_an_end(void **state)
     (void)state;
 #define BASIC_CHALLENGE "WWW-Authenticate: Basic realm=\"x\""
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BASIC_CHALLENGE),
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BASIC_CHALLENGE),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\"}"),
-        STEP_TAG_REFUSED(BASIC_CHALLENGE),
-        STEP_TAG_REFUSED(BEARER),
-        {.method = HTTP_GET, .url = FIXTURE_TAG_URL, .headers = LIST(BASIC), .status = 404},
+        STEP_REFUSED(BASIC_CHALLENGE),
+        STEP_REFUSED(BEARER),
+        {.method = HTTP_GET, .url = MANIFEST_URL, .headers = LIST(BASIC), .status = 404},
     };
     RUN(fixture, steps);
     struct error *err = registry_fixture_push(&fixture, NULL);
@@ -246,8 +262,8 @@ a_basic_challenge_gets_the_password(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
-        STEP_TAG_WITH(BASIC, FIXTURE_MANIFEST),
+        STEP_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
+        STEPS_THERE_WITH(BASIC),
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -259,11 +275,11 @@ bearer_is_preferred_to_basic(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = MANIFEST_URL,
             .status = 401,
             .reply_headers = LIST("WWW-Authenticate: Basic realm=\"x\"", BEARER)},
         STEP_TOKEN("{\"token\":\"canary-token-1\"}"),
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-1"),
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -274,9 +290,9 @@ a_refused_password_is_not_sent_twice(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
+        STEP_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = MANIFEST_URL,
             .headers = LIST(BASIC),
             .status = 401,
             .reply_headers = LIST("WWW-Authenticate: Basic realm=\"x\"")},
@@ -295,7 +311,7 @@ without_credentials_the_way_to_get_them_is_told(void **state)
     static const char *const challenges[] = {"WWW-Authenticate: Basic realm=\"x\"",
         "WWW-Authenticate: Negotiate", "X: none", "WWW-Authenticate: Bearer"};
     for (size_t i = 0; i < ARRAY_LENGTH(challenges); i++) {
-        const struct script_step steps[] = {STEP_TAG_REFUSED(challenges[i])};
+        const struct script_step steps[] = {STEP_REFUSED(challenges[i])};
         RUN(fixture, steps);
         fixture.options.user = NULL;
         fixture.options.password = NULL;
@@ -321,11 +337,11 @@ refused_credentials_are_renewed_where_they_can_be(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = MANIFEST_URL,
             .headers = LIST(BASIC),
             .status = 401,
             .reply_headers = LIST("WWW-Authenticate: Basic realm=\"x\"")},
-        STEP_TAG_WITH(BASIC_RENEWED, FIXTURE_MANIFEST),
+        STEPS_THERE_WITH(BASIC_RENEWED),
     };
     RUN(fixture, steps);
     int renewals = 0;
@@ -342,7 +358,7 @@ renewed_credentials_that_are_refused_are_the_end(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = MANIFEST_URL,
             .status = 401,
             .reply_headers = LIST("WWW-Authenticate: Basic realm=\"x\""),
             .times = 2},
@@ -364,13 +380,13 @@ the_token_service_makes_credentials_renewed_too(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         {.method = HTTP_GET, .url = TOKEN_URL, .headers = LIST(BASIC), .status = 401},
         {.method = HTTP_GET,
             .url = TOKEN_URL,
             .headers = LIST(BASIC_RENEWED),
             .reply = "{\"token\":\"canary-token-1\"}"},
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-1"),
     };
     RUN(fixture, steps);
     int renewals = 0;
@@ -414,7 +430,7 @@ passwords_go_to_encrypted_token_services_only(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(bad_realms); i++) {
         char *header CLEANUP(xfreep) = xasprintf("WWW-Authenticate: %s", bad_realms[i].challenge);
-        const struct script_step steps[] = {STEP_TAG_REFUSED(header)};
+        const struct script_step steps[] = {STEP_REFUSED(header)};
         RUN(fixture, steps);
         char *text CLEANUP(xfreep) = xasprintf(PUSH "%s", bad_realms[i].text);
         registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_REFUSED,
@@ -428,7 +444,7 @@ a_registry_on_this_machine_may_have_a_plain_token_service_here(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = "http://localhost:5000/v2/team/app/manifests/v1",
+            .url = "http://localhost:5000/v2/team/app/manifests/" FIXTURE_MANIFEST,
             .status = 401,
             .reply_headers =
                 LIST("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:5001/t?a=b\"")},
@@ -437,7 +453,12 @@ a_registry_on_this_machine_may_have_a_plain_token_service_here(void **state)
             .headers = LIST(BASIC),
             .reply = "{\"token\":\"canary-token-1\"}"},
         {.method = HTTP_HEAD,
+            .url = "http://localhost:5000/v2/team/app/manifests/" FIXTURE_MANIFEST,
+            .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)},
+        {.method = HTTP_PUT,
             .url = "http://localhost:5000/v2/team/app/manifests/v1",
+            .headers = LIST("Authorization: Bearer canary-token-1"),
+            .status = 201,
             .reply_headers = LIST("Docker-Content-Digest: " FIXTURE_MANIFEST)},
     };
     RUN(fixture, steps);
@@ -466,8 +487,7 @@ static const struct {
         "invalid token",
         ERROR_UNAVAILABLE, 1},
     {200, "{\"token\":\"a\\r\\nX-Evil: 1\"}",
-        "HEAD " FIXTURE_TAG_URL ": a header holds control characters or is too long", ERROR_INPUT,
-        1},
+        "HEAD " MANIFEST_URL ": a header holds control characters or is too long", ERROR_INPUT, 1},
     {401, "{}",
         "registry 'registry.example.org' refused the credentials of user 'robot' (HTTP 401)",
         ERROR_CREDENTIALS, 1},
@@ -484,7 +504,7 @@ token_services_that_give_none_are_told_apart(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(bad_tokens); i++) {
         const struct script_step steps[] = {
-            STEP_TAG_REFUSED(BEARER),
+            STEP_REFUSED(BEARER),
             {.method = HTTP_GET,
                 .url = TOKEN_URL,
                 .status = bad_tokens[i].status,
@@ -497,7 +517,7 @@ token_services_that_give_none_are_told_apart(void **state)
         char *text CLEANUP(xfreep) = error_text(err);
         bool down = bad_tokens[i].kind == ERROR_UNAVAILABLE;
         char *wanted CLEANUP(xfreep) = xasprintf(PUSH "%s%s",
-            down ? "ask registry 'registry.example.org' for manifest 'v1': " : "",
+            down ? "ask registry 'registry.example.org' for manifest '" FIXTURE_MANIFEST "': " : "",
             bad_tokens[i].text);
         assert_string_equal(text, wanted);
         assert_int_equal(error_kind(err), bad_tokens[i].kind);
@@ -511,12 +531,10 @@ a_token_never_leaves_for_another_origin(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_TOKEN("{\"token\":\"canary-token-1\",\"expires_in\":3600}"),
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         STEP_LAYER_ABSENT,
-        STEP_CONFIG_PRESENT,
         STEP_SESSION("https://storage.example.com/u"),
         {.method = HTTP_PUT,
             .url = "https://storage.example.com/u?" FIXTURE_LAYER_QUERY,
@@ -541,9 +559,9 @@ main(void)
         cmocka_unit_test(a_bearer_challenge_gets_a_token),
         cmocka_unit_test(a_token_service_may_know_us_anonymously),
         cmocka_unit_test(asking_for_a_digest_asks_for_pull_only),
-        cmocka_unit_test(a_token_that_ran_out_during_a_body_is_renewed_before_the_manifest),
+        cmocka_unit_test(a_token_that_ran_out_during_a_body_is_renewed_before_the_next_request),
         cmocka_unit_test(a_token_refused_at_the_end_of_a_body_costs_that_body_only),
-        cmocka_unit_test(several_refusals_of_one_round_cost_one_token),
+        cmocka_unit_test(a_token_refused_between_two_requests_is_got_again),
         cmocka_unit_test(a_token_that_allows_too_little_is_got_again_once),
         cmocka_unit_test(alternating_challenges_come_to_an_end),
         cmocka_unit_test(a_basic_challenge_gets_the_password),

@@ -61,7 +61,7 @@ bodies_go_where_the_session_leads(void **state)
                 .headers = locations[i].foreign ? without : with,
                 .body = "hello",
                 .status = 201},
-            STEPS_TAG_DONE,
+            STEPS_REST,
         };
         RUN(fixture, steps);
         struct secret *password CLEANUP(secret_freep) = secret_new(STR("canary-password"));
@@ -192,9 +192,10 @@ a_dropped_session_is_opened_again_when_the_repository_is_there(void **state)
             .url = FIXTURE_TAG_URL,
             .status = 404,
             .reply = "{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\"}]}"},
+        STEPS_CONFIG_SENT, // while the layer waits
         STEP_SESSION("1"),
         STEP_PUT_LAYER(PUT_URL),
-        STEPS_TAG_DONE,
+        STEP_PUT_TAG,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -215,15 +216,16 @@ a_lost_answer_is_looked_up_before_anything_is_sent_again(void **state)
         STEPS_LAYER_MISSING,
         STEP_SESSION("1"),
         STEP_PUT_LOST,
+        STEPS_CONFIG_SENT, // while the layer waits
         STEP_LAYER_PRESENT,
-        STEPS_TAG_DONE,
+        STEP_PUT_TAG,
     };
     RUN(fixture, steps);
     struct registry_push_result result = {0};
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, &result));
-    assert_int_equal(result.blobs_sent, 1);
-    assert_int_equal(result.bytes_sent, 5);
-    assert_int_equal(result.blobs_present, 1);
+    assert_int_equal(result.blobs_sent, 2);
+    assert_int_equal(result.bytes_sent, 7);
+    assert_int_equal(result.blobs_present, 0);
 }
 
 static void
@@ -234,14 +236,15 @@ a_lost_body_gets_a_session_of_its_own(void **state)
         STEPS_LAYER_MISSING,
         STEP_SESSION("1"),
         STEP_PUT_LOST,
+        STEPS_CONFIG_SENT, // while the layer waits
         STEP_LAYER_ABSENT,
         STEP_SESSION("2"),
         STEP_PUT_LAYER(FIXTURE_BASE "/blobs/uploads/2?" FIXTURE_LAYER_QUERY),
-        STEPS_TAG_DONE,
+        STEP_PUT_TAG,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
-    assert_string_equal(fixture.progress, "pssSm");
+    assert_string_equal(fixture.progress, "sasSsSm");
 }
 
 static void
@@ -252,6 +255,7 @@ a_body_that_is_always_lost_is_given_up(void **state)
     const struct script_step steps[] = {
         STEPS_LAYER_MISSING,
         ONE_TRY,
+        STEPS_CONFIG_SENT, // while the layer waits
         STEP_LAYER_ABSENT,
         ONE_TRY,
         STEP_LAYER_ABSENT,
@@ -288,7 +292,7 @@ a_lost_session_is_opened_again(void **state)
                 .reply = reply},
             STEP_SESSION("2"),
             STEP_PUT_LAYER(FIXTURE_BASE "/blobs/uploads/2?" FIXTURE_LAYER_QUERY),
-            STEPS_TAG_DONE,
+            STEPS_REST,
         };
         RUN(fixture, steps);
         registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -323,13 +327,12 @@ retry_after_is_obeyed(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         {.method = HTTP_HEAD,
             .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
             .status = 429,
             .reply_headers = (const char *const[]){"Retry-After: 7", NULL}},
-        STEP_CONFIG_PRESENT,
+        STEPS_CONFIG_SENT, // meanwhile
         STEP_LAYER_ABSENT,
         {.method = HTTP_POST,
             .url = FIXTURE_BASE "/blobs/uploads/",
@@ -341,7 +344,7 @@ retry_after_is_obeyed(void **state)
             .url = FIXTURE_TAG_URL,
             .status = 429,
             .reply_headers = (const char *const[]){"Retry-After: 3", NULL}},
-        STEPS_TAG_DONE,
+        STEP_PUT_TAG,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -362,9 +365,10 @@ an_old_way_of_throttling_is_understood(void **state)
             .status = 400,
             .reply = "{\"errors\":[{\"code\":\"ThrottlingException\",\"message\":\"Rate "
                      "exceeded\"}]}"},
+        STEPS_CONFIG_SENT, // while the layer waits
         STEP_SESSION("1"),
         STEP_PUT_LAYER(PUT_URL),
-        STEPS_TAG_DONE,
+        STEP_PUT_TAG,
     };
     RUN(fixture, steps);
     registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
@@ -377,7 +381,9 @@ a_registry_that_stays_away_is_unavailable(void **state)
     (void)state;
     const struct script_step steps[] = {
         STEPS_LAYER_MISSING,
-        {.method = HTTP_POST, .url = FIXTURE_BASE "/blobs/uploads/", .status = 503, .times = 5},
+        {.method = HTTP_POST, .url = FIXTURE_BASE "/blobs/uploads/", .status = 503},
+        STEPS_CONFIG_SENT, // while the layer waits
+        {.method = HTTP_POST, .url = FIXTURE_BASE "/blobs/uploads/", .status = 503, .times = 4},
     };
     RUN(fixture, steps);
     registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_UNAVAILABLE,
@@ -389,13 +395,12 @@ a_check_that_fails_for_good_is_unavailable(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         {.method = HTTP_HEAD,
             .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
             .status = 500,
             .times = 1},
-        STEP_CONFIG_PRESENT,
+        STEPS_CONFIG_SENT,
         {.method = HTTP_HEAD,
             .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
             .status = 500,
@@ -412,14 +417,14 @@ a_failure_of_tls_is_not_tried_again(void **state)
     (void)state;
     const struct script_step steps[] = {
         {.method = HTTP_HEAD,
-            .url = FIXTURE_TAG_URL,
+            .url = FIXTURE_BASE "/manifests/" FIXTURE_MANIFEST,
             .failure = "certificate has expired",
             .failure_code = "tls"},
     };
     RUN(fixture, steps);
     registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_UNAVAILABLE,
-        PUSH "ask registry 'registry.example.org' for manifest 'v1': HEAD " FIXTURE_TAG_URL
-             ": certificate has expired",
+        PUSH "ask registry 'registry.example.org' for manifest '" FIXTURE_MANIFEST
+             "': HEAD " FIXTURE_BASE "/manifests/" FIXTURE_MANIFEST ": certificate has expired",
         NULL);
 }
 
@@ -463,6 +468,30 @@ a_refused_digest_ends_the_push_and_the_session(void **state)
         PUT_LAYER "provided digest did not match uploaded content (HTTP 400, request 7f3a)", NULL);
 }
 
+// Our copy is the damaged one: the blob is named, with what it holds.
+static void
+a_corrupt_layer_is_found_when_the_registry_refuses_it(void **state)
+{
+    (void)state;
+    static const char *const codes[] = {"DIGEST_INVALID", "SIZE_INVALID"};
+    for (size_t i = 0; i < ARRAY_LENGTH(codes); i++) {
+        char *reply CLEANUP(xfreep) = xasprintf("{\"errors\":[{\"code\":\"%s\"}]}", codes[i]);
+        const struct script_step steps[] = {
+            STEPS_LAYER_MISSING,
+            STEP_SESSION("1"),
+            {.method = HTTP_PUT, .url = PUT_URL, .body = "jello", .status = 400, .reply = reply},
+            {.method = HTTP_DELETE, .url = UPLOAD_URL, .status = 204},
+        };
+        RUN(fixture, steps);
+        registry_fixture_open(&fixture, false);
+        registry_fixture_corrupt_layer(&fixture);
+        registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_INPUT,
+            PUSH "blob '" FIXTURE_LAYER "' is corrupt: its content has digest "
+                 "'sha256:187c9bceeb919e1b3e6d20fa50ecabf7d9d50b5343e8f9a3d912abb13929102e'",
+            "Build or save the image again.");
+    }
+}
+
 static void
 a_blob_stored_as_something_else_is_found_out(void **state)
 {
@@ -488,12 +517,10 @@ a_blob_of_another_size_is_found_out(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_ABSENT,
         STEP_MANIFEST_ABSENT,
         {.method = HTTP_HEAD,
             .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER,
             .reply_headers = (const char *const[]){"Content-Length: 4", NULL}},
-        STEP_CONFIG_PRESENT,
     };
     RUN(fixture, steps);
     registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_UNAVAILABLE,
@@ -502,9 +529,10 @@ a_blob_of_another_size_is_found_out(void **state)
         "Its copy is damaged; let the registry's owner delete it.");
 }
 
-// The image changed after it was opened: the last bytes are held back, the body never completes.
+// The file shrank after it was opened: nothing of it is sent, since a body that ends early would
+// keep the registry waiting.
 static void
-a_layer_that_changed_is_not_completed(void **state)
+a_layer_that_became_shorter_is_not_sent(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
@@ -514,11 +542,12 @@ a_layer_that_changed_is_not_completed(void **state)
     };
     RUN(fixture, steps);
     registry_fixture_open(&fixture, false);
-    registry_fixture_corrupt_layer(&fixture);
-    registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_INPUT,
-        PUT_LAYER "blob '" FIXTURE_LAYER "' is corrupt: its content has digest "
-                  "'sha256:187c9bceeb919e1b3e6d20fa50ecabf7d9d50b5343e8f9a3d912abb13929102e'",
-        "Build or save the image again.");
+    registry_fixture_cut_layer(&fixture);
+    char *text CLEANUP(xfreep) = xasprintf(PUSH "image 'oci:%s:" FIXTURE_MANIFEST
+                                                "': 'blobs/sha256/%s' has 1 bytes instead of 5",
+        fixture.dir, FIXTURE_LAYER + strlen("sha256:"));
+    registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_INPUT, text,
+        "It was there a moment ago; do not change the image while it is pushed.");
 }
 
 static void
@@ -531,6 +560,7 @@ an_interruption_ends_the_waiting(void **state)
             .url = FIXTURE_BASE "/blobs/uploads/",
             .status = 503,
             .reply_headers = (const char *const[]){"Retry-After: 60", NULL}},
+        STEPS_CONFIG_SENT,
     };
     RUN(fixture, steps);
     fixture.fake->cancel_at_ms = fixture.fake->mono_ms + 5000;
@@ -564,9 +594,10 @@ main(void)
         cmocka_unit_test(a_failure_of_tls_is_not_tried_again),
         cmocka_unit_test(an_answer_without_end_is_not_tried_again),
         cmocka_unit_test(a_refused_digest_ends_the_push_and_the_session),
+        cmocka_unit_test(a_corrupt_layer_is_found_when_the_registry_refuses_it),
         cmocka_unit_test(a_blob_stored_as_something_else_is_found_out),
         cmocka_unit_test(a_blob_of_another_size_is_found_out),
-        cmocka_unit_test(a_layer_that_changed_is_not_completed),
+        cmocka_unit_test(a_layer_that_became_shorter_is_not_sent),
         cmocka_unit_test(an_interruption_ends_the_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
