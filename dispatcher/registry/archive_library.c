@@ -34,6 +34,16 @@ archive_library_load(struct archive_library *out)
     }
     ARCHIVE_FUNCTIONS
 #undef ARCHIVE_FUNCTION
+    loaded.handle = handle;
     *out = loaded;
     return NULL;
+}
+
+void
+archive_library_close(struct archive_library *library)
+{
+    if (library->handle != NULL) {
+        (void)dlclose(library->handle);
+    }
+    *library = (struct archive_library){0};
 }

@@ -32,7 +32,10 @@ struct archive_library {
 #define ARCHIVE_FUNCTION(member, name) __typeof__(&(name)) member;
     ARCHIVE_FUNCTIONS
 #undef ARCHIVE_FUNCTION
+    void *handle;
 };
 
-/// ERROR_INPUT with the package to install when the library is not there. It stays loaded.
+/// ERROR_INPUT with the package to install when the library is not there.
 NODISCARD struct error *archive_library_load(struct archive_library *out);
+/// Gives its memory back while the layers are sent; most of it has done its work by then.
+void archive_library_close(struct archive_library *library);

@@ -23,7 +23,7 @@ enum {
     THREADS_MAX = 8, // facts §4.8
     CHUNK_BYTES = 64 * 1024,
     RESERVE = (COMPRESSOR_BLOCK + 64 * 1024) / CHUNK_BYTES, // chunks of one block at the worst
-    QUEUE_CHUNKS = 64,                                      // 4 MiB beside the threads' own
+    QUEUE_CHUNKS = 32,                                      // 2 MiB beside the threads' own
     SLOTS = 2 * THREADS_MAX, // blocks of one layer that may be under way
 };
 

@@ -368,7 +368,9 @@ image_store_tar(const char *path, struct image_store **out)
     store->fd = -1;
     TRY(open_archive(store, path));
     TRY(archive_library_load(&store->library));
-    TRY(index_members(store));
+    struct error *err = index_members(store);
+    archive_library_close(&store->library);
+    TRY(err);
     TRY(sort_members(store));
     *out = &store->base;
     store = NULL;
