@@ -145,7 +145,8 @@ struct aws_request {
     struct str body;
     const struct aws_credentials *credentials; // NULL: the session's
     bool is_unsigned;
-    bool idempotent, read; // aws.h
+    bool idempotent, read;  // aws.h
+    const char *final_code; // aws.h
 };
 /// Returns with a 2xx answer, or an error that says everything.
 NODISCARD struct error *aws_send(
@@ -169,3 +170,8 @@ struct error *aws_fault_error(const struct aws_fault *fault, const struct aws_re
 /// Text of the first element at `path` ("Root/Child/Leaf"), entities decoded; *out NULL when
 /// absent.
 NODISCARD struct error *aws_xml_text(struct str xml, const char *path, char **out);
+
+// ---- ECR (ecr.c, ecr_scan.c)
+
+#define ECR_TARGET "AmazonEC2ContainerRegistry_V20150921." // X-Amz-Target of its operations
+bool ecr_has_code(const struct error *err, const char *code);

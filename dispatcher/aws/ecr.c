@@ -8,15 +8,14 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
 
-#define TARGET "AmazonEC2ContainerRegistry_V20150921."
+#define TARGET ECR_TARGET
 
 enum { TOKEN_MAX = 32 * 1024, ACCOUNT_DIGITS = 12 };
 
-static bool
-has_code(const struct error *err, const char *code)
+bool
+ecr_has_code(const struct error *err, const char *code)
 {
-    const char *actual = error_remote_of(err)->code;
-    return actual != NULL && strcmp(actual, code) == 0;
+    return cstr_equal(error_remote_of(err)->code, code);
 }
 
 static struct error *
@@ -129,18 +128,21 @@ ecr_login(struct aws_session *session, const char *registry, struct ecr_login *o
 }
 
 static struct error *
-describe(struct aws_session *session, const char *account, const char *repository, const char *tag,
+describe(struct aws_session *session, const struct ecr_repository *repository, const char *tag,
     struct json **answer)
 {
     struct json *body CLEANUP(json_freep) = json_make_object();
     struct json *ids = json_make_array(), *id = json_make_object();
     json_set_str(id, "imageTag", tag);
     json_append(ids, id);
-    json_set_str(body, "registryId", account);
-    json_set_str(body, "repositoryName", repository);
+    json_set_str(body, "registryId", repository->account);
+    json_set_str(body, "repositoryName", repository->name);
     json_set(body, "imageIds", ids);
-    const struct aws_call call = {
-        .service = "ecr", .target = TARGET "DescribeImages", .body = body, .read = true};
+    const struct aws_call call = {.service = "ecr",
+        .target = TARGET "DescribeImages",
+        .body = body,
+        .read = true,
+        .region = repository->region};
     return aws_call(session, &call, answer);
 }
 
@@ -148,8 +150,8 @@ describe(struct aws_session *session, const char *account, const char *repositor
 static struct error *
 take_absence(struct error *err, bool *absent, bool *repository_found)
 {
-    bool no_repository = has_code(err, "RepositoryNotFoundException");
-    if (!no_repository && !has_code(err, "ImageNotFoundException")) {
+    bool no_repository = ecr_has_code(err, "RepositoryNotFoundException");
+    if (!no_repository && !ecr_has_code(err, "ImageNotFoundException")) {
         return err;
     }
     error_free(err);
@@ -176,13 +178,13 @@ read_image(const struct json *answer, struct arena *arena, const char **digest)
 }
 
 struct error *
-ecr_image_digest(struct aws_session *session, const char *account, const char *repository,
+ecr_image_digest(struct aws_session *session, const struct ecr_repository *repository,
     const char *tag, struct arena *arena, const char **digest, bool *repository_found)
 {
     struct json *answer CLEANUP(json_freep) = NULL;
     bool absent = false, found = true;
     const char *text = NULL;
-    struct error *err = describe(session, account, repository, tag, &answer);
+    struct error *err = describe(session, repository, tag, &answer);
     if (err != NULL) {
         err = take_absence(err, &absent, &found);
     }
@@ -190,7 +192,7 @@ ecr_image_digest(struct aws_session *session, const char *account, const char *r
         err = read_image(answer, arena, &text);
     }
     if (err != NULL) {
-        return error_wrap(err, "look up image '%s:%s'", repository, tag);
+        return error_wrap(err, "look up image '%s:%s'", repository->name, tag);
     }
     *digest = text;
     if (repository_found != NULL) {
@@ -200,17 +202,27 @@ ecr_image_digest(struct aws_session *session, const char *account, const char *r
 }
 
 struct error *
-ecr_create_repository(struct aws_session *session, const char *repository)
+ecr_create_repository(struct aws_session *session, const struct ecr_repository *repository,
+    const struct ecr_create_options *options)
 {
     struct json *body CLEANUP(json_freep) = json_make_object();
     struct json *answer CLEANUP(json_freep) = NULL;
-    json_set_str(body, "repositoryName", repository);
-    const struct aws_call call = {
-        .service = "ecr", .target = TARGET "CreateRepository", .body = body, .idempotent = true};
+    json_set_str(body, "registryId", repository->account);
+    json_set_str(body, "repositoryName", repository->name);
+    if (options->scan_on_push) {
+        struct json *scanning = json_make_object();
+        json_set_bool(scanning, "scanOnPush", true);
+        json_set(body, "imageScanningConfiguration", scanning);
+    }
+    const struct aws_call call = {.service = "ecr",
+        .target = TARGET "CreateRepository",
+        .body = body,
+        .idempotent = true,
+        .region = repository->region};
     struct error *err = aws_call(session, &call, &answer);
-    if (err != NULL && has_code(err, "RepositoryAlreadyExistsException")) {
+    if (err != NULL && ecr_has_code(err, "RepositoryAlreadyExistsException")) {
         error_free(err);
         return NULL;
     }
-    return err != NULL ? error_wrap(err, "create repository '%s'", repository) : NULL;
+    return err != NULL ? error_wrap(err, "create repository '%s'", repository->name) : NULL;
 }

@@ -97,6 +97,10 @@ NODISCARD struct error *provider_github(struct deploy_context *context,
     const struct deployment *deployment, struct github_client **out);
 NODISCARD struct error *provider_registry(struct deploy_context *context,
     const struct deployment *deployment, const char *host, struct registry_client **out);
+/// Where the service's image goes when that is ECR, borrowed from both arguments; else false.
+struct ecr_repository;
+bool provider_ecr_repository(
+    const struct deployment_service *service, struct arena *arena, struct ecr_repository *out);
 /// Token for reading a git repository at `url`, NULL when none applies to that host.
 NODISCARD struct error *provider_git_token(
     struct deploy_context *context, const char *url, struct secret **out);
@@ -132,7 +136,8 @@ struct step_ops {
     struct error *(*undo)(const struct step_run *run);
 };
 
-extern const struct step_ops step_push, step_write, step_trigger, step_follow, step_record;
+extern const struct step_ops step_push, step_write, step_trigger, step_follow,
+    step_record;
 const struct step_ops *step_ops_find(const char *kind);
 
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).

@@ -15,6 +15,7 @@ static const struct field service_fields[] = {
     S(struct deployment_service, parameter),
     S(struct deployment_service, digest),
     B(struct deployment_service, present),
+    B(struct deployment_service, no_repository),
     S(struct deployment_service, previous),
     I(struct deployment_service, previous_version),
     I(struct deployment_service, written_version),

@@ -15,7 +15,10 @@ plan_push(
         .service = (int64_t)index,
         .skip = service->present,
         .reason = service->present ? arena_printf(arena, "present as %.19s…", service->digest)
-                                   : "not in the registry",
+                  : service->no_repository
+                      ? arena_printf(arena, "not in the registry; create repository '%s' first",
+                            service->repository)
+                      : "not in the registry",
     };
 }
 

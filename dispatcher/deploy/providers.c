@@ -210,6 +210,18 @@ provider_git_token(struct deploy_context *context, const char *url_text, struct 
     return github_client_token(client, out);
 }
 
+bool
+provider_ecr_repository(
+    const struct deployment_service *service, struct arena *arena, struct ecr_repository *out)
+{
+    struct ecr_repository found = {.name = service->repository};
+    if (!ecr_host_parse(service->registry, arena, &found.account, &found.region)) {
+        return false;
+    }
+    *out = found;
+    return true;
+}
+
 static struct error *
 ecr_credentials(
     struct deploy_context *context, const char *host, char **user, struct secret **password)

@@ -134,13 +134,14 @@ struct error *
 snapshot_registry(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
 {
-    const char *account = NULL, *region = NULL;
-    if (ecr_host_parse(service->registry, p->arena, &account, &region)) {
+    struct ecr_repository repository = {0};
+    if (provider_ecr_repository(service, p->arena, &repository)) {
         struct aws_session *aws = NULL;
         bool found = true;
         TRY(provider_aws(context, p->deployment, &aws));
-        TRY(ecr_image_digest(aws, account, service->repository, p->deployment->version, p->arena,
-            &service->digest, &found));
+        TRY(ecr_image_digest(
+            aws, &repository, p->deployment->version, p->arena, &service->digest, &found));
+        service->no_repository = !found;
         if (!found && !p->deployment->create_repository) {
             return error_hint(error_new(ERROR_SPEC, "repository '%s' does not exist in '%s'",
                                   service->repository, service->registry),

@@ -43,16 +43,12 @@ on_progress(void *ctx, const struct registry_progress *progress)
 }
 
 static struct error *
-create_repository(const struct step_run *run, const struct deployment_service *service)
+create_repository(const struct step_run *run, const struct ecr_repository *repository)
 {
-    const char *account = NULL, *region = NULL;
     struct aws_session *aws = NULL;
-    if (!run->deployment->create_repository ||
-        !ecr_host_parse(service->registry, run->arena, &account, &region)) {
-        return NULL;
-    }
+    const struct ecr_create_options options = {0};
     TRY(provider_aws(run->context, run->deployment, &aws));
-    return ecr_create_repository(aws, service->repository);
+    return ecr_create_repository(aws, repository, &options);
 }
 
 static const char *
@@ -72,14 +68,12 @@ push_note(const struct step_run *run, const struct registry_push_result *result)
 }
 
 static struct error *
-push(const struct step_run *run, struct step_result *out)
+send_image(const struct step_run *run, const struct deployment_service *service,
+    struct registry_push_result *result)
 {
-    struct deployment_service *service = service_of(run);
     struct image_source *source = NULL;
     struct image *image CLEANUP(image_closep) = NULL;
     struct registry_client *client = NULL;
-    struct registry_push_result result = {0};
-    TRY(create_repository(run, service));
     TRY(image_source_parse(service->source, run->arena, &source));
     const struct image_access access = {run->context->platform, run->context->http, NULL, NULL};
     TRY(image_open(source, &access, &image));
@@ -92,7 +86,40 @@ push(const struct step_run *run, struct step_result *out)
         .progress = on_progress,
         .progress_ctx = &here,
     };
-    TRY(registry_push_image(client, &order, run->arena, &result));
+    return registry_push_image(client, &order, run->arena, result);
+}
+
+// The plan knows whether the repository is there; one that was may be gone by now.
+static struct error *
+send_to_ecr(const struct step_run *run, const struct deployment_service *service,
+    const struct ecr_repository *repository, struct registry_push_result *result)
+{
+    if (service->no_repository) { // and may be created, or the snapshot had refused
+        TRY(create_repository(run, repository));
+    }
+    struct error *err = send_image(run, service, result);
+    if (err == NULL || !cstr_equal(error_remote_of(err)->code, "NAME_UNKNOWN")) {
+        return err;
+    }
+    if (!run->deployment->create_repository) {
+        return error_hint(err,
+            "Create the repository '%s', or set 'create_repository: true' in dispatcher.yaml.",
+            repository->name);
+    }
+    error_free(err);
+    TRY(create_repository(run, repository));
+    return send_image(run, service, result);
+}
+
+static struct error *
+push(const struct step_run *run, struct step_result *out)
+{
+    struct deployment_service *service = service_of(run);
+    struct ecr_repository repository = {0};
+    struct registry_push_result result = {0};
+    TRY(provider_ecr_repository(service, run->arena, &repository)
+            ? send_to_ecr(run, service, &repository, &result)
+            : send_image(run, service, &result));
     service->digest = result.digest;
     out->outcome = STEP_DONE;
     out->note = push_note(run, &result);

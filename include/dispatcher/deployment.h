@@ -17,6 +17,7 @@ struct deployment_service {
     const char *parameter;
     const char *digest;       // what the registry holds under the version; set by snapshot or push
     bool present;             // the registry had it before we started
+    bool no_repository;       // ECR does not have the repository yet: it is created first
     const char *previous;     // value of the parameter before, NULL when it did not exist
     int64_t previous_version; // n0: its version number, 0 when it did not exist
     int64_t written_version;  // n1: the version we wrote, 0 while not written

@@ -226,25 +226,28 @@ finds_images(void **state)
 {
     (void)state;
     struct world world CLEANUP(world_done) = {0};
+    static const struct ecr_repository filled = {ACCOUNT, NULL, "filled"},
+                                       missing = {NULL, NULL, "missing"};
+    const struct ecr_create_options options = {.scan_on_push = true};
     const char *digest = "untouched";
     bool repository = false;
     world_open(&world, admin, NULL);
-    assert_success(ecr_image_digest(
-        world.session, ACCOUNT, "filled", "v1", world.arena, &digest, &repository));
+    assert_success(
+        ecr_image_digest(world.session, &filled, "v1", world.arena, &digest, &repository));
     assert_string_equal(digest, given(world.given, "TEST_IMAGE_DIGEST"));
     assert_true(repository);
-    assert_success(ecr_image_digest(
-        world.session, ACCOUNT, "filled", "v2", world.arena, &digest, &repository));
+    assert_success(
+        ecr_image_digest(world.session, &filled, "v2", world.arena, &digest, &repository));
     assert_null(digest);
     assert_true(repository);
     assert_success(
-        ecr_image_digest(world.session, NULL, "missing", "v1", world.arena, &digest, &repository));
+        ecr_image_digest(world.session, &missing, "v1", world.arena, &digest, &repository));
     assert_null(digest);
     assert_false(repository);
-    assert_success(ecr_create_repository(world.session, "missing"));
-    assert_success(ecr_create_repository(world.session, "missing"));
+    assert_success(ecr_create_repository(world.session, &missing, &options));
+    assert_success(ecr_create_repository(world.session, &missing, &options));
     assert_success(
-        ecr_image_digest(world.session, NULL, "missing", "v1", world.arena, &digest, &repository));
+        ecr_image_digest(world.session, &missing, "v1", world.arena, &digest, &repository));
     assert_null(digest);
     assert_true(repository);
 }

@@ -85,7 +85,7 @@ struct world {
     const char *log;                // of a job; NULL: 404
     const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
     const char *digest;             // of the image; NULL: the registry does not have it
-    bool no_repository;             // ECR does not have it
+    bool no_repository;             // ECR does not have it; the registry says so, too
     bool is_app;                    // the App is installed, and may what an App may
     int64_t github_ahead_ms;        // how far GitHub's clock is
     unsigned listing_lag;           // listings that do not show a new run yet

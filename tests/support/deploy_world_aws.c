@@ -20,17 +20,23 @@ describe_image(const struct world *world, struct world_reply *reply)
     buf_printf(&reply->body, "{\"imageDetails\":[{\"imageDigest\":\"%s\"}]}", world->digest);
 }
 
+static void
+create_repository(struct world *world, const char *body, struct world_reply *reply)
+{
+    bool scans = strstr(body, "\"scanOnPush\":true") != NULL;
+    world->no_repository = false;
+    world_effect(world, "create repository%s\n", scans ? " that scans" : "");
+    buf_puts(&reply->body, "{\"repository\":{}}");
+}
+
 void
 world_aws(struct world *world, const char *operation, const char *body, struct world_reply *reply)
 {
-    (void)body;
     reply->status = 200;
     if (strcmp(operation, "DescribeImages") == 0) {
         describe_image(world, reply);
     } else if (strcmp(operation, "CreateRepository") == 0) {
-        world->no_repository = false;
-        world_effect(world, "create repository\n");
-        buf_puts(&reply->body, "{\"repository\":{}}");
+        create_repository(world, body, reply);
     } else if (strcmp(operation, "GetAuthorizationToken") == 0) { // "AWS:ecr-password-0123"
         buf_printf(&reply->body, "{\"authorizationData\":[{\"authorizationToken\":\"%s\"}]}",
             world->logins++ == 0 ? "QVdTOmVjci1wYXNzd29yZC0wMTIz" : "QVdTOmVjci1wYXNzd29yZC0wMTI0");

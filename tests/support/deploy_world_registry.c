@@ -28,7 +28,11 @@ void
 world_registry(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply)
 {
-    if (strstr(path, "/manifests/") != NULL) {
+    if (world->no_repository) {
+        reply->status = 404;
+        buf_puts(&reply->body, "{\"errors\":[{\"code\":\"NAME_UNKNOWN\",\"message\":\"no such "
+                               "repository\"}]}");
+    } else if (strstr(path, "/manifests/") != NULL) {
         serve_manifest(world, request, reply);
     } else if (request->method == HTTP_POST) {
         reply->status = 202;

@@ -111,6 +111,7 @@ refuses_odd_tokens(void **state)
     }
 }
 
+static const struct ecr_repository app_web = {.account = "012345678901", .name = "app-web"};
 static const char *const to_describe[] = {TARGET "DescribeImages", NULL};
 
 static void
@@ -143,8 +144,7 @@ finds_a_digest_or_not(void **state)
         const char *digest = "untouched";
         bool repository = !rows[i].repository;
         aws_fixture_start(aws, keys, steps, 1, NULL);
-        assert_success(ecr_image_digest(
-            aws->session, "012345678901", "app-web", "v1", arena, &digest, &repository));
+        assert_success(ecr_image_digest(aws->session, &app_web, "v1", arena, &digest, &repository));
         assert_int_equal(repository, rows[i].repository);
         if (rows[i].digest == NULL) {
             assert_null(digest);
@@ -177,22 +177,50 @@ an_image_may_be_of_no_use(void **state)
         const char *digest = "untouched";
         char *text CLEANUP(xfreep) = xasprintf("look up image 'app-web:v1': %s", rows[i].error);
         aws_fixture_start(aws, keys, steps, 1, NULL);
-        assert_failure(ecr_image_digest(aws->session, NULL, "app-web", "v1", arena, &digest, NULL),
+        assert_failure(ecr_image_digest(aws->session, &app_web, "v1", arena, &digest, NULL),
             rows[i].kind, text, rows[i].hint);
         assert_string_equal(digest, "untouched");
     }
 }
 
+// In the registry's own region, whatever the session's is.
+static void
+looks_where_the_repository_is(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = "https://api.ecr.us-east-1.amazonaws.com",
+            .body = "{\"repositoryName\":\"app-web\",\"imageIds\":[{\"imageTag\":\"v1\"}]}",
+            .reply = "{\"imageDetails\":[{\"imageDigest\":\"sha256:abc\"}]}"},
+        {.method = HTTP_POST,
+            .url = "https://api.ecr.us-east-1.amazonaws.com",
+            .body = "{\"repositoryName\":\"app-web\"}",
+            .reply = "{}"},
+    };
+    static const struct ecr_repository there = {.region = "us-east-1", .name = "app-web"};
+    struct aws_fixture *aws CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const char *digest = NULL;
+    aws_fixture_start(aws, keys, steps, 2, NULL);
+    assert_success(ecr_image_digest(aws->session, &there, "v1", arena, &digest, NULL));
+    assert_string_equal(digest, "sha256:abc");
+    assert_success(ecr_create_repository(aws->session, &there, &(struct ecr_create_options){0}));
+    aws_fixture_finish(aws);
+}
+
+static const char *const to_create[] = {TARGET "CreateRepository", NULL};
+
 static void
 creates_a_repository_once(void **state)
 {
     (void)state;
-    static const char *const to_create[] = {TARGET "CreateRepository", NULL};
+    static const struct ecr_repository bad = {.name = "BAD"};
     const struct script_step steps[] = {
         {.method = HTTP_POST,
             .url = URL,
             .headers = to_create,
-            .body = "{\"repositoryName\":\"app-web\"}",
+            .body = "{\"registryId\":\"012345678901\",\"repositoryName\":\"app-web\"}",
             .failure = "reset",
             .request_left = true},
         {.method = HTTP_POST,
@@ -207,12 +235,30 @@ creates_a_repository_once(void **state)
             .reply = "{\"__type\":\"InvalidParameterException\",\"message\":\"bad name\"}"},
     };
     struct aws_fixture *aws CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    const struct ecr_create_options plain = {0};
     aws_fixture_start(aws, keys, steps, 3, NULL);
-    assert_success(ecr_create_repository(aws->session, "app-web"));
-    assert_failure(ecr_create_repository(aws->session, "BAD"), ERROR_REFUSED,
+    assert_success(ecr_create_repository(aws->session, &app_web, &plain));
+    assert_failure(ecr_create_repository(aws->session, &bad, &plain), ERROR_REFUSED,
         "create repository 'BAD': ecr CreateRepository: InvalidParameterException: bad name (HTTP "
         "400)",
         NULL);
+    aws_fixture_finish(aws);
+}
+
+static void
+creates_a_repository_that_scans(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {{.method = HTTP_POST,
+        .url = URL,
+        .headers = to_create,
+        .body = "{\"registryId\":\"012345678901\",\"repositoryName\":\"app-web\","
+                "\"imageScanningConfiguration\":{\"scanOnPush\":true}}",
+        .reply = "{\"repository\":{}}"}};
+    struct aws_fixture *aws CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    const struct ecr_create_options options = {.scan_on_push = true};
+    aws_fixture_start(aws, keys, steps, 1, NULL);
+    assert_success(ecr_create_repository(aws->session, &app_web, &options));
     aws_fixture_finish(aws);
 }
 
@@ -225,7 +271,9 @@ main(void)
         cmocka_unit_test(refuses_odd_tokens),
         cmocka_unit_test(finds_a_digest_or_not),
         cmocka_unit_test(an_image_may_be_of_no_use),
+        cmocka_unit_test(looks_where_the_repository_is),
         cmocka_unit_test(creates_a_repository_once),
+        cmocka_unit_test(creates_a_repository_that_scans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

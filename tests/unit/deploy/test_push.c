@@ -158,6 +158,70 @@ test_ecr_without_the_repository(void **state)
         "Create it, or set 'create_repository: true' in dispatcher.yaml.");
 }
 
+// It goes between the snapshot and the push.
+static void
+lose_repository(struct world *world)
+{
+    world->no_repository = true;
+}
+
+static const struct world_fault repository_goes[] = {
+    {.match = "* /v2/*", .kind = FAULT_HOOK, .hook = lose_repository}, {0}};
+
+static void
+test_ecr_repository_goes(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_to_push();
+    s->config = ecr_config;
+    s->world->faults = repository_goes;
+    story_deploy(s);
+    expect_pushed(s, "create repository\n");
+}
+
+static void
+test_ecr_repository_goes_and_may_not_be_made(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_to_push();
+    s->config = CONFIG_HEAD "aws: {region: us-east-1}\nregistry: " ECR "\n" CONFIG_WORKFLOW;
+    s->world->faults = repository_goes;
+    story_deploy(s);
+    assert_int_equal(s->d->exit_code, 12);
+    assert_string_equal(s->d->result, "failed");
+    assert_string_equal(s->d->hint, "Create the repository 'shop-staging-web', or set "
+                                    "'create_repository: true' in dispatcher.yaml.");
+    story_expect_effects(s, "");
+}
+
+// Another registry's missing repository is not ours to make.
+static void
+test_other_registry_without_the_repository(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_to_push();
+    s->world->faults = repository_goes;
+    story_deploy(s);
+    assert_int_equal(s->d->exit_code, 12);
+    assert_string_equal(
+        s->d->hint, "Create the repository first; this registry does not do it itself.");
+    story_expect_effects(s, "");
+}
+
+static void
+test_ecr_plan_says_so(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_to_push();
+    s->config = ecr_config;
+    s->world->no_repository = true;
+    story_prepare(s);
+    assert_null(s->err);
+    assert_string_equal(((struct deployment_step *)s->d->steps.items)[0].reason,
+        "not in the registry; create repository 'shop-staging-web' first");
+    story_expect_effects(s, "");
+}
+
 // The registry's password is renewed when it is refused in the middle.
 static void
 test_ecr_password_expires(void **state)
@@ -170,7 +234,7 @@ test_ecr_password_expires(void **state)
     s->config = ecr_config;
     s->world->faults = faults;
     story_deploy(s);
-    expect_pushed(s, "create repository\n");
+    expect_pushed(s, "");
 }
 
 // --- other credentials -------------------------------------------------------------------------
@@ -198,6 +262,10 @@ main(void)
         cmocka_unit_test(test_ecr),
         cmocka_unit_test(test_ecr_by_the_credentials_account),
         cmocka_unit_test(test_ecr_without_the_repository),
+        cmocka_unit_test(test_ecr_repository_goes),
+        cmocka_unit_test(test_ecr_repository_goes_and_may_not_be_made),
+        cmocka_unit_test(test_other_registry_without_the_repository),
+        cmocka_unit_test(test_ecr_plan_says_so),
         cmocka_unit_test(test_ecr_password_expires),
         cmocka_unit_test(test_registry_password),
     };
