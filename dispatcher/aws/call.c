@@ -42,6 +42,7 @@ aws_call(struct aws_session *session, const struct aws_call *call, struct json *
         .body = buf_str(&body),
         .idempotent = call->idempotent,
         .read = call->read,
+        .final_code = call->final_code,
     };
     struct http_response response CLEANUP(http_response_done) = {0};
     TRY(aws_send(session, &request, &response));

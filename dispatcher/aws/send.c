@@ -265,7 +265,8 @@ after_fault(struct exchange *exchange, const struct http_response *response)
     }
     bool refused = aws_fault_is_refusal(&fault);
     exchange->ambiguous = exchange->ambiguous || !refused;
-    if (!again && (refused || request->idempotent || request->read)) {
+    bool final = request->final_code != NULL && cstr_equal(fault.code, request->final_code);
+    if (!again && !final && (refused || request->idempotent || request->read)) {
         TRY(wait_for_next(exchange, aws_fault_outcome(&fault), response, &again));
     }
     return again ? NULL : fold(exchange, aws_fault_error(&fault, request));

@@ -59,6 +59,9 @@ struct aws_call {
     const char *region; // NULL: the session's
     bool idempotent;    // repeated by the policy (3 attempts); else only when it was not done
     bool read;          // changes nothing: 5 attempts
+    /// A code that is an answer to this call, never a reason to ask again: "LimitExceededException"
+    /// means throttling to most. NULL: none.
+    const char *final_code;
 };
 /// JSON 1.1 protocol. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
 /// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound"), and

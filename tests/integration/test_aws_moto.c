@@ -252,6 +252,31 @@ finds_images(void **state)
     assert_true(repository);
 }
 
+// moto finds the same in every image that it is asked to scan.
+static void
+scans_an_image(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ecr_scan scan = {0};
+    enum ecr_scan_start start = ECR_START_AUTOMATIC;
+    world_open(&world, admin, NULL);
+    const struct ecr_image image = {
+        {ACCOUNT, NULL, "filled"}, given(world.given, "TEST_IMAGE_DIGEST")};
+    assert_success(ecr_scan_findings(world.session, &image, world.arena, &scan));
+    assert_int_equal(scan.state, ECR_SCAN_NONE);
+    assert_success(ecr_start_scan(world.session, &image, &start));
+    assert_int_equal(start, ECR_START_DONE);
+    assert_success(ecr_start_scan(world.session, &image, &start));
+    assert_int_equal(start, ECR_START_LIMITED);
+    assert_success(ecr_scan_findings(world.session, &image, world.arena, &scan));
+    assert_int_equal(scan.state, ECR_SCAN_DONE);
+    assert_string_equal(scan.status, "COMPLETE");
+    assert_int_equal(scan.counts[ECR_HIGH], 1);
+    assert_int_equal(scan.worst_count, 1);
+    assert_string_equal(scan.worst[0].name, "CVE-9999-9999");
+}
+
 static void
 logs_in_to_the_registry(void **state)
 {
@@ -373,6 +398,7 @@ main(void)
         cmocka_unit_test(reads_the_history_in_pages),
         cmocka_unit_test(labels_move),
         cmocka_unit_test(finds_images),
+        cmocka_unit_test(scans_an_image),
         cmocka_unit_test(logs_in_to_the_registry),
         cmocka_unit_test(becomes_the_role_with_the_jobs_token),
         cmocka_unit_test(becomes_the_role_of_a_profile),
