@@ -31,6 +31,9 @@ struct deploy_context {
     char *registry_host; // what `registry` speaks to
     // Limits of this process's wait, on the monotonic clock; 0: not yet.
     int64_t wait_mono_ms, running_mono_ms, missing_mono_ms;
+    // The scan step at work; both as new for the next one.
+    int64_t scan_mono_ms;
+    bool scan_asked;
     bool undo_disturbed; // a signal has come while something was taken back
 };
 
@@ -136,7 +139,7 @@ struct step_ops {
     struct error *(*undo)(const struct step_run *run);
 };
 
-extern const struct step_ops step_push, step_write, step_trigger, step_follow,
+extern const struct step_ops step_push, step_scan, step_write, step_trigger, step_follow,
     step_record;
 const struct step_ops *step_ops_find(const char *kind);
 

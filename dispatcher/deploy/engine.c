@@ -115,7 +115,8 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
 {
     struct step_run run = {.context = context, .deployment = d, .arena = arena};
     context->wait_mono_ms = context->running_mono_ms = context->missing_mono_ms = 0;
-    context->undo_disturbed = false;
+    context->scan_mono_ms = 0;
+    context->scan_asked = context->undo_disturbed = false;
     if (d->ending_kind != 0) {
         run.step = deployment_step_at(d, d->steps.count - 1);
         return outcome_continue(&run);

@@ -23,6 +23,21 @@ plan_push(
 }
 
 static void
+plan_scan(
+    const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
+{
+    const struct deployment_service *service = deployment_service_at(d, index);
+    bool is_worst = cstr_equal(d->scan_block, "critical");
+    *step = (struct deployment_step){
+        .name = arena_printf(arena, "scan %s", service->name),
+        .kind = "scan",
+        .service = (int64_t)index,
+        .reason = arena_printf(
+            arena, "'image_scan' blocks '%s'%s", d->scan_block, is_worst ? "" : " and above"),
+    };
+}
+
+static void
 plan_write(
     const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
 {
@@ -43,10 +58,13 @@ plan_write(
 void
 plan_make(struct deployment *d, struct arena *arena)
 {
-    size_t services = d->services.count, count = 2 * services + 3, at = 0;
+    size_t services = d->services.count, count = 3 * services + 3, at = 0;
     struct deployment_step *steps = arena_array(arena, count, sizeof(*steps));
     for (size_t i = 0; i < services; i++) {
         plan_push(d, i, arena, &steps[at++]);
+    }
+    for (size_t i = 0; d->scan_block != NULL && i < services; i++) {
+        plan_scan(d, i, arena, &steps[at++]);
     }
     for (size_t i = 0; i < services; i++) {
         plan_write(d, i, arena, &steps[at++]);
@@ -69,7 +87,7 @@ plan_make(struct deployment *d, struct arena *arena)
 }
 
 static const struct step_ops *const all_steps[] = {
-    &step_push, &step_write, &step_trigger, &step_follow, &step_record};
+    &step_push, &step_scan, &step_write, &step_trigger, &step_follow, &step_record};
 
 const struct step_ops *
 step_ops_find(const char *kind)

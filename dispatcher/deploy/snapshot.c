@@ -314,6 +314,21 @@ look_at_history(const struct preparation *p)
     return first != NULL ? collect_commits(p, first, ours) : NULL;
 }
 
+// Only ECR has findings to ask for. An error and not a diagnostic of the spec: the host may be
+// known only once the credentials are.
+static struct error *
+check_scan_gate(const struct deployment *d, const char *registry)
+{
+    if (d->scan_block == NULL || ecr_host_parse(registry, NULL, NULL, NULL)) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_SPEC,
+                          "'image_scan' needs a registry of Amazon ECR, '%s' is none", registry),
+        "Remove 'deploy.image_scan' for '%s', or set 'registry' to "
+        "ACCOUNT.dkr.ecr.REGION.amazonaws.com.",
+        d->env);
+}
+
 // A registry that is named by account and region, which dispatcher.yaml may leave to the
 // credentials.
 struct error *
@@ -334,6 +349,7 @@ snapshot_place(struct deploy_context *context, const struct preparation *p)
         known.account = identity.account;
         TRY(spec_expand(p->settings, &known, registry, p->arena, &registry));
     }
+    TRY(check_scan_gate(p->deployment, registry));
     for (size_t i = 0; i < p->deployment->services.count; i++) {
         deployment_service_at(p->deployment, i)->registry = registry;
     }

@@ -46,7 +46,7 @@ static struct error *
 create_repository(const struct step_run *run, const struct ecr_repository *repository)
 {
     struct aws_session *aws = NULL;
-    const struct ecr_create_options options = {0};
+    const struct ecr_create_options options = {.scan_on_push = run->deployment->scan_block != NULL};
     TRY(provider_aws(run->context, run->deployment, &aws));
     return ecr_create_repository(aws, repository, &options);
 }

@@ -186,13 +186,39 @@ resolve_text(struct resolve *resolve, const struct setting *setting)
 }
 
 static void
-resolve_duration(struct resolve *resolve, const char *key, const char *fallback, int64_t *out)
+resolve_duration(
+    struct resolve *resolve, const char *key, bool is_deploy, const char *fallback, int64_t *out)
 {
     const struct spec_source *source = NULL;
-    const struct yaml_node *node = resolve_find(resolve, NULL, key, &source);
+    const struct yaml_node *node =
+        resolve_find(resolve, is_deploy ? key : NULL, is_deploy ? NULL : key, &source);
     const char *text = node != NULL ? node->text : fallback;
     (void)clock_parse_duration(str_of(text), out); // decoding has checked it
     resolve_origin(resolve, key, text, source, node);
+}
+
+// The gate is there when any layer has a part of it; what it blocks must then be said.
+static void
+resolve_image_scan(struct resolve *resolve)
+{
+    static const struct setting parts[] = {
+        {"image_scan.block", "image_scan.block", NULL, NULL, EXPAND_NOT, SETTING(scan_block)},
+        {"image_scan.on_missing", "image_scan.on_missing", NULL, "fail", EXPAND_NOT,
+            SETTING(scan_on_missing)},
+    };
+    const struct spec_source *source = NULL;
+    const struct yaml_node *gate = resolve_find(resolve, "image_scan", NULL, &source);
+    if (gate == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        resolve_text(resolve, &parts[i]);
+    }
+    resolve_duration(resolve, "image_scan.wait", true, "10m", &resolve->settings->scan_wait_ms);
+    if (resolve->settings->scan_block == NULL) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "missing-key", gate,
+            "add 'block: critical', 'high', 'medium' or 'low'", "'image_scan' needs 'block'");
+    }
 }
 
 static void
@@ -291,9 +317,10 @@ resolve_settings(
     resolve_origin(&resolve, "create_repository", settings->create_repository ? "true" : "false",
         &documents->config_source, spec_node_at(documents->config_root, "create_repository"));
     resolve_inputs(&resolve);
-    resolve_duration(&resolve, "workflow.timeout", "30m", &settings->workflow_timeout_ms);
+    resolve_duration(&resolve, "workflow.timeout", false, "30m", &settings->workflow_timeout_ms);
     resolve_duration(
-        &resolve, "workflow.queue_timeout", "30m", &settings->workflow_queue_timeout_ms);
+        &resolve, "workflow.queue_timeout", false, "30m", &settings->workflow_queue_timeout_ms);
+    resolve_image_scan(&resolve);
     check_workflow_repo(&resolve);
     resolve_services(&resolve);
     resolve_targets(&resolve);

@@ -80,6 +80,11 @@ struct spec_verify {
     int64_t expect, within_ms;
     struct pair_list body;
 };
+struct spec_image_scan {
+    struct spec_at at;
+    const char *block, *on_missing;
+    int64_t wait_ms;
+};
 struct spec_via_workflow {
     struct spec_at at;
     const char *ref_to;
@@ -131,6 +136,7 @@ struct spec_behaviour {
     struct spec_workers workers;
     struct spec_migrate migrate;
     struct object_list verify; // spec_verify
+    struct spec_image_scan image_scan;
 };
 struct spec_environment {
     struct spec_at at;

@@ -66,6 +66,21 @@ static const struct field verify_fields[] = {
 static const struct field_table verify_table =
     FIELD_TABLE("verify", struct spec_verify, verify_fields);
 
+static const struct field image_scan_fields[] = {
+    FIELD(struct spec_image_scan, block, "block", FIELD_STR,
+        .values = (const char *const[]){"critical", "high", "medium", "low", NULL},
+        .doc = "Findings of this severity and above block; required once `deploy` and its "
+               "environment are merged."),
+    FIELD(struct spec_image_scan, wait_ms, "wait", FIELD_DURATION, .min = 1000, .max = 86400000,
+        .fallback = "10m", .doc = "How long the scan may take."),
+    FIELD(struct spec_image_scan, on_missing, "on_missing", FIELD_STR,
+        .values = (const char *const[]){"fail", "warn", NULL}, .fallback = "fail",
+        .doc = "What happens when there is no result: the scan does not end, fails, or cannot read "
+               "such an image."),
+};
+static const struct field_table image_scan_table =
+    FIELD_TABLE("image_scan", struct spec_image_scan, image_scan_fields);
+
 static const struct field via_workflow_fields[] = {
     FIELD(struct spec_via_workflow, ref_to, "ref_to", FIELD_STR, .required = true,
         .check = check_ref_to, .pattern = PATTERN_REF_TO,
@@ -192,6 +207,9 @@ static const struct field_table emergency_table =
             .doc = "One-off task on the new image, before the rollout."),                          \
         FIELD(type, behaviour.verify, "verify", FIELD_LIST_OBJECT, .table = &verify_table,         \
             .doc = "HTTP checks after the rollout."),                                              \
+        FIELD(type, behaviour.image_scan, "image_scan", FIELD_OBJECT, .table = &image_scan_table,  \
+            .doc = "ECR's scan of the image must have found nothing bad; absent: not asked. "      \
+                   "Merged key by key."),                                                          \
     {                                                                                              \
         .name = "notify", .kind = FIELD_RAW, .doc = "Whom to tell; its form is not checked."       \
     }

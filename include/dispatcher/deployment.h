@@ -52,7 +52,7 @@ struct deployment_job {
 // One planned step. `kind` names the step_ops; `service` is the index it is about, -1 for none.
 struct deployment_step {
     const char *name; // "push web"
-    const char *kind; // push | write | trigger | follow | record
+    const char *kind; // push | scan | write | trigger | follow | record
     int64_t service;
     const char *reason; // "not in the registry"
     bool skip;          // planned as not needed
@@ -79,6 +79,9 @@ struct deployment {
     // Where things are
     const char *region, *account, *role;
     bool create_repository;
+    // The gate on scan findings: the mildest severity that blocks, NULL for no gate.
+    const char *scan_block, *scan_on_missing;
+    int64_t scan_wait_ms;
     const char *github_api, *github_app_id, *github_app_key;
     const char *github_web; // where people look: "https://github.com"
     const char *workflow_repo, *workflow_file, *workflow_ref;

@@ -69,6 +69,10 @@ struct settings {
     const char *version_from; // sha | tag
     const char *compression, *on_failure, *on_cancel, *on_timeout;
     const char *stale; // reject | warn | allow
+    // The gate on ECR's scan findings; scan_block NULL: none.
+    const char *scan_block;      // critical | high | medium | low
+    const char *scan_on_missing; // fail | warn
+    int64_t scan_wait_ms;
 
     // region, account: NULL when dispatcher.yaml does not say; role and registry then still hold
     // {region} or {account}, as the credential chain knows them: pass both through spec_expand.

@@ -86,6 +86,8 @@ struct world {
     const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
     const char *digest;             // of the image; NULL: the registry does not have it
     bool no_repository;             // ECR does not have it; the registry says so, too
+    const char *const *scans;       // bodies of the findings, one a look; the last stays; "": none
+    const char *start_scan;         // how StartImageScan is refused; NULL: it is not
     bool is_app;                    // the App is installed, and may what an App may
     int64_t github_ahead_ms;        // how far GitHub's clock is
     unsigned listing_lag;           // listings that do not show a new run yet
@@ -96,7 +98,7 @@ struct world {
     // What happened.
     char effects[WORLD_EFFECTS]; // one a line: put, label, post, cancel
     unsigned posts;              // dispatches that reached GitHub
-    unsigned requests, logins;
+    unsigned requests, logins, scan_looks;
     unsigned hits[WORLD_FAULTS]; // of each fault's pattern
 
     char reset_description[200]; // of the last Put whose request was lost

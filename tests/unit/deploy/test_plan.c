@@ -56,6 +56,13 @@ test_two_services_without_waiting(void **state)
     check_plan("two");
 }
 
+static void
+test_repository_to_create_and_image_to_scan(void **state)
+{
+    (void)state;
+    check_plan("scan");
+}
+
 // The journal must give back what was put in: encode, decode, encode again.
 static void
 test_document_survives_the_journal(void **state)
@@ -120,6 +127,7 @@ main(void)
         cmocka_unit_test(test_image_present),
         cmocka_unit_test(test_same_version_again),
         cmocka_unit_test(test_two_services_without_waiting),
+        cmocka_unit_test(test_repository_to_create_and_image_to_scan),
         cmocka_unit_test(test_document_survives_the_journal),
         cmocka_unit_test(test_window_holds),
         cmocka_unit_test(test_dispatch_id),

@@ -233,6 +233,40 @@ test_targets_merge_key_by_key(void **state)
 }
 
 static void
+test_image_scan_merges_key_by_key(void **state)
+{
+    (void)state;
+    static const char app[] = APP "deploy:\n"
+                                  "  image_scan: {block: high, on_missing: warn}\n"
+                                  "  environments:\n"
+                                  "    production: {image_scan: {block: medium, wait: 15m}}\n";
+    struct fixture f CLEANUP(release) = resolve(CONFIG, app, "production");
+    assert_non_null(f.settings);
+    assert_string_equal(f.settings->scan_block, "medium");
+    assert_string_equal(f.settings->scan_on_missing, "warn");
+    assert_int_equal(f.settings->scan_wait_ms, 15 * 60 * 1000);
+    assert_int_equal(origin(&f, "image_scan.block")->line, 6);
+    assert_int_equal(origin(&f, "image_scan.on_missing")->line, 4);
+    struct fixture g CLEANUP(release) = resolve(CONFIG, app, "staging");
+    assert_string_equal(g.settings->scan_block, "high");
+    assert_int_equal(g.settings->scan_wait_ms, 10 * 60 * 1000);
+    assert_null(origin(&g, "image_scan.wait")->file);
+    struct fixture none CLEANUP(release) = resolve(CONFIG, APP, "production");
+    assert_null(none.settings->scan_block);
+    assert_null(none.settings->scan_on_missing);
+    assert_int_equal(none.settings->scan_wait_ms, 0);
+    assert_null(origin(&none, "image_scan.on_missing"));
+    assert_problem(CONFIG, APP "deploy: {environments: {production: {image_scan: {wait: 1m}}}}\n",
+        "missing-key", "'image_scan' needs 'block'");
+    assert_problem(
+        CONFIG, APP "deploy: {image_scan: {}}\n", "missing-key", "'image_scan' needs 'block'");
+    assert_problem(CONFIG, APP "deploy: {image_scan: {block: severe}}\n", "unknown-value",
+        "'severe' is not a value of 'block'; known: 'critical', 'high', 'medium', 'low'");
+    assert_problem(CONFIG, APP "deploy: {image_scan: {block: low, wait: 2d}}\n", "out-of-range",
+        "'wait' is '2d', must be from 1s to 1d");
+}
+
+static void
 test_branch_is_short_for_allow(void **state)
 {
     (void)state;
@@ -406,6 +440,7 @@ main(void)
         cmocka_unit_test(test_inputs_replace_the_whole_map),
         cmocka_unit_test(test_services),
         cmocka_unit_test(test_targets_merge_key_by_key),
+        cmocka_unit_test(test_image_scan_merges_key_by_key),
         cmocka_unit_test(test_branch_is_short_for_allow),
         cmocka_unit_test(test_the_floor_narrows_default_events),
         cmocka_unit_test(test_windows),
