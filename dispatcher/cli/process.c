@@ -1,7 +1,6 @@
 // The fences around the process (protocols.md §7.2, T43): what libraries may read from the
 // environment, which descriptors stay open, what a crash leaves behind. LD_* variables and library
 // constructors act before main and are out of reach here.
-#define _GNU_SOURCE // close_range
 #include "process.h"
 
 #include <fcntl.h>
@@ -17,6 +16,7 @@
 #include "dispatcher/compiler.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/platform.h"
+#include "dispatcher/process.h"
 #include "dispatcher/str.h"
 
 enum { FIRST_FREE_FD = 3 };
@@ -89,18 +89,6 @@ fill_standard_descriptors(void)
 }
 
 static void
-close_descriptors(unsigned first)
-{
-    if (close_range(first, ~0U, 0) == 0) {
-        return;
-    }
-    long limit = sysconf(_SC_OPEN_MAX); // a kernel before 5.9, or a filter
-    for (unsigned fd = first; fd < (limit > 0 && limit < 65536 ? (unsigned)limit : 65536U); fd++) {
-        (void)close((int)fd);
-    }
-}
-
-static void
 ignore(int signal)
 {
     struct sigaction action = {.sa_handler = SIG_IGN};
@@ -114,7 +102,7 @@ process_start(char ***environ_slot)
     struct environment *env = environment_new(*environ_slot);
     *environ_slot = allowed(env);
     (void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-    close_descriptors(FIRST_FREE_FD + (unsigned)process_passed_descriptors(env, (long)getpid()));
+    process_close_from(FIRST_FREE_FD + (unsigned)process_passed_descriptors(env, (long)getpid()));
     // Second lines of defence: where a kernel or a container refuses one, we go on without it.
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 #ifndef __SANITIZE_ADDRESS__ // the leak checker attaches to its own process

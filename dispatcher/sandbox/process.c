@@ -15,8 +15,9 @@
 
 #include "dispatcher/buf.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/process.h"
 
-enum { GRACE_MS = 2000, POLL_MS = 50, LINE_MAX_BYTES = 64 * 1024, FDS_MAX = 1024 };
+enum { GRACE_MS = 2000, POLL_MS = 50, LINE_MAX_BYTES = 64 * 1024 };
 
 struct running {
     const struct process *process;
@@ -45,9 +46,7 @@ become(const struct process *process, char *const *arguments, int output)
         chdir(process->directory) != 0) {
         _exit(126);
     }
-    for (int fd = 3; fd < FDS_MAX; fd++) {
-        (void)close(fd);
-    }
+    process_close_from(3);
     (void)execve("/usr/bin/env", arguments, process->environment);
     _exit(127);
 }

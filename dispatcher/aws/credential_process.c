@@ -1,11 +1,18 @@
 // credential_process: a program of the user's choice that prints keys as JSON. Its command line is
-// split into words here and run without a shell (process_run.c).
+// split into words here and run without a shell. Input is /dev/null; a helper that has to ask opens
+// the terminal itself.
 #include <string.h>
 
 #include "aws_internal.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/process.h"
 
-enum { OUTPUT_MAX = 64 * 1024, COMMAND_MAX = 8192 };
+enum {
+    OUTPUT_MAX = 64 * 1024,
+    STDERR_MAX = 16 * 1024,
+    COMMAND_MAX = 8192,
+    TIME_LIMIT_MS = 60 * 1000, // somebody may have to type a code
+};
 
 struct splitter {
     struct buf word;
@@ -90,6 +97,23 @@ aws_split_words(const char *command, struct arena *arena, char **out, size_t *co
     }
     out[*count] = NULL;
     return *count > 0 ? NULL : error_new(ERROR_CREDENTIALS, "no command");
+}
+
+struct error *
+aws_run_process(const struct platform *platform, char *const *argv, struct buf *out)
+{
+    struct buf errors CLEANUP(buf_wipe) = BUF_INIT(STDERR_MAX);
+    struct process_exit end = {0};
+    const struct process_order order = {
+        .argv = (const char *const *)argv,
+        .out = out,
+        .errors = &errors,
+        .limit_ms = TIME_LIMIT_MS,
+        .on_terminal = true,
+        .kind = ERROR_CREDENTIALS,
+    };
+    TRY(process_run(platform, &order, &end));
+    return process_check(&end, ERROR_CREDENTIALS, buf_str(&errors));
 }
 
 static struct error *
