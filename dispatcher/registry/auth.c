@@ -51,6 +51,13 @@ forget_token(struct registry_auth *auth)
     auth->scope = NULL;
 }
 
+// An identity token is good for the token service only.
+static bool
+is_identity(const struct registry_auth *auth)
+{
+    return cstr_equal(auth->user, REGISTRY_IDENTITY_USER);
+}
+
 static struct error *
 no_credentials(const struct registry_client *client)
 {
@@ -62,6 +69,12 @@ no_credentials(const struct registry_client *client)
 static struct error *
 refused(const struct registry_client *client)
 {
+    if (is_identity(&client->auth)) {
+        return error_hint(
+            error_new(ERROR_CREDENTIALS, "registry '%s' refused the identity token", client->host),
+            "It may be expired or not allowed to do this; log in again: docker login %s.",
+            client->host);
+    }
     return error_hint(error_new(ERROR_CREDENTIALS, "registry '%s' refused the credentials%s%s%s",
                           client->host, client->auth.user != NULL ? " of user '" : "",
                           client->auth.user != NULL ? client->auth.user : "",
@@ -148,7 +161,16 @@ take_token(struct registry_client *client, const struct http_response *response)
 }
 
 static struct error *
-ask_token_service(struct registry_client *client, const char *scope, struct http_response *response)
+send_to_token_service(
+    struct registry_client *client, struct http_request *request, struct http_response *response)
+{
+    request->max_response = TOKEN_ANSWER_MAX;
+    client->requests++;
+    return http_send_retry(client->http, client->platform, request, &registry_policy, response);
+}
+
+static struct error *
+ask_by_password(struct registry_client *client, const char *scope, struct http_response *response)
 {
     const struct registry_auth *auth = &client->auth;
     struct buf url CLEANUP(buf_done) = BUF_INIT(32 * 1024);
@@ -162,12 +184,43 @@ ask_token_service(struct registry_client *client, const char *scope, struct http
     if (auth->user != NULL) {
         add_basic(auth, &headers);
     }
-    struct http_request request = {.method = HTTP_GET,
-        .url = buf_cstr(&url),
-        .headers = &headers,
-        .max_response = TOKEN_ANSWER_MAX};
-    client->requests++;
-    return http_send_retry(client->http, client->platform, &request, &registry_policy, response);
+    struct http_request request = {.method = HTTP_GET, .url = buf_cstr(&url), .headers = &headers};
+    return send_to_token_service(client, &request, response);
+}
+
+static void
+add_form(struct buf *form, const char *key, struct str value)
+{
+    buf_printf(form, "%s%s=", form->len > 0 ? "&" : "", key);
+    url_encode(value, "", form);
+}
+
+// RFC 6749 §6, as the distribution specification uses it. May be repeated: it changes nothing.
+static struct error *
+ask_by_identity(struct registry_client *client, const char *scope, struct http_response *response)
+{
+    const struct registry_auth *auth = &client->auth;
+    struct buf form CLEANUP(buf_wipe) = BUF_INIT(256 * 1024);
+    struct http_headers headers CLEANUP(http_headers_done) = {0};
+    add_form(&form, "grant_type", STR("refresh_token"));
+    if (auth->service != NULL) {
+        add_form(&form, "service", str_of(auth->service));
+    }
+    add_form(&form, "client_id", STR("dispatcher"));
+    add_form(&form, "scope", str_of(scope));
+    add_form(&form, "refresh_token", secret_expose(auth->password));
+    TRY(buf_finish(&form, "the question to the token service"));
+    http_headers_add(&headers, "Content-Type", "application/x-www-form-urlencoded");
+    struct http_request request = {
+        .method = HTTP_POST, .url = auth->realm, .headers = &headers, .body = buf_str(&form)};
+    return send_to_token_service(client, &request, response);
+}
+
+static struct error *
+ask_token_service(struct registry_client *client, const char *scope, struct http_response *response)
+{
+    return is_identity(&client->auth) ? ask_by_identity(client, scope, response)
+                                      : ask_by_password(client, scope, response);
 }
 
 static struct error *
@@ -182,7 +235,8 @@ get_token(struct registry_client *client, const char *scope)
     if (renewed) {
         TRY(ask_token_service(client, scope, &response));
     }
-    if (response.status == 401 || response.status == 403) {
+    bool is_bad_grant = response.status == 400 && is_identity(&client->auth); // RFC 6749 §5.2
+    if (response.status == 401 || response.status == 403 || is_bad_grant) {
         struct error *err = client->auth.user != NULL ? refused(client) : no_credentials(client);
         return error_remote(err, response.status, NULL, NULL, true);
     }
@@ -253,6 +307,12 @@ refused_basic(struct registry_client *client)
     }
     if (auth->user == NULL) {
         return no_credentials(client);
+    }
+    if (is_identity(auth)) {
+        return error_hint(error_new(ERROR_CREDENTIALS,
+                              "registry '%s' wants a password, and there is only an identity token",
+                              client->host),
+            "Log in with a user and a password: docker login %s.", client->host);
     }
     auth->scheme = AUTH_BASIC;
     forget_token(auth);

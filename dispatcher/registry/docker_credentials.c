@@ -1,19 +1,27 @@
-// Credentials as `docker login` leaves them: `auths` in config.json under DOCKER_CONFIG or
-// ~/.docker. Credential helpers are not run.
+// Credentials as `docker login` leaves them in config.json under DOCKER_CONFIG or ~/.docker, and
+// then as `podman login` does: kept by a helper (credential_helper.c), or in the file itself.
 #include <stdlib.h>
 #include <string.h>
 
+#include "credentials_internal.h"
 #include "dispatcher/digest.h"
 #include "dispatcher/file.h"
 #include "dispatcher/json.h"
 #include "dispatcher/memory.h"
-#include "image_internal.h"
 #include "registry_internal.h"
 
 enum { CONFIG_MAX = 1024 * 1024 };
 
+#define DOCKER_HUB "https://index.docker.io/v1/" // what Docker Hub is called in these files
+
+struct search {
+    const char *host;
+    bool is_podman; // its keys may go on with a repository, for that repository only
+    const struct json *found;
+};
+
 static char *
-config_path(const struct platform *platform)
+docker_path(const struct platform *platform)
 {
     const char *directory = env_get(platform, "DOCKER_CONFIG");
     const char *home = env_get(platform, "HOME");
@@ -23,9 +31,33 @@ config_path(const struct platform *platform)
     return home != NULL ? xasprintf("%s/.docker/config.json", home) : NULL;
 }
 
+// containers-auth.json(5)
+static char *
+podman_path(const struct platform *platform)
+{
+    const char *file = env_get(platform, "REGISTRY_AUTH_FILE");
+    const char *runtime = env_get(platform, "XDG_RUNTIME_DIR");
+    if (file != NULL) {
+        return xstrdup(file);
+    }
+    return runtime != NULL ? xasprintf("%s/containers/auth.json", runtime) : NULL;
+}
+
+static bool
+is_docker_hub(const char *host)
+{
+    static const char *const names[] = {"docker.io", "index.docker.io", "registry-1.docker.io"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (str_equal_nocase(str_of(host), str_of(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // "https://host/v1/" and "host" both name the host.
 static bool
-key_names_host(const char *key, const char *host)
+key_names_host(const struct search *search, const char *key)
 {
     static const struct str schemes[] = {{"https://", 8}, {"http://", 7}};
     struct str name = str_of(key), rest = {0};
@@ -35,21 +67,32 @@ key_names_host(const char *key, const char *host)
         }
     }
     struct str head = {0};
-    return str_cut(name, '/', &head, &rest) && str_equal_nocase(head, str_of(host));
+    return (strcmp(key, DOCKER_HUB) == 0 && is_docker_hub(search->host)) ||
+           (str_cut(name, '/', &head, &rest) && str_equal_nocase(head, str_of(search->host)) &&
+               !(search->is_podman && rest.len > 0));
 }
-
-struct search {
-    const char *host;
-    const struct json *found;
-};
 
 static void
 visit(void *ctx, const char *key, const struct json *value)
 {
     struct search *search = ctx;
-    if (search->found == NULL && key_names_host(key, search->host)) {
+    if (search->found == NULL && key_names_host(search, key)) {
         search->found = value;
     }
+}
+
+// An identity token is what RFC 6749 calls a refresh token: auth.c gets a token for it. It wins
+// over a password, as in docker. Its user is the mark that helpers use, too.
+static bool
+take_identity(const struct json *entry, char **user, struct secret **password)
+{
+    const char *token = json_str(json_get(entry, "identitytoken"));
+    if (token == NULL || token[0] == '\0') {
+        return false;
+    }
+    *user = xstrdup(REGISTRY_IDENTITY_USER);
+    *password = secret_new(str_of(token));
+    return true;
 }
 
 // "auth" is base64 of "user:password"; very old files have the two apart.
@@ -59,6 +102,9 @@ decode_entry(const struct json *entry, const char *host, char **user, struct sec
     const char *auth = json_str(json_get(entry, "auth"));
     const char *plain_user = json_str(json_get(entry, "username"));
     const char *plain_password = json_str(json_get(entry, "password"));
+    if (take_identity(entry, user, password)) {
+        return NULL;
+    }
     if ((auth == NULL || auth[0] == '\0') && plain_user != NULL && plain_password != NULL) {
         *user = xstrdup(plain_user);
         *password = secret_new(str_of(plain_password));
@@ -86,41 +132,81 @@ decode_entry(const struct json *entry, const char *host, char **user, struct sec
     return NULL;
 }
 
-static struct error *
-find_in(const struct buf *bytes, const char *host, char **user, struct secret **password)
+// The helper of this host, else the one of all hosts; NULL when there is neither.
+static const char *
+find_helper(const struct json *config, struct search search)
 {
-    struct json *json CLEANUP(json_freep) = NULL;
-    struct error *err = json_parse(buf_str(bytes), &json_limits_default, &json);
-    if (err != NULL) {
-        return error_wrap_as(
-            ERROR_CREDENTIALS, image_json_error(err, "not valid"), "docker configuration");
+    const struct json *by_host = json_get(config, "credHelpers");
+    if (json_is_object(by_host)) {
+        json_each(by_host, visit, &search);
     }
-    struct search search = {.host = host};
-    const struct json *auths = json_get(json, "auths");
-    if (json_is_object(auths)) {
+    const char *own = json_str(search.found), *store = json_str(json_get(config, "credsStore"));
+    const char *name = own != NULL && own[0] != '\0' ? own : store;
+    return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+// As docker: credHelpers, then credsStore; then what the file itself holds.
+static struct error *
+find_in(const struct platform *platform, const struct json *config, struct search search,
+    char **user, struct secret **password)
+{
+    const char *helper = find_helper(config, search);
+    if (helper != NULL) {
+        const char *server = is_docker_hub(search.host) ? DOCKER_HUB : search.host;
+        TRY(credential_helper_get(platform, helper, server, user, password));
+    }
+    const struct json *auths = json_get(config, "auths");
+    if (*user == NULL && json_is_object(auths)) {
         json_each(auths, visit, &search);
     }
-    return search.found != NULL ? decode_entry(search.found, host, user, password) : NULL;
+    return search.found != NULL ? decode_entry(search.found, search.host, user, password) : NULL;
+}
+
+static struct error *
+parse(const struct buf *bytes, struct json **out)
+{
+    struct error *err = json_parse(buf_str(bytes), &json_limits_default, out);
+    if (err == NULL) {
+        return NULL;
+    }
+    error_free(err); // it quotes the place, which may be a password
+    return error_hint(
+        error_new(ERROR_CREDENTIALS, "it is not valid JSON"), "'jq . FILE' shows where.");
+}
+
+static struct error *
+find_in_file(const struct platform *platform, const char *path, struct search search, char **user,
+    struct secret **password)
+{
+    struct buf bytes CLEANUP(buf_wipe) = BUF_INIT(CONFIG_MAX);
+    struct json *config CLEANUP(json_freep) = NULL;
+    bool found = false;
+    TRY(file_read(path, &bytes, &found));
+    struct error *err = found ? parse(&bytes, &config) : NULL;
+    if (err == NULL && found) {
+        err = find_in(platform, config, search, user, password);
+    }
+    return err != NULL && error_kind(err) == ERROR_CREDENTIALS
+               ? error_wrap(err, "credentials from '%s'", path)
+               : err;
 }
 
 struct error *
 registry_docker_credentials(
     const struct platform *platform, const char *host, char **user, struct secret **password)
 {
-    char *path CLEANUP(xfreep) = config_path(platform);
-    struct buf bytes CLEANUP(buf_wipe) = BUF_INIT(CONFIG_MAX);
+    char *paths[] = {docker_path(platform), podman_path(platform)};
     char *found_user = NULL;
     struct secret *found_password = NULL;
-    bool found = true;
-    if (path != NULL) {
-        TRY(file_read(path, &bytes, &found));
-    }
-    if (path != NULL && found) {
-        struct error *err = find_in(&bytes, host, &found_user, &found_password);
-        if (err != NULL) {
-            return error_wrap(err, "read '%s'", path);
+    struct error *err = NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        if (paths[i] != NULL && found_user == NULL && err == NULL) {
+            err = find_in_file(platform, paths[i],
+                (struct search){.host = host, .is_podman = i > 0}, &found_user, &found_password);
         }
+        free(paths[i]);
     }
+    TRY(err);
     *user = found_user;
     *password = found_password;
     return NULL;

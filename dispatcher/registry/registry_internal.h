@@ -7,6 +7,8 @@
 
 #define SCOPE_PULL "pull"
 #define SCOPE_PUSH "pull,push"
+// The user whose password is an identity token (docker-credential-helpers).
+#define REGISTRY_IDENTITY_USER "<token>"
 
 #define MANIFEST_TYPES                                                                             \
     MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST

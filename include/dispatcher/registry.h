@@ -75,7 +75,9 @@ struct registry_reference {
 };
 NODISCARD struct error *registry_reference_parse(
     const char *text, struct arena *arena, struct registry_reference **out);
-/// Credentials for a host from ~/.docker/config.json (auths only here; helpers with the push
-/// issue); *user NULL when there are none.
+/// Credentials for a host as docker and then podman keep them: from the helper that 'credHelpers'
+/// or 'credsStore' names, else from 'auths' (DOCKER_CONFIG or ~/.docker, REGISTRY_AUTH_FILE or
+/// $XDG_RUNTIME_DIR/containers). *user NULL when there are none; "<token>" when *password is an
+/// identity token, which registry_client_new takes as it is.
 NODISCARD struct error *registry_docker_credentials(
     const struct platform *platform, const char *host, char **user, struct secret **password);

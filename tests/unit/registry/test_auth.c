@@ -552,6 +552,71 @@ a_token_never_leaves_for_another_origin(void **state)
         "Log in with: docker login registry.example.org.");
 }
 
+#define IDENTITY_FORM(scope)                                                                       \
+    "grant_type=refresh_token&service=registry.example.org&client_id=dispatcher&scope="            \
+    "repository%3Ateam%2Fapp%3A" scope "&refresh_token=canary%2Frefresh%2B1"
+#define STEP_IDENTITY(answer_status, text)                                                         \
+    {                                                                                              \
+        .method = HTTP_POST, .url = "https://auth.example.org/token",                              \
+        .headers = LIST("!Authorization", "Content-Type: application/x-www-form-urlencoded"),      \
+        .body = IDENTITY_FORM("pull%2Cpush"), .status = answer_status, .reply = text               \
+    }
+
+static void
+an_identity_token_buys_a_token(void **state)
+{
+    (void)state;
+    const struct script_step steps[] = {
+        STEP_TAG_REFUSED(BEARER),
+        STEP_IDENTITY(200, "{\"access_token\":\"canary-token-1\",\"expires_in\":300}"),
+        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+    };
+    RUN(fixture, steps);
+    struct secret *identity CLEANUP(secret_freep) = secret_new(STR("canary/refresh+1"));
+    fixture.options.user = "<token>";
+    fixture.options.password = identity;
+    registry_fixture_expect_success(&fixture, registry_fixture_push(&fixture, NULL));
+}
+
+static void
+an_identity_token_may_be_refused(void **state)
+{
+    (void)state;
+    static const int statuses[] = {400, 401};
+    for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++) {
+        const struct script_step steps[] = {
+            STEP_TAG_REFUSED(BEARER),
+            STEP_IDENTITY(statuses[i], "{\"error\":\"invalid_grant\"}"),
+        };
+        RUN(fixture, steps);
+        struct secret *identity CLEANUP(secret_freep) = secret_new(STR("canary/refresh+1"));
+        char *text CLEANUP(xfreep) =
+            xasprintf(PUSH "registry 'registry.example.org' refused the identity token (HTTP %d)",
+                statuses[i]);
+        fixture.options.user = "<token>";
+        fixture.options.password = identity;
+        registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_CREDENTIALS,
+            text,
+            "It may be expired or not allowed to do this; log in again: docker login "
+            "registry.example.org.");
+    }
+}
+
+static void
+an_identity_token_is_no_password(void **state)
+{
+    (void)state;
+    const struct script_step steps[] = {
+        STEP_TAG_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
+    };
+    RUN(fixture, steps);
+    fixture.options.user = "<token>";
+    registry_fixture_expect(&fixture, registry_fixture_push(&fixture, NULL), ERROR_CREDENTIALS,
+        PUSH "registry 'registry.example.org' wants a password, and there is only an identity "
+             "token (HTTP 401)",
+        "Log in with a user and a password: docker login registry.example.org.");
+}
+
 int
 main(void)
 {
@@ -575,6 +640,9 @@ main(void)
         cmocka_unit_test(a_registry_on_this_machine_may_have_a_plain_token_service_here),
         cmocka_unit_test(token_services_that_give_none_are_told_apart),
         cmocka_unit_test(a_token_never_leaves_for_another_origin),
+        cmocka_unit_test(an_identity_token_buys_a_token),
+        cmocka_unit_test(an_identity_token_may_be_refused),
+        cmocka_unit_test(an_identity_token_is_no_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,9 @@ static const struct {
     {"{\"auths\":{\"registry.example.org:5000\":" AUTH "}}", NULL, NULL},
     {"{\"auths\":{\"evil.org/registry.example.org\":" AUTH "}}", NULL, NULL},
     {"{\"auths\":{\"registry.example.org.evil.org\":" AUTH "}}", NULL, NULL},
-    {"{\"auths\":{\"registry.example.org\":{}},\"credsStore\":\"desktop\"}", NULL, NULL},
+    {"{\"auths\":{\"registry.example.org\":{}},\"credsStore\":\"\"}", NULL, NULL},
+    {"{\"auths\":{\"registry.example.org\":{\"auth\":\"dTo=\",\"identitytoken\":\"canary-i\"}}}",
+        "<token>", "canary-i"},
     {"{\"auths\":[]}", NULL, NULL},
     {"{}", NULL, NULL},
     {NULL, NULL, NULL},
@@ -83,8 +85,9 @@ static const struct {
     // "robot" and ":canary"
     {"{\"auths\":{\"registry.example.org\":{\"auth\":\"cm9ib3Q=\"}}}", NOT_BASE64},
     {"{\"auths\":{\"registry.example.org\":{\"auth\":\"OmNhbmFyeQ==\"}}}", NOT_BASE64},
-    {"{\"auths\":", "docker configuration: not valid: JSON, line 1 column 9: unexpected token near "
-                    "end of file"},
+    {"{\"auths\":", "it is not valid JSON"},
+    // The parser would quote the password.
+    {"{\"auths\":{\"registry.example.org\":{\"auth\" \"canary\"}}}", "it is not valid JSON"},
 };
 
 static void
@@ -97,7 +100,8 @@ broken_files_are_named(void **state)
         struct error *err = look_up(broken[i].config, true, &user, &password, &path);
         assert_non_null(err);
         char *text CLEANUP(xfreep) = error_text(err);
-        char *wanted CLEANUP(xfreep) = xasprintf("read '%s': %s", path, broken[i].problem);
+        char *wanted CLEANUP(xfreep) =
+            xasprintf("credentials from '%s': %s", path, broken[i].problem);
         assert_string_equal(text, wanted);
         assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
         assert_null(user);
