@@ -101,6 +101,13 @@ check_path(const char *value)
     return len > 0 && len <= 1024 ? NULL : "must be a path of 1 to 1024 bytes";
 }
 
+// What leads out of the work tree is found out where there is one (build/).
+const char *
+check_context(const char *value)
+{
+    return value[0] == '/' ? "must be a path in the repository: relative" : check_path(value);
+}
+
 const char *
 check_relative_path(const char *value)
 {
@@ -293,6 +300,39 @@ check_secret_ref(const char *value)
                 (starts(value, "vault:") && is_visible(value + 6, 2048) &&
                     strchr(value, '/') != NULL && strchr(value, '#') != NULL);
     return fine ? NULL : "must be a secret reference";
+}
+
+// What a builder on this machine can be given; the rest of the references are read elsewhere.
+const char *
+check_build_secret(const char *value)
+{
+    bool fine = (starts(value, "env:") && check_env_name(value + 4) == NULL) ||
+                (starts(value, "file:") && check_path(value + 5) == NULL);
+    return fine ? NULL : "must be 'env:VAR' or 'file:PATH'";
+}
+
+const char *
+check_secret_id(const char *value)
+{
+    bool fine = only(value, LOWER UPPER DIGITS "._-", 64) && strchr(".-", value[0]) == NULL;
+    return fine ? NULL
+                : "must be 1 to 64 letters, digits, '_', '.' and '-', starting with none of the "
+                  "last two";
+}
+
+const char *
+check_platform(const char *value)
+{
+    struct str rest = str_of(value), part = {0};
+    static const char *const sets[] = {LOWER DIGITS, LOWER DIGITS "_", LOWER DIGITS "."};
+    size_t count = 0, len = strlen(value);
+    bool fine = len > 0 && len <= 64 && value[len - 1] != '/';
+    while (fine && str_cut(rest, '/', &part, &rest)) {
+        fine =
+            count < ARRAY_LENGTH(sets) && part.len > 0 && strspn(part.ptr, sets[count]) >= part.len;
+        count++;
+    }
+    return fine && count >= 2 ? NULL : "must be one platform, like linux/amd64 or linux/arm/v7";
 }
 
 const char *

@@ -25,6 +25,7 @@ static const struct setting texts[] = {
     {"on_cancel", "on_cancel", NULL, "leave", EXPAND_NOT, SETTING(on_cancel)},
     {"on_timeout", "on_timeout", NULL, "leave", EXPAND_NOT, SETTING(on_timeout)},
     {"stale", "stale", NULL, "reject", EXPAND_NOT, SETTING(stale)},
+    {"build.platform", "build.platform", NULL, NULL, EXPAND_NOT, SETTING(build_platform)},
     {"aws.region", NULL, "aws.region", NULL, EXPAND_NOT, SETTING(region)},
     {"aws.account", NULL, "aws.account", NULL, EXPAND_NOT, SETTING(account)},
     {"aws.prefix", NULL, "aws.prefix", NULL, EXPAND_EARLY, SETTING(prefix), check_name},
@@ -250,6 +251,24 @@ resolve_inputs(struct resolve *resolve)
     }
 }
 
+// One of the maps of `build`: the strongest layer's, as a whole.
+static void
+resolve_build(
+    struct resolve *resolve, const char *path, enum expand_mode mode, struct pair_list *out)
+{
+    const struct spec_source *source = NULL;
+    const struct yaml_node *node = resolve_find(resolve, path, NULL, &source);
+    const struct yaml_node *key = node != NULL ? node->first : NULL;
+    out->items = arena_array(resolve->arena, node != NULL ? node->count : 0, sizeof(*out->items));
+    for (; key != NULL; key = key->next) {
+        const char *value =
+            resolve_expand(resolve, mode, key->value->text, NULL, source, key->value);
+        out->items[out->count++] = (struct pair){key->text, value};
+        resolve_origin(resolve, arena_printf(resolve->arena, "%s.%s", path, key->text), value,
+            source, key->value);
+    }
+}
+
 static const char *
 without_scheme(const char *registry)
 {
@@ -317,6 +336,8 @@ resolve_settings(
     resolve_origin(&resolve, "create_repository", settings->create_repository ? "true" : "false",
         &documents->config_source, spec_node_at(documents->config_root, "create_repository"));
     resolve_inputs(&resolve);
+    resolve_build(&resolve, "build.args", EXPAND_LATE, &settings->build_args);
+    resolve_build(&resolve, "build.secrets", EXPAND_NOT, &settings->build_secrets);
     resolve_duration(&resolve, "workflow.timeout", false, "30m", &settings->workflow_timeout_ms);
     resolve_duration(
         &resolve, "workflow.queue_timeout", false, "30m", &settings->workflow_queue_timeout_ms);

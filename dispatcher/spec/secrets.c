@@ -197,10 +197,13 @@ find_in_child(const struct finder *finder, const struct yaml_node *node,
     const struct yaml_node *child, const struct field *field, const struct field_table *table)
 {
     bool map = field != NULL && field->kind == FIELD_MAP_OBJECT;
+    bool texts = field != NULL && field->kind == FIELD_MAP_STR;
     const char *label = child->text;
     if (node->kind == YAML_SEQUENCE) {
         label = field != NULL ? field->name : "an item";
         find_below(finder, child, NULL, table, label);
+    } else if (texts) {
+        find_below(finder, child->value, field, NULL, label);
     } else if (map) {
         find_below(finder, child->value, NULL, table, label);
     } else {

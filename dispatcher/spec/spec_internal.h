@@ -68,6 +68,11 @@ struct spec_workers {
     const char *files;
     struct spec_target target;
 };
+struct spec_build {
+    struct spec_at at;
+    const char *platform;
+    struct pair_list args, secrets;
+};
 struct spec_migrate {
     struct spec_at at;
     const char *service;
@@ -134,6 +139,7 @@ struct spec_behaviour {
     struct spec_target target;
     struct object_list targets; // spec_target by service
     struct spec_workers workers;
+    struct spec_build build;
     struct spec_migrate migrate;
     struct object_list verify; // spec_verify
     struct spec_image_scan image_scan;
@@ -280,6 +286,10 @@ const char *check_ref_to(const char *value);
 const char *check_window(const char *value);
 const char *check_timezone(const char *value);
 const char *check_secret_ref(const char *value);
+const char *check_build_secret(const char *value);
+const char *check_secret_id(const char *value);
+const char *check_platform(const char *value);
+const char *check_context(const char *value);
 const char *check_app_id(const char *value);
 const char *check_input_name(const char *value);
 const char *check_state_url(const char *value);

@@ -42,6 +42,20 @@ static const struct field workers_fields[] = {
 static const struct field_table workers_table =
     FIELD_TABLE("workers", struct spec_workers, workers_fields);
 
+static const struct field build_fields[] = {
+    FIELD(struct spec_build, platform, "platform", FIELD_STR, .check = check_platform,
+        .pattern = PATTERN_PLATFORM, .fallback = "the builder's own",
+        .doc = "What `--build` builds for, like `linux/amd64`."),
+    FIELD(struct spec_build, args, "args", FIELD_MAP_STR, .placeholders = true,
+        .numeric_text = true, .key_check = check_env_name, .key_pattern = PATTERN_ENV_NAME,
+        .key_label = "argument", .doc = "Build arguments; never secrets: an image shows them."),
+    FIELD(struct spec_build, secrets, "secrets", FIELD_MAP_STR, .secret_ref = true,
+        .check = check_build_secret, .pattern = PATTERN_BUILD_SECRET, .key_check = check_secret_id,
+        .key_pattern = PATTERN_SECRET_ID, .key_label = "id",
+        .doc = "`env:VAR` or `file:PATH` (from the checkout), for `RUN --mount=type=secret`."),
+};
+static const struct field_table build_table = FIELD_TABLE("build", struct spec_build, build_fields);
+
 static const struct field migrate_fields[] = {
     FIELD(struct spec_migrate, service, "service", FIELD_STR,
         .doc = "Whose image and network the one-off task uses.", .fallback = "the only service"),
@@ -203,6 +217,8 @@ static const struct field_table emergency_table =
             .doc = "The same by service, over `target`."),                                         \
         FIELD(type, behaviour.workers, "workers", FIELD_OBJECT, .table = &workers_table,           \
             .doc = "One service for each entry point found in the app repository."),               \
+        FIELD(type, behaviour.build, "build", FIELD_OBJECT, .table = &build_table,                 \
+            .doc = "How `--build` makes the images."),                                             \
         FIELD(type, behaviour.migrate, "migrate", FIELD_OBJECT, .table = &migrate_table,           \
             .doc = "One-off task on the new image, before the rollout."),                          \
         FIELD(type, behaviour.verify, "verify", FIELD_LIST_OBJECT, .table = &verify_table,         \

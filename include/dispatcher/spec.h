@@ -82,6 +82,10 @@ struct settings {
     struct setting_service *services;
     size_t service_count;
 
+    const char *build_platform;                 // NULL: the builder's own
+    struct pair_list build_args, build_secrets; // args may still hold late placeholders;
+                                                // secrets: id to "env:VAR" or "file:PATH"
+
     const char *github_api, *github_app_id, *github_app_key; // key: a secret reference
     const char *workflow_repo, *workflow_file, *workflow_ref, *workflow_id_input;
     struct pair_list workflow_inputs; // may still hold {version} {digest} {sha} {tag}

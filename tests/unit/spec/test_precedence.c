@@ -105,6 +105,32 @@ test_keys_of_deploy(void **state)
     }
 }
 
+// The maps of `build` are replaced as a whole.
+static void
+test_build(void **state)
+{
+    (void)state;
+    static const char both[] =
+        APP "deploy:\n  build: {platform: linux/amd64, args: {A: \"{app}-{version}\", B: b},\n"
+            "    secrets: {npmrc: \"env:NPMRC\"}}\n"
+            "  environments: {production: {build: {args: {C: c}}}}\n";
+    static const char one[] =
+        APP "deploy: {build: {args: {A: \"{app}-{version}\"}, secrets: {k: \"file:a b\"}}}\n";
+    assert_value(CONFIG, both, "build.platform", "linux/amd64", "shop.yaml");
+    assert_value(CONFIG, both, "build.args.C", "c", "shop.yaml");
+    assert_value(CONFIG, both, "build.secrets.npmrc", "env:NPMRC", "shop.yaml");
+    assert_value(CONFIG, one, "build.args.A", "shop-{version}", "shop.yaml");
+    assert_value(CONFIG, one, "build.secrets.k", "file:a b", "shop.yaml");
+    struct fixture f CLEANUP(release) = resolve(CONFIG, both, "production");
+    assert_string_equal(f.settings->build_platform, "linux/amd64");
+    assert_int_equal(f.settings->build_args.count, 1);
+    assert_string_equal(f.settings->build_args.items[0].key, "C");
+    assert_int_equal(f.settings->build_secrets.count, 1);
+    struct fixture none CLEANUP(release) = resolve(CONFIG, APP, "production");
+    assert_null(none.settings->build_platform);
+    assert_int_equal(none.settings->build_args.count + none.settings->build_secrets.count, 0);
+}
+
 // Keys of dispatcher.yaml: default, the file, its env.<env>.
 static void
 test_keys_of_the_organisation(void **state)
@@ -436,6 +462,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys_of_deploy),
+        cmocka_unit_test(test_build),
         cmocka_unit_test(test_keys_of_the_organisation),
         cmocka_unit_test(test_inputs_replace_the_whole_map),
         cmocka_unit_test(test_services),
