@@ -29,7 +29,8 @@ layer(github BELOW spec store)
 layer(registry BELOW spec store USES PkgConfig::ISAL PkgConfig::DEFLATE PkgConfig::ZSTD
     Threads::Threads LOADS PkgConfig::ARCHIVE)
 layer(git BELOW spec store USES PkgConfig::GIT2)
-layer(deploy BELOW aws github registry git)
+layer(build BELOW spec store)
+layer(deploy BELOW aws github registry git build)
 layer(sandbox BELOW deploy USES PkgConfig::MHD)
 layer(cli BELOW deploy sandbox USES PkgConfig::OPENSSL)
 

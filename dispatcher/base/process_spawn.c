@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -188,6 +189,7 @@ become(const struct launch *launch)
     if (!order->on_terminal) {
         (void)setpgid(0, 0);
     }
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); // nobody would follow it
     reset_signals();
     if (order->umask != 0) {
         (void)umask(order->umask);

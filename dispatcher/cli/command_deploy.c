@@ -14,6 +14,7 @@ read_what(const struct cli_arguments *arguments, struct deploy_request *request)
     request->on_timeout = cli_value(arguments, "on-timeout");
     request->timeout_ms = cli_duration_ms(arguments, "timeout", 0);
     request->no_wait = cli_flag(arguments, "no-wait");
+    request->build = cli_flag(arguments, "build");
     request->allow_dirty = cli_flag(arguments, "allow-dirty");
     request->allow_stale = cli_flag(arguments, "allow-stale");
 }
@@ -90,7 +91,7 @@ static const struct cli_option deploy_options[] = {
 
 const struct cli_command command_deploy = {
     .name = "deploy",
-    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]...",
+    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]... [--build]",
     .min_positional = 1,
     .max_positional = 1,
     .options = deploy_options,
@@ -106,6 +107,9 @@ const struct cli_command command_deploy = {
         "says "
         "'on_failure: keep' or somebody else wrote meanwhile. A deployment that was interrupted is "
         "finished by 'dispatcher resume', which never triggers a second time.\n\n"
+        "With --build, what has no --image and is not in the registry yet is built first, with "
+        "docker (buildx), buildah or podman, whichever is there (DISPATCHER_BUILDER names one): "
+        "the service's 'dockerfile' and 'context', and 'deploy.build' of the spec.\n\n"
         "Exit codes: 0 deployed · 2 usage · 3 spec · 4 credentials · 5 not allowed · 6 conflict, "
         "nothing "
         "triggered · 7 failed, previous version restored · 8 failed, NOT restored · 9 unknown, it "
@@ -116,6 +120,7 @@ const struct cli_command command_deploy = {
     .examples = "$ dispatcher deploy payments --env staging --image oci-archive:image.tar\n"
                 "$ dispatcher deploy shop --env production --image web=oci:build/web --image "
                 "worker=oci:build/worker\n"
+                "$ dispatcher deploy payments --env staging --build\n"
                 "$ dispatcher deploy payments --env staging --version v1.4.2 --dry-run\n",
     .run = run_deploy,
 };
@@ -124,7 +129,7 @@ static const struct cli_option plan_options[] = {DEPLOY_OPTIONS_PLACE, DEPLOY_OP
 
 const struct cli_command command_plan = {
     .name = "plan",
-    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]...",
+    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]... [--build]",
     .min_positional = 1,
     .max_positional = 1,
     .options = plan_options,

@@ -150,6 +150,15 @@ say_text(struct deploy_ui *ui, const struct deploy_event *event)
     say(ui, buf_str(&line));
 }
 
+// A workflow command may stand behind blanks (actions/runner ActionCommand.cs), not behind a bar.
+static void
+say_output(struct deploy_ui *ui, const struct deploy_event *event)
+{
+    struct buf line CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    buf_printf(&line, "  | %s\n", event->text);
+    say(ui, buf_str(&line));
+}
+
 static void
 say_started(struct deploy_ui *ui, const struct deployment *d)
 {
@@ -218,6 +227,9 @@ on_event(void *ctx, const struct deploy_event *event)
         return;
     case DEPLOY_EVENT_JOBS:
         say_jobs(ui, event->deployment);
+        return;
+    case DEPLOY_EVENT_OUTPUT:
+        say_output(ui, event);
         return;
     case DEPLOY_EVENT_NOTE:
     case DEPLOY_EVENT_WARNING:

@@ -95,6 +95,12 @@ ignore(int signal)
     (void)sigaction(signal, &action, NULL);
 }
 
+void
+process_forbid_privileges(void)
+{
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
 struct environment *
 process_start(char ***environ_slot)
 {
@@ -108,7 +114,6 @@ process_start(char ***environ_slot)
 #ifndef __SANITIZE_ADDRESS__ // the leak checker attaches to its own process
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     ignore(SIGPIPE);
     ignore(SIGXFSZ);
     (void)umask(077);

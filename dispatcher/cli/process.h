@@ -9,6 +9,10 @@ struct environment;
 /// (*environ_slot) and raises the fences. The result lives as long as the process.
 struct environment *process_start(char ***environ_slot);
 
+/// The last fence: no program that is started from here on gains rights. Not before a builder,
+/// whose helpers (newuidmap) and whose builds (sudo) need theirs.
+void process_forbid_privileges(void);
+
 /// May a library see this NAME=VALUE entry? Pure.
 bool process_keeps(const char *entry);
 

@@ -9,6 +9,7 @@
 #include "commands.h"
 #include "help.h"
 #include "output.h"
+#include "process.h"
 #include "setup.h"
 #include "signals.h"
 
@@ -75,10 +76,21 @@ output_is_data(const struct cli_arguments *arguments)
     return cli_flag(arguments, "json") || (format != NULL && strcmp(format, "text") != 0);
 }
 
+// Only these start builders; what is resumed may have to be built again.
+static bool
+may_build(const struct cli_invocation *invocation)
+{
+    return cli_flag(invocation->arguments, "build") ||
+           strcmp(invocation->command->name, "resume") == 0;
+}
+
 static int
 run_command(struct cli *cli, const struct cli_invocation *invocation)
 {
     int exit_code = 0;
+    if (!may_build(invocation)) {
+        process_forbid_privileges();
+    }
     cli_mask_start(cli, output_is_data(invocation->arguments));
     signals_start(cli->platform.cancel);
     struct error *err = invocation->command->run(cli, invocation->arguments, &exit_code);

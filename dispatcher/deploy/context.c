@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "deploy_internal.h"
+#include "dispatcher/build.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
 
@@ -45,11 +46,35 @@ deploy_context_new(const struct deploy_context_options *options)
 }
 
 void
+context_leave(struct deploy_context *context, const char *leftovers)
+{
+    if (leftovers == NULL) {
+        return;
+    }
+    size_t count = context->leftover_count + 1;
+    context->leftovers = xrealloc(context->leftovers, count * sizeof(*context->leftovers));
+    context->leftovers[context->leftover_count++] = xstrdup(leftovers);
+}
+
+void
+context_tidy(struct deploy_context *context)
+{
+    for (size_t i = 0; i < context->leftover_count; i++) {
+        build_remove(context->leftovers[i]);
+        free(context->leftovers[i]);
+    }
+    free(context->leftovers);
+    context->leftovers = NULL;
+    context->leftover_count = 0;
+}
+
+void
 deploy_context_free(struct deploy_context *context)
 {
     if (context == NULL) {
         return;
     }
+    context_tidy(context);
     registry_client_free(context->registry);
     github_client_free(context->github);
     aws_session_free(context->aws);
@@ -156,7 +181,8 @@ context_clean(struct arena *arena, const char *text, size_t max)
     return context_masked(arena, buf_cstr(&out));
 }
 
-// Every event but upload progress is also kept, so that `watch` can follow from another terminal.
+// Every event but upload progress and a builder's output is also kept, so that `watch` can follow
+// from another terminal.
 void
 context_emit(struct deploy_context *context, const struct deploy_event *event)
 {
@@ -164,7 +190,7 @@ context_emit(struct deploy_context *context, const struct deploy_event *event)
         context->observer->event(context->observer->ctx, event);
     }
     if (context->store == NULL || event->kind == DEPLOY_EVENT_PROGRESS ||
-        event->deployment->id == NULL) {
+        event->kind == DEPLOY_EVENT_OUTPUT || event->deployment->id == NULL) {
         return;
     }
     int64_t now = clock_wall(context->platform->clock);

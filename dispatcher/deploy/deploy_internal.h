@@ -35,6 +35,8 @@ struct deploy_context {
     int64_t scan_mono_ms;
     bool scan_asked;
     bool undo_disturbed; // a signal has come while something was taken back
+    char **leftovers;    // of builds: removed once all is pushed, and at the end
+    size_t leftover_count;
 };
 
 // --- specs.c -----------------------------------------------------------------------------------
@@ -139,9 +141,21 @@ struct step_ops {
     struct error *(*undo)(const struct step_run *run);
 };
 
-extern const struct step_ops step_push, step_scan, step_write, step_trigger, step_follow,
-    step_record;
+extern const struct step_ops step_build, step_push, step_scan, step_write;
+extern const struct step_ops step_trigger, step_follow, step_record;
 const struct step_ops *step_ops_find(const char *kind);
+
+// step_build.c
+/// --build into the deployment: which services, and from what. ERROR_USAGE when there is nothing.
+NODISCARD struct error *build_prepare(const struct preparation *preparation);
+/// Can this service be built here?
+NODISCARD struct error *build_look(struct deploy_context *context, const struct deployment *d,
+    const struct deployment_service *service);
+/// What another process built is not ours to push: back to before.
+void build_forget(struct deployment *d);
+/// context.c: remembers a directory of a build; NULL does nothing.
+void context_leave(struct deploy_context *context, const char *leftovers);
+void context_tidy(struct deploy_context *context);
 
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
 NODISCARD struct error *engine_save(

@@ -110,6 +110,13 @@ is_over(const struct deployment_step *step)
     return cstr_equal(step->state, "done") || cstr_equal(step->state, "skipped");
 }
 
+// Archives of builds are large, and following may take long.
+static bool
+needs_leftovers(const struct deployment_step *step)
+{
+    return strcmp(step->kind, "build") == 0 || strcmp(step->kind, "push") == 0;
+}
+
 struct error *
 engine_drive(struct deploy_context *context, struct deployment *d, struct arena *arena)
 {
@@ -121,8 +128,12 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
         run.step = deployment_step_at(d, d->steps.count - 1);
         return outcome_continue(&run);
     }
+    build_forget(d);
     for (size_t i = 0; i < d->steps.count; i++) {
         run.step = deployment_step_at(d, i);
+        if (!needs_leftovers(run.step)) {
+            context_tidy(context);
+        }
         if (is_over(run.step)) {
             continue;
         }

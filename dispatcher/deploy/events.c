@@ -5,6 +5,7 @@ static const char *const kind_names[] = {
     [DEPLOY_EVENT_STARTED] = "started",
     [DEPLOY_EVENT_STEP] = "step",
     [DEPLOY_EVENT_PROGRESS] = "progress",
+    [DEPLOY_EVENT_OUTPUT] = "output",
     [DEPLOY_EVENT_RUN] = "run",
     [DEPLOY_EVENT_JOBS] = "jobs",
     [DEPLOY_EVENT_NOTE] = "note",
@@ -101,6 +102,9 @@ deploy_event_json(const struct deploy_event *event, int64_t wall_ms)
         json_set_str(object, "what", event->text);
         json_set_int(object, "done", event->done);
         json_set_int(object, "total", event->total);
+    } else if (event->kind == DEPLOY_EVENT_OUTPUT) {
+        json_set_str(object, "step", event->step != NULL ? event->step->name : NULL);
+        json_set_str(object, "text", event->text);
     } else if (event->kind == DEPLOY_EVENT_RUN) {
         put_run(object, d);
     } else if (event->kind == DEPLOY_EVENT_JOBS) {

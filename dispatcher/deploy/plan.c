@@ -5,6 +5,20 @@
 #include "dispatcher/memory.h"
 
 static void
+plan_build(
+    const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
+{
+    const struct deployment_service *service = deployment_service_at(d, index);
+    *step = (struct deployment_step){
+        .name = arena_printf(arena, "build %s", service->name),
+        .kind = "build",
+        .service = (int64_t)index,
+        .skip = service->present,
+        .reason = service->present ? "present" : "not in the registry",
+    };
+}
+
+static void
 plan_push(
     const struct deployment *d, size_t index, struct arena *arena, struct deployment_step *step)
 {
@@ -61,6 +75,11 @@ plan_make(struct deployment *d, struct arena *arena)
     size_t services = d->services.count, count = 3 * services + 3, at = 0;
     struct deployment_step *steps = arena_array(arena, count, sizeof(*steps));
     for (size_t i = 0; i < services; i++) {
+        if (deployment_service_at(d, i)->build) {
+            plan_build(d, i, arena, &steps[at++]);
+        }
+    }
+    for (size_t i = 0; i < services; i++) {
         plan_push(d, i, arena, &steps[at++]);
     }
     for (size_t i = 0; d->scan_block != NULL && i < services; i++) {
@@ -87,7 +106,7 @@ plan_make(struct deployment *d, struct arena *arena)
 }
 
 static const struct step_ops *const all_steps[] = {
-    &step_push, &step_scan, &step_write, &step_trigger, &step_follow, &step_record};
+    &step_build, &step_push, &step_scan, &step_write, &step_trigger, &step_follow, &step_record};
 
 const struct step_ops *
 step_ops_find(const char *kind)

@@ -388,6 +388,7 @@ copy_git(const struct preparation *p)
     if (p->deployment->repository == NULL) {
         p->deployment->repository = p->git->repository;
     }
+    p->deployment->dirty = p->git->dirty;
     if (p->git->dirty) {
         deployment_note(p->deployment, p->arena, "deployed from a dirty work tree (--allow-dirty)");
     }
@@ -527,6 +528,7 @@ prepare_locally(struct deploy_context *context, const struct deploy_request *req
     TRY(check_enabled(&p));
     TRY(prepare_checkout(context, &p));
     TRY(collect_services(&p));
+    TRY(build_prepare(&p));
     *out = p;
     return NULL;
 }

@@ -183,9 +183,12 @@ look_at_image(
     if (service->source != NULL) {
         return check_source(context, p, service);
     }
+    if (service->build) {
+        return build_look(context, p->deployment, service);
+    }
     return error_hint(error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry",
                           service->registry, service->repository, p->deployment->version),
-        "Give it with --image %s=SOURCE, or push it first.", service->name);
+        "Give it with --image %s=SOURCE, make it with --build, or push it first.", service->name);
 }
 
 // What does not show as it is must not compare equal to what it shows as: "v2" and an invisible

@@ -19,6 +19,7 @@ enum deploy_event_kind {
     DEPLOY_EVENT_STARTED,  // id exists, plan is made
     DEPLOY_EVENT_STEP,     // `step` changed its state
     DEPLOY_EVENT_PROGRESS, // upload: `subject` (a digest), `done`, `total`
+    DEPLOY_EVENT_OUTPUT,   // `text`: a line that the builder of `step` wrote
     DEPLOY_EVENT_RUN,      // the remote run changed; see deployment->run_*
     DEPLOY_EVENT_JOBS,     // its jobs and steps changed; see deployment->jobs
     DEPLOY_EVENT_NOTE,     // `text` is worth a line
@@ -51,6 +52,7 @@ struct deploy_request {
     const char *on_cancel, *on_timeout, *on_failure; // NULL: the spec's
     int64_t timeout_ms;                              // 0: the spec's
     bool no_wait, allow_dirty, allow_stale;
+    bool build;             // what has no --image and is not in the registry
 };
 
 struct deploy_context;

@@ -10,9 +10,12 @@
 
 // A service of the app that takes part.
 struct deployment_service {
-    const char *name;     // key in `services:`
-    const char *source;   // `--image` as written, NULL when the registry must have it already
-    const char *registry; // host
+    const char *name;   // key in `services:`
+    const char *source; // `--image` as written, NULL when the registry must have it already
+    bool build;         // --build: made here unless the registry has it; `source` is then what
+                        // this process built, or NULL
+    const char *dockerfile, *context; // of that, from the checkout
+    const char *registry;             // host
     const char *repository;
     const char *parameter;
     const char *digest;       // what the registry holds under the version; set by snapshot or push
@@ -52,7 +55,7 @@ struct deployment_job {
 // One planned step. `kind` names the step_ops; `service` is the index it is about, -1 for none.
 struct deployment_step {
     const char *name; // "push web"
-    const char *kind; // push | scan | write | trigger | follow | record
+    const char *kind; // build | push | scan | write | trigger | follow | record
     int64_t service;
     const char *reason; // "not in the registry"
     bool skip;          // planned as not needed
@@ -75,6 +78,11 @@ struct deployment {
     int64_t timeout_ms, queue_timeout_ms;
     bool no_wait;
     int64_t created_ms; // wall
+    bool dirty;         // the work tree had changes, and that was allowed
+
+    // How images are built; NULL and empty without --build
+    const char *checkout, *work_tree, *build_platform;
+    struct pair_list build_args, build_secrets; // secrets: references
 
     // Where things are
     const char *region, *account, *role;

@@ -7,8 +7,8 @@
 //
 // The program gets the platform's environment, its own standard descriptors and no other. It is
 // ended, with all that it started in its group, when the platform is cancelled or its time is up:
-// SIGTERM, and SIGKILL after two seconds. One that has ended leaves its background children alone.
-// Thread-safe; any number at once.
+// SIGTERM, and SIGKILL after two seconds. When this process is killed, it gets SIGTERM. One that
+// has ended leaves its background children alone. Thread-safe; any number at once.
 #pragma once
 
 #include <sys/types.h>

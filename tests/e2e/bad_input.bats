@@ -218,7 +218,7 @@ services:
 @test "no image given, and none in the registry" {
     run --separate-stderr "$DISPATCHER_BIN" deploy greeter --env staging
     refused 2 "dispatcher: deploy 'greeter' to 'staging': image 'HOST/greeter-staging-web:COMMIT' is not in the registry
-  hint: Give it with --image web=SOURCE, or push it first."
+  hint: Give it with --image web=SOURCE, make it with --build, or push it first."
 }
 
 @test "an image that is not there, and a source nobody knows" {

@@ -72,6 +72,9 @@ main(int argc, char **argv)
     bool bare = argc == 4 && strcmp(argv[1], "bare") == 0;
     struct environment *env = bare ? environment_new(environ) : process_start(&environ);
     int status = 0;
+    if (!bare) {
+        process_forbid_privileges(); // as before every command that starts no builder
+    }
     if (argc == 4) {
         status = get(env, argv[2], argv[3]);
     } else {

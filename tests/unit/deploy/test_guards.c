@@ -203,7 +203,7 @@ test_image(void **state)
     story_deploy(s);
     story_expect_refused(s, ERROR_INPUT,
         "image '127.0.0.1:5000/shop-staging-web:v2' is not in the registry",
-        "Give it with --image web=SOURCE, or push it first.");
+        "Give it with --image web=SOURCE, make it with --build, or push it first.");
     s->request.images = (struct str_list){&image, 1};
     story_deploy(s);
     assert_int_equal(error_kind(s->err), ERROR_INPUT);

@@ -63,6 +63,13 @@ test_repository_to_create_and_image_to_scan(void **state)
     check_plan("scan");
 }
 
+static void
+test_built_first(void **state)
+{
+    (void)state;
+    check_plan("build");
+}
+
 // The journal must give back what was put in: encode, decode, encode again.
 static void
 test_document_survives_the_journal(void **state)
@@ -128,6 +135,7 @@ main(void)
         cmocka_unit_test(test_same_version_again),
         cmocka_unit_test(test_two_services_without_waiting),
         cmocka_unit_test(test_repository_to_create_and_image_to_scan),
+        cmocka_unit_test(test_built_first),
         cmocka_unit_test(test_document_survives_the_journal),
         cmocka_unit_test(test_window_holds),
         cmocka_unit_test(test_dispatch_id),
