@@ -72,7 +72,7 @@ plan_write(
 void
 plan_make(struct deployment *d, struct arena *arena)
 {
-    size_t services = d->services.count, count = 3 * services + 3, at = 0;
+    size_t services = d->services.count, count = 4 * services + 3, at = 0;
     struct deployment_step *steps = arena_array(arena, count, sizeof(*steps));
     for (size_t i = 0; i < services; i++) {
         if (deployment_service_at(d, i)->build) {
