@@ -171,7 +171,7 @@ END
     nothing_is_left
 }
 
-@test "interrupted in the build: all of it ends, nothing has happened, resume goes on" {
+@test "interrupted in the build: all of it ends, and nothing has happened" {
     sandbox_start
     dockerfile_is <<'END'
 FROM scratch
