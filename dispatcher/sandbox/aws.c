@@ -62,6 +62,7 @@ struct error *
 sandbox_aws_start(struct sandbox *sandbox)
 {
     sandbox->aws = xcalloc(1, sizeof(*sandbox->aws));
+    sandbox->aws->scan_results = json_make_object();
     char *arn CLEANUP(xfreep) =
         xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
     sandbox->aws->own = sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
@@ -72,6 +73,8 @@ void
 sandbox_aws_reset(struct sandbox *sandbox)
 {
     sandbox_ssm_forget(sandbox->aws);
+    json_free(sandbox->aws->scan_results);
+    sandbox->aws->scan_results = json_make_object();
 }
 
 void
@@ -82,6 +85,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
         return;
     }
     sandbox_ssm_forget(aws);
+    json_free(aws->scan_results);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
         free(aws->keys[i]->secret);
@@ -106,6 +110,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set_str(state, "account", sandbox_aws_account(sandbox));
     json_set_str(state, "region", sandbox_aws_region(sandbox));
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
+    json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
     return state;
 }
 

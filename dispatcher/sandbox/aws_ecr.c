@@ -62,6 +62,9 @@ repository_json(const struct aws_exchange *exchange, const struct registry_repo 
         item, "repositoryUri", arena_printf(arena, "%s/%s", exchange->sandbox->host, repo->name));
     json_set_int(item, "createdAt", repo->created_ms / 1000);
     json_set_str(item, "imageTagMutability", repo->is_immutable ? "IMMUTABLE" : "MUTABLE");
+    struct json *scanning = json_make_object();
+    json_set_bool(scanning, "scanOnPush", repo->scans_on_push);
+    json_set(item, "imageScanningConfiguration", scanning);
     return item;
 }
 
@@ -108,6 +111,13 @@ create_repository(struct aws_exchange *exchange)
             "Invalid parameter at 'repositoryName' failed to satisfy constraint");
         return;
     }
+    const char *mutability = json_str(json_get(exchange->body, "imageTagMutability"));
+    if (mutability != NULL && !cstr_equal(mutability, "IMMUTABLE") &&
+        !cstr_equal(mutability, "MUTABLE")) {
+        sandbox_aws_json_problem(exchange->response, "InvalidParameterException",
+            "Invalid parameter at 'imageTagMutability' failed to satisfy constraint");
+        return;
+    }
     if (sandbox_registry_find(registry, name) != NULL) {
         sandbox_aws_json_problem(exchange->response, "RepositoryAlreadyExistsException",
             "The repository with name '%s' already exists in the registry with id '%s'", name,
@@ -115,8 +125,9 @@ create_repository(struct aws_exchange *exchange)
         return;
     }
     struct registry_repo *repo = sandbox_registry_create(exchange->sandbox, name);
-    repo->is_immutable =
-        cstr_equal(json_str(json_get(exchange->body, "imageTagMutability")), "IMMUTABLE");
+    repo->is_immutable = cstr_equal(mutability, "IMMUTABLE");
+    repo->scans_on_push =
+        json_bool(json_path(exchange->body, "imageScanningConfiguration.scanOnPush"), false);
     struct json *body = json_make_object();
     json_set(body, "repository", repository_json(exchange, repo));
     sandbox_reply_json(exchange->response, 200, body);
@@ -154,8 +165,8 @@ image_json(
     return item;
 }
 
-static const char *
-image_digest(const struct registry_repo *repo, const struct json *id)
+const char *
+sandbox_ecr_digest(const struct registry_repo *repo, const struct json *id)
 {
     const char *digest = json_str(json_get(id, "imageDigest"));
     const char *tag = json_str(json_get(id, "imageTag"));
@@ -177,8 +188,8 @@ take_image(void *ctx, const char *key, const struct json *value)
     json_append(list->items, image_json(list->exchange, list->repo, key));
 }
 
-static struct registry_repo *
-named_repository(struct aws_exchange *exchange)
+struct registry_repo *
+sandbox_ecr_repository(struct aws_exchange *exchange)
 {
     const char *name = json_str(json_get(exchange->body, "repositoryName"));
     struct registry_repo *repo =
@@ -189,10 +200,23 @@ named_repository(struct aws_exchange *exchange)
     return repo;
 }
 
+void
+sandbox_ecr_no_image(
+    struct aws_exchange *exchange, const struct registry_repo *repo, const struct json *image_id)
+{
+    const char *tag = json_str(json_get(image_id, "imageTag"));
+    const char *digest = json_str(json_get(image_id, "imageDigest"));
+    sandbox_aws_json_problem(exchange->response, "ImageNotFoundException",
+        "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the "
+        "repository with name '%s' in the registry with id '%s'",
+        digest != NULL ? digest : "null", tag != NULL ? tag : "null", repo->name,
+        sandbox_aws_account(exchange->sandbox));
+}
+
 static void
 describe_images(struct aws_exchange *exchange)
 {
-    const struct registry_repo *repo = named_repository(exchange);
+    const struct registry_repo *repo = sandbox_ecr_repository(exchange);
     const struct json *ids = json_get(exchange->body, "imageIds");
     if (repo == NULL) {
         return;
@@ -204,16 +228,10 @@ describe_images(struct aws_exchange *exchange)
         json_each(repo->manifests, take_image, &list);
     }
     for (size_t i = 0; i < json_count(ids); i++) {
-        const char *digest = image_digest(repo, json_at(ids, i));
+        const char *digest = sandbox_ecr_digest(repo, json_at(ids, i));
         if (digest == NULL) {
-            const char *tag = json_str(json_get(json_at(ids, i), "imageTag"));
-            const char *wanted = json_str(json_get(json_at(ids, i), "imageDigest"));
             json_free(body);
-            sandbox_aws_json_problem(exchange->response, "ImageNotFoundException",
-                "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within "
-                "the repository with name '%s' in the registry with id '%s'",
-                wanted != NULL ? wanted : "null", tag != NULL ? tag : "null", repo->name,
-                sandbox_aws_account(exchange->sandbox));
+            sandbox_ecr_no_image(exchange, repo, json_at(ids, i));
             return;
         }
         json_append(list.items, image_json(exchange, repo, digest));
@@ -234,7 +252,7 @@ failure_json(const struct json *id)
 static void
 batch_get_image(struct aws_exchange *exchange)
 {
-    const struct registry_repo *repo = named_repository(exchange);
+    const struct registry_repo *repo = sandbox_ecr_repository(exchange);
     const struct json *ids = json_get(exchange->body, "imageIds");
     if (repo == NULL) {
         return;
@@ -242,7 +260,7 @@ batch_get_image(struct aws_exchange *exchange)
     struct json *images = json_make_array(), *failures = json_make_array();
     for (size_t i = 0; i < json_count(ids); i++) {
         const struct json *id = json_at(ids, i);
-        const char *digest = image_digest(repo, id);
+        const char *digest = sandbox_ecr_digest(repo, id);
         struct buf bytes CLEANUP(buf_done) = BUF_INIT(MANIFEST_MAX);
         char *path CLEANUP(xfreep) =
             digest != NULL ? sandbox_registry_file(exchange->sandbox->registry, digest) : NULL;
@@ -268,6 +286,22 @@ batch_get_image(struct aws_exchange *exchange)
     sandbox_reply_json(exchange->response, 200, body);
 }
 
+// BLOB_MOUNTING: whether a POST with mount= may spare the upload.
+static void
+put_account_setting(struct aws_exchange *exchange)
+{
+    const char *name = json_str(json_get(exchange->body, "name"));
+    const char *value = json_str(json_get(exchange->body, "value"));
+    bool enabled = cstr_equal(value, "ENABLED");
+    if (!cstr_equal(name, "BLOB_MOUNTING") || (!enabled && !cstr_equal(value, "DISABLED"))) {
+        sandbox_aws_json_problem(exchange->response, "InvalidParameterException",
+            "the sandbox knows BLOB_MOUNTING, ENABLED or DISABLED");
+        return;
+    }
+    exchange->sandbox->registry->mounts = enabled;
+    sandbox_reply_json(exchange->response, 200, json_clone(exchange->body));
+}
+
 void
 sandbox_ecr_handle(struct aws_exchange *exchange)
 {
@@ -277,6 +311,9 @@ sandbox_ecr_handle(struct aws_exchange *exchange)
         {"CreateRepository", create_repository},
         {"DescribeImages", describe_images},
         {"BatchGetImage", batch_get_image},
+        {"StartImageScan", sandbox_ecr_start_scan},
+        {"DescribeImageScanFindings", sandbox_ecr_scan_findings},
+        {"PutAccountSetting", put_account_setting},
     };
     sandbox_aws_run(exchange, operations, ARRAY_LENGTH(operations));
 }

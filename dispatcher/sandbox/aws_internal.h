@@ -35,6 +35,7 @@ struct aws_state {
     size_t entry_count;
     struct ecr_token *tokens;
     size_t token_count;
+    struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
 };
 
 struct aws_exchange { // one authenticated call
@@ -69,6 +70,15 @@ void sandbox_ssm_handle(struct aws_exchange *exchange);
 void sandbox_ssm_forget(struct aws_state *aws);
 struct json *sandbox_ssm_state(const struct aws_state *aws);
 void sandbox_ecr_handle(struct aws_exchange *exchange);
+/// The repository of the call; NULL and an answer when there is none.
+struct registry_repo;
+struct registry_repo *sandbox_ecr_repository(struct aws_exchange *exchange);
+/// Digest that an imageId stands for, NULL when it is not there.
+const char *sandbox_ecr_digest(const struct registry_repo *repo, const struct json *image_id);
+void sandbox_ecr_no_image(struct aws_exchange *exchange, const struct registry_repo *repo,
+    const struct json *image_id);
+void sandbox_ecr_start_scan(struct aws_exchange *exchange);
+void sandbox_ecr_scan_findings(struct aws_exchange *exchange);
 /// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
 void sandbox_sts_handle(struct aws_exchange *exchange);
 

@@ -371,8 +371,12 @@ finish_request(
         fault_headers(exchange);
         wait_ms(sandbox, exchange->fault->delay_after_ms);
     }
-    record(sandbox, exchange, !cuts);
-    return cuts ? cut(connection) : answer(sandbox, exchange, connection);
+    bool ends = exchange->response.is_cut;
+    record(sandbox, exchange, !cuts && !ends);
+    if (cuts || ends) {
+        return cuts ? cut(connection) : MHD_NO;
+    }
+    return answer(sandbox, exchange, connection);
 }
 
 enum MHD_Result
@@ -398,15 +402,18 @@ void
 sandbox_connection_completed(void *cls, struct MHD_Connection *connection, void **context,
     enum MHD_RequestTerminationCode code)
 {
+    struct sandbox *sandbox = cls;
     struct exchange *exchange = *context;
-    (void)cls;
     (void)connection;
     (void)code;
     if (exchange == NULL) {
         return;
     }
-    if (exchange->spool_fd >= 0) {
+    if (exchange->spool_fd >= 0) { // open to the end of the body
         (void)close(exchange->spool_fd);
+        (void)pthread_mutex_lock(&sandbox->lock);
+        sandbox_registry_broke_off(sandbox, &exchange->request);
+        (void)pthread_mutex_unlock(&sandbox->lock);
     }
     sha256_free(exchange->spool_hash);
     fault_rule_free(exchange->fault);

@@ -244,8 +244,11 @@ sandbox_control_handle(
         handle_faults(sandbox, request, response);
     } else if (posts && sandbox_request_match(request, 1, "reset")) {
         reset(sandbox, request, response);
-    } else if (!posts || request->part_count < 3 || strcmp(request->parts[1], "github") != 0 ||
-               !sandbox_github_control(sandbox, request, response)) {
+    } else if (!posts || request->part_count < 3 ||
+               !((strcmp(request->parts[1], "github") == 0 &&
+                     sandbox_github_control(sandbox, request, response)) ||
+                   (strcmp(request->parts[1], "aws") == 0 &&
+                       sandbox_aws_control(sandbox, request, response)))) {
         sandbox_reply_problem(response, 404, "no such page of the sandbox");
     }
 }

@@ -55,6 +55,8 @@ sandbox_registry_create(struct sandbox *sandbox, const char *name)
     repo->blobs = json_make_object();
     repo->manifests = json_make_object();
     repo->tags = json_make_object();
+    repo->scans = json_make_object();
+    repo->named = json_make_object();
     registry->repos =
         xrealloc(registry->repos, (registry->repo_count + 1) * sizeof(*registry->repos));
     registry->repos[registry->repo_count++] = repo;
@@ -92,6 +94,8 @@ sandbox_registry_reset(struct sandbox *sandbox)
         json_free(repo->blobs);
         json_free(repo->manifests);
         json_free(repo->tags);
+        json_free(repo->scans);
+        json_free(repo->named);
         free(repo->name);
         free(repo);
     }
@@ -236,7 +240,7 @@ answer_catalog(const struct registry_state *registry, struct sandbox_response *r
 // ---------------------------------------------------------------------------------------
 
 static const char *
-joined(struct sandbox_request *request, size_t from, size_t to)
+joined(const struct sandbox_request *request, size_t from, size_t to)
 {
     struct buf text CLEANUP(buf_done) = BUF_INIT(4096);
     for (size_t i = from; i < to; i++) {
@@ -286,6 +290,20 @@ handle_repository(
 }
 
 void
+sandbox_registry_broke_off(struct sandbox *sandbox, const struct sandbox_request *request)
+{
+    size_t count = request->part_count;
+    if (sandbox->registry == NULL || count < 5 || request->body_size == 0) {
+        return;
+    }
+    struct registry_upload *upload = sandbox_registry_upload_find(
+        sandbox->registry, joined(request, 1, count - 3), request->parts[count - 1]);
+    if (upload != NULL) {
+        upload->is_broken = true;
+    }
+}
+
+void
 sandbox_registry_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
 {
@@ -321,6 +339,7 @@ sandbox_registry_state_json(struct sandbox *sandbox)
         json_set(item, "tags", json_clone(repo->tags));
         json_set(item, "manifests", json_clone(repo->manifests));
         json_set(item, "blobs", json_clone(repo->blobs));
+        json_set(item, "scans", json_clone(repo->scans));
         json_append(list, item);
     }
     return list;

@@ -80,6 +80,7 @@ put_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *re
     sha256_of(buf_str(&request->body), hash);
     sha256_digest_text(hash, digest);
     bool by_digest = sandbox_registry_is_digest(reference);
+    bool is_ecr = sandbox_registry_is_ecr(request);
     if (manifest == NULL) {
         sandbox_registry_problem(response, 400, "MANIFEST_INVALID", "manifest is no JSON object");
         return;
@@ -103,6 +104,9 @@ put_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *re
                 reference, repo->name));
         return;
     }
+    if (is_ecr && !sandbox_registry_ecr_takes_put(sandbox, response)) {
+        return;
+    }
     char *path CLEANUP(xfreep) = sandbox_registry_file(sandbox->registry, digest);
     struct error *err CLEANUP(error_freep) = file_write(path, buf_str(&request->body), 0600);
     if (err != NULL) {
@@ -110,11 +114,15 @@ put_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *re
         return;
     }
     keep_manifest(sandbox, repo, digest, request, manifest);
+    sandbox_registry_took_manifest(sandbox, repo, digest, manifest);
     if (!by_digest) {
         json_set_str(repo->tags, reference, digest);
     }
     response->status = 201;
-    http_headers_addf(&response->headers, "Location", "/v2/%s/manifests/%s", repo->name, digest);
+    if (!is_ecr) {
+        http_headers_addf(
+            &response->headers, "Location", "/v2/%s/manifests/%s", repo->name, digest);
+    }
     sandbox_reply_header(response, "Docker-Content-Digest", digest);
 }
 

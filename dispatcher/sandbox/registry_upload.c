@@ -23,8 +23,8 @@ sandbox_registry_upload_free(struct registry_upload *upload)
     free(upload);
 }
 
-static struct registry_upload *
-find_upload(struct registry_state *registry, const char *repo, const char *id)
+struct registry_upload *
+sandbox_registry_upload_find(struct registry_state *registry, const char *repo, const char *id)
 {
     for (size_t i = 0; i < registry->upload_count; i++) {
         struct registry_upload *upload = registry->uploads[i];
@@ -46,14 +46,15 @@ drop_upload(struct registry_state *registry, struct registry_upload *upload)
     sandbox_registry_upload_free(upload);
 }
 
+// ECR's Range stays at the end of the first chunk, though the bytes are stored.
 static void
-set_location(const struct registry_upload *upload, struct sandbox_response *response)
+set_location(const struct registry_upload *upload, bool is_ecr, struct sandbox_response *response)
 {
+    int64_t end = is_ecr ? upload->first_chunk : upload->size;
     http_headers_addf(&response->headers, "Location", "/v2/%s/blobs/uploads/%s?_state=sandbox",
         upload->repo, upload->id);
     http_headers_addf(&response->headers, "Docker-Upload-UUID", "%s", upload->id);
-    http_headers_addf(&response->headers, "Range", "0-%lld",
-        (long long)(upload->size > 0 ? upload->size - 1 : 0));
+    http_headers_addf(&response->headers, "Range", "0-%lld", (long long)(end > 0 ? end - 1 : 0));
 }
 
 static void
@@ -64,19 +65,36 @@ blob_created(const char *name, const char *digest, struct sandbox_response *resp
     sandbox_reply_header(response, "Docker-Content-Digest", digest);
 }
 
+// Size of the blob that the POST asks to mount, NULL to upload it.
+static const struct json *
+find_mount(struct registry_state *registry, const struct sandbox_request *request)
+{
+    const char *mount = sandbox_request_query(request, "mount"),
+               *from = sandbox_request_query(request, "from");
+    struct registry_repo *source = from != NULL ? sandbox_registry_find(registry, from) : NULL;
+    if (mount == NULL || source == NULL ||
+        (sandbox_registry_is_ecr(request) &&
+            !sandbox_registry_ecr_mounts(registry, source, mount))) {
+        return NULL;
+    }
+    return json_get(source->blobs, mount);
+}
+
 static void
 open_upload(struct sandbox *sandbox, const char *name, struct sandbox_request *request,
     struct sandbox_response *response)
 {
     struct registry_state *registry = sandbox->registry;
-    const char *mount = sandbox_request_query(request, "mount"),
-               *from = sandbox_request_query(request, "from");
-    struct registry_repo *source = from != NULL ? sandbox_registry_find(registry, from) : NULL;
+    bool is_ecr = sandbox_registry_is_ecr(request);
+    const struct json *size = find_mount(registry, request);
     struct registry_repo *repo = sandbox_registry_find(registry, name);
+    if (repo == NULL && is_ecr) {
+        response->is_cut = true; // ECR says nothing at all
+        return;
+    }
     repo = repo != NULL ? repo : sandbox_registry_create(sandbox, name);
-    const struct json *size =
-        mount != NULL && source != NULL ? json_get(source->blobs, mount) : NULL;
     if (size != NULL) {
+        const char *mount = sandbox_request_query(request, "mount");
         json_set_int(repo->blobs, mount, json_int(size, 0));
         blob_created(name, mount, response);
         return;
@@ -90,7 +108,7 @@ open_upload(struct sandbox *sandbox, const char *name, struct sandbox_request *r
         xrealloc(registry->uploads, (registry->upload_count + 1) * sizeof(*registry->uploads));
     registry->uploads[registry->upload_count++] = upload;
     response->status = 202;
-    set_location(upload, response);
+    set_location(upload, is_ecr, response);
 }
 
 // Copies the bytes of one file to the end of another.
@@ -132,6 +150,8 @@ take_chunk(struct registry_upload *upload, const struct sandbox_request *request
         sandbox_registry_problem(response, 500, "UNKNOWN", "the sandbox cannot store the blob");
         return false;
     }
+    upload->first_chunk = upload->chunks == 0 ? request->body_size : upload->first_chunk;
+    upload->last_chunk = request->body_size;
     upload->chunks++;
     memcpy(upload->single_sha256, request->body_sha256, sizeof(upload->single_sha256));
     upload->size += request->body_size;
@@ -146,11 +166,15 @@ range_fits(const struct registry_upload *upload, const struct sandbox_request *r
     const char *range = sandbox_request_header(request, "Content-Range");
     struct str first = {0}, rest = str_of(range);
     int64_t start = 0;
+    bool is_ecr = sandbox_registry_is_ecr(request);
+    if (is_ecr && !sandbox_registry_ecr_takes_body(upload, request, response)) {
+        return false;
+    }
     if (range == NULL) {
         return true;
     }
     if (str_cut(rest, '-', &first, &rest) && str_to_int64(first, &start) && start == upload->size) {
-        return true;
+        return !is_ecr || sandbox_registry_ecr_takes_part(upload, response);
     }
     sandbox_registry_problem(response, 416, "BLOB_UPLOAD_INVALID", "the chunk is out of order");
     return false;
@@ -210,6 +234,9 @@ end_upload(struct sandbox *sandbox, struct registry_upload *upload, struct sandb
         sandbox_registry_problem(response, 400, "DIGEST_INVALID", "digest parameter is missing");
         return;
     }
+    if (sandbox_registry_is_ecr(request) && !range_fits(upload, request, response)) {
+        return;
+    }
     if (!take_chunk(upload, request, response)) {
         return;
     }
@@ -238,20 +265,24 @@ sandbox_registry_uploads_handle(struct sandbox *sandbox, const char *name, const
         }
         return;
     }
-    struct registry_upload *upload = find_upload(sandbox->registry, name, id);
+    struct registry_upload *upload = sandbox_registry_upload_find(sandbox->registry, name, id);
+    bool is_ecr = sandbox_registry_is_ecr(request);
     if (upload == NULL) {
         sandbox_registry_problem(
             response, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
     } else if (sandbox_request_is(request, "PATCH")) {
         if (range_fits(upload, request, response) && take_chunk(upload, request, response)) {
-            response->status = 202;
-            set_location(upload, response);
+            response->status = is_ecr ? 201 : 202;
+            set_location(upload, is_ecr, response);
         }
     } else if (sandbox_request_is(request, "PUT")) {
         end_upload(sandbox, upload, request, response);
-    } else if (sandbox_request_is(request, "GET")) {
+    } else if (sandbox_request_is(request, "GET") && !is_ecr) {
         response->status = 204;
-        set_location(upload, response);
+        set_location(upload, false, response);
+    } else if (sandbox_request_is(request, "GET")) {
+        sandbox_registry_problem(
+            response, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
     } else if (sandbox_request_is(request, "DELETE")) {
         drop_upload(sandbox->registry, upload);
         response->status = 204;

@@ -37,6 +37,7 @@ struct sandbox_response {
     char *file; // body from a file instead, or NULL
     int64_t file_size;
     bool is_free; // costs no quota
+    bool is_cut;  // no answer: the connection ends instead
 };
 
 // One line of GET /_sandbox/requests.
@@ -145,6 +146,9 @@ void sandbox_aws_reset(struct sandbox *sandbox);
 void sandbox_aws_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 struct json *sandbox_aws_state_json(struct sandbox *sandbox);
+/// POST /_sandbox/aws/...; false when there is no such action.
+bool sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 void sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_response *response);
 /// Is this the password of an ECR authorization token that is still valid?
 bool sandbox_aws_ecr_password_valid(struct sandbox *sandbox, const char *password);
@@ -160,6 +164,8 @@ void sandbox_registry_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 struct json *sandbox_registry_state_json(struct sandbox *sandbox);
 void sandbox_registry_expired(struct sandbox *sandbox, struct sandbox_response *response);
+/// The body of an upload broke off.
+void sandbox_registry_broke_off(struct sandbox *sandbox, const struct sandbox_request *request);
 /// Would this request carry a blob (its body goes to a file)?
 bool sandbox_registry_is_upload(const char *method, const char *path);
 const char *sandbox_registry_password(const struct sandbox *sandbox);
