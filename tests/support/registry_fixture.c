@@ -58,6 +58,25 @@ make_layout(const struct registry_fixture *fixture)
         "\",\"size\":240}]}");
 }
 
+static void
+on_progress(void *ctx, const struct registry_progress *progress)
+{
+    static const char letters[] = {
+        [REGISTRY_PART_PRESENT] = 'p',
+        [REGISTRY_PART_REUSED] = 'r',
+        [REGISTRY_PART_MOUNTED] = 'M',
+        [REGISTRY_PART_AGAIN] = 'a',
+        [REGISTRY_PART_SENDING] = 's',
+        [REGISTRY_PART_SENT] = 'S',
+        [REGISTRY_MANIFEST_SENT] = 'm',
+    };
+    struct registry_fixture *fixture = ctx;
+    char *longer = xasprintf("%s%c", fixture->progress, letters[progress->what]);
+    free(fixture->progress);
+    fixture->progress = longer;
+    assert_true(progress->done <= progress->total);
+}
+
 void
 registry_fixture_init(
     struct registry_fixture *fixture, const struct script_step *steps, size_t count)
@@ -70,6 +89,13 @@ registry_fixture_init(
     fixture->arena = arena_new();
     fixture->options.host = FIXTURE_HOST;
     fixture->progress = xstrdup("");
+    fixture->push = (struct registry_push){
+        .repository = "team/app",
+        .tag = "v1",
+        .threads = 2,
+        .progress = on_progress,
+        .progress_ctx = fixture,
+    };
     assert_null(http_client_new(&fixture->fake->platform, NULL, &fixture->http));
     make_layout(fixture);
 }
@@ -102,6 +128,12 @@ registry_fixture_open(struct registry_fixture *fixture, bool index)
 {
     char *text CLEANUP(xfreep) =
         xasprintf("oci:%s:%s", fixture->dir, index ? FIXTURE_INDEX : FIXTURE_MANIFEST);
+    registry_fixture_open_source(fixture, text);
+}
+
+void
+registry_fixture_open_source(struct registry_fixture *fixture, const char *text)
+{
     struct image_source *source = NULL;
     assert_null(image_source_parse(text, fixture->arena, &source));
     assert_null(image_open(source, NULL, &fixture->image));
@@ -119,40 +151,15 @@ registry_fixture_cut_layer(struct registry_fixture *fixture)
     put_blob(fixture, FIXTURE_LAYER, "h");
 }
 
-static void
-on_progress(void *ctx, const struct registry_progress *progress)
-{
-    static const char letters[] = {
-        [REGISTRY_PART_PRESENT] = 'p',
-        [REGISTRY_PART_REUSED] = 'r',
-        [REGISTRY_PART_MOUNTED] = 'M',
-        [REGISTRY_PART_AGAIN] = 'a',
-        [REGISTRY_PART_SENDING] = 's',
-        [REGISTRY_PART_SENT] = 'S',
-        [REGISTRY_MANIFEST_SENT] = 'm',
-    };
-    struct registry_fixture *fixture = ctx;
-    char *longer = xasprintf("%s%c", fixture->progress, letters[progress->what]);
-    free(fixture->progress);
-    fixture->progress = longer;
-    assert_true(progress->done <= progress->total);
-}
-
 struct error *
 registry_fixture_push(struct registry_fixture *fixture, struct registry_push_result *result)
 {
     struct registry_push_result ignored;
-    struct registry_push push = {
-        .repository = "team/app",
-        .tag = "v1",
-        .progress = on_progress,
-        .progress_ctx = fixture,
-    };
     if (fixture->image == NULL) {
         registry_fixture_open(fixture, false);
     }
-    push.image = fixture->image;
-    return registry_push_image(registry_fixture_client(fixture), &push, fixture->arena,
+    fixture->push.image = fixture->image;
+    return registry_push_image(registry_fixture_client(fixture), &fixture->push, fixture->arena,
         result != NULL ? result : &ignored);
 }
 

@@ -94,6 +94,7 @@ struct registry_fixture {
     struct arena *arena;
     struct registry_options options; // host is set; a test may add the rest before the push
     struct registry_client *client;
+    struct registry_push push; // to team/app:v1; a test may add what it likes before the push
     struct image *image;
     char *progress; // one letter an event: p(resent), r(eused), M(ounted), s(ending),
     // a(gain), S(ent), m(anifest)
@@ -110,7 +111,9 @@ void registry_fixture_open(struct registry_fixture *fixture, bool index);
 void registry_fixture_corrupt_layer(struct registry_fixture *fixture);
 /// Leaves one byte of it.
 void registry_fixture_cut_layer(struct registry_fixture *fixture);
-/// Pushes to team/app:v1, opening the layout first where the test did not.
+/// Opens what `text` names.
+void registry_fixture_open_source(struct registry_fixture *fixture, const char *text);
+/// Pushes, opening the layout first where the test did not.
 NODISCARD struct error *registry_fixture_push(
     struct registry_fixture *fixture, struct registry_push_result *result);
 /// Asserts the error's text, hint (NULL: none) and kind, and that the script is used up.
