@@ -114,7 +114,7 @@ pulled_by_skopeo_equals() { # LAYOUT REFERENCE
 @test "layers of several blocks arrive, whatever they hold" {
     push docker-archive:large.tar "$HOST/large:1"
     [ "$status" -eq 0 ]
-    [ "${lines[0]}" = "docker-archive:large.tar, linux/arm64: 6 blobs, 5.7 MiB" ]
+    [[ "${lines[0]}" == "docker-archive:large.tar, linux/arm64: 6 blobs, "* ]]
     [ "$("$LAB" compare-archive large.tar "$HOST" large 1)" = "5 layers equal" ]
     skopeo copy --quiet --src-tls-verify=false "docker://$HOST/large:1" "dir:$BATS_TEST_TMPDIR/dir"
 }
@@ -131,16 +131,16 @@ pulled_by_skopeo_equals() { # LAYOUT REFERENCE
     [ "$status" -eq 0 ]
 }
 
-@test "what is there already costs one request, a new tag four" {
+@test "what is there already costs two requests, under a new tag, too" {
     push oci:multi "$HOST/again:1"
     [ "$status" -eq 0 ]
     push --json oci:multi "$HOST/again:1"
     [ "$status" -eq 0 ]
     [ "$(last_line | jq -c '[.event, .already_there, .blobs_sent, .bytes_sent, .requests]')" = \
-        '["pushed",true,0,0,1]' ]
+        '["pushed",true,0,0,2]' ]
     push --json oci:multi "$HOST/again:2"
     [ "$(last_line | jq -c '[.event, .already_there, .blobs_sent, .bytes_sent, .requests]')" = \
-        '["pushed",false,0,0,4]' ]
+        '["pushed",true,0,0,2]' ]
     [ "$("$LAB" compare-layout multi "$HOST" again 2)" = "9 equal" ]
     push oci:multi "$HOST/again:1"
     [ "${lines[1]}" = "$HOST/again:1 is there already" ]
@@ -204,8 +204,8 @@ credentials of user 'robot' (HTTP 401)" ]
     push --json oci:multi "$BEARER/team/app:1"
     [ "$status" -eq 0 ]
     [ "$(cat "$WORK/bearer/asked")" = "repository:team/app:pull,push" ]
-    # The challenge, the token, and the push: 1 + 1 + 2 + 6 + 6 + 6 + 4 + 1 + 1.
-    [ "$(last_line | jq .requests)" -eq 28 ]
+    # The challenge and the token; the index and the base layer asked for; six blobs, three manifests.
+    [ "$(last_line | jq .requests)" -eq $((2 + 2 + 6 * 2 + 3)) ]
     push oci:multi "$BEARER/team/app:1"
     [ "$status" -eq 0 ]
     [ "${lines[1]}" = "$BEARER/team/app:1 is there already" ]
@@ -229,8 +229,8 @@ the credentials of user 'robot' (HTTP 401)" ]
 @test "a corrupt layer is never completed" {
     push oci:layer-corrupt "$HOST/corrupt:1"
     [ "$status" -eq 2 ]
-    [[ "${stderr_lines[0]}" == "dispatcher: push '$HOST/corrupt:1': PUT blob 'sha256:"*"' is \
-corrupt: its content has digest 'sha256:"* ]]
+    [[ "${stderr_lines[0]}" == "dispatcher: push '$HOST/corrupt:1': blob 'sha256:"*"' is corrupt: its \
+content has digest 'sha256:"* ]]
     run curl -s -o /dev/null -w '%{http_code}' "http://$HOST/v2/corrupt/manifests/1"
     [ "$output" = 404 ]
 }
@@ -248,5 +248,5 @@ corrupt: its content has digest 'sha256:"* ]]
     push oci:single "localhost:1/single:1"
     [ "$status" -eq 12 ]
     [[ "${stderr_lines[0]}" == "dispatcher: push 'localhost:1/single:1': "*"given up after 5 \
-attempts: HEAD http://localhost:1/v2/single/manifests/1: "* ]]
+attempts: HEAD http://localhost:1/v2/single/manifests/sha256:"* ]]
 }

@@ -1,0 +1,364 @@
+#!/usr/bin/env bats
+# `dispatcher push` to a registry that fails as it is told (fault_registry.py), and to a real one
+# behind a proxy that breaks connections. Each story ends in the image being there whole, or in a
+# clear error; no manifest is ever put before all that it names is there.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    for tool in docker-registry skopeo jq curl; do
+        command -v "$tool" >/dev/null || skip "$tool is not installed"
+    done
+    export LAB=$DISPATCHER_ROOT/tests/integration/registry_lab.py
+    export FAULTS=$DISPATCHER_ROOT/tests/integration/fault_registry.py
+    export WORK=$BATS_FILE_TMPDIR
+    export HOME=$WORK/home DOCKER_CONFIG=$WORK/docker
+    mkdir -p "$HOME" "$DOCKER_CONFIG"
+    "$FAULTS" images "$WORK/images"
+    HOST=localhost:$("$FAULTS" start "$WORK/faults")
+    REAL=localhost:$("$LAB" start "$WORK/real")
+    PROXY=localhost:$("$FAULTS" start "$WORK/proxy" "$REAL")
+    export HOST REAL PROXY
+}
+
+teardown_file() {
+    for server in faults proxy real; do
+        [ ! -e "$WORK/$server/pids" ] || "$LAB" stop "$WORK/$server"
+    done
+}
+
+setup() {
+    cd "$WORK/images" || return 1
+}
+
+# One story: its rules, and what else the registry is. The store and the log are empty again.
+play() { # RULES [MEMBERS OF JSON] [HOST]
+    curl -sSf -X POST --data "{\"rules\":[$1]${2:+,$2}}" "http://${3:-$HOST}/_lab/play"
+}
+
+logged() { # JQ [HOST]
+    curl -sSf "http://${2:-$HOST}/_lab/log" | jq -c "$1"
+}
+
+push() {
+    run --separate-stderr timeout 120 "$DISPATCHER_BIN" push "$@"
+    printf 'push %s: %s\n%s\n%s\n' "$*" "$status" "$output" "$stderr" # shown when a test fails
+}
+
+# The push ended well, and what is there is what was given.
+assert_whole() { # SOURCE [REPOSITORY TAG]
+    [ "$status" -eq 0 ]
+    case $1 in
+    oci:*) "$LAB" compare-layout "${1#oci:}" "$HOST" "${2:-team/app}" "${3:-1}" ;;
+    *) "$LAB" compare-archive "${1#docker-archive:}" "$HOST" "${2:-team/app}" "${3:-1}" ;;
+    esac
+    [ "$(logged .unfounded)" = "[]" ]
+}
+
+# The push ended with that exit code and error, and no manifest was put.
+assert_nothing() { # EXIT MESSAGE [HINT]
+    [ "$status" -eq "$1" ]
+    [ "${stderr_lines[0]}" = "dispatcher: push '$HOST/team/app:1': $2" ]
+    if [ -n "${3:-}" ]; then
+        [ "${stderr_lines[1]}" = "  hint: $3" ]
+    else
+        [ "${#stderr_lines[@]}" -eq 1 ]
+    fi
+    [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+}
+
+count() { # REQUESTS THAT START SO
+    logged "[.requests[] | select(startswith(\"$1\"))] | length"
+}
+
+digest_of_blob() { # LAYOUT INDEX OF THE LAYER
+    local manifest
+    manifest=$(jq -r '.manifests[0].digest' "$1/index.json")
+    jq -r ".layers[$2].digest" "$1/blobs/sha256/${manifest#sha256:}"
+}
+
+@test "a body of known length that is reset at any offset is sent again" {
+    digest=$(digest_of_blob noise 0)
+    for ((offset = 0; offset <= 1228800; offset += 65536)); do
+        play "{\"method\":\"PUT\",\"path\":\"${digest#sha256:}\",\"reset_after\":$offset}"
+        push oci:noise "$HOST/team/app:1"
+        assert_whole oci:noise
+        # Twice: libcurl's own second try where a kept connection died, else ours.
+        [ "$(logged "[.requests[] | select(test(\"^PUT.*${digest#sha256:}\"))] | length")" -eq 2 ]
+    done
+}
+
+@test "a stream that is reset at any offset is sent again" {
+    for ((offset = 0; offset <= 1228800; offset += 65536)); do
+        play "{\"method\":\"PATCH\",\"path\":\"/blobs/uploads/\",\"reset_after\":$offset}"
+        push docker-archive:noise.tar "$HOST/team/app:1"
+        assert_whole docker-archive:noise.tar
+        [ "$(count PATCH)" -eq 2 ]
+    done
+}
+
+@test "a real registry behind a line that breaks gets the image whole" {
+    for ((offset = 1000; offset <= 1228800; offset += 262144)); do
+        for method in PUT PATCH; do
+            path=$([ $method = PUT ] && digest_of_blob noise 0 | cut -c8- || echo /blobs/uploads/)
+            image=$([ $method = PUT ] && echo oci:noise || echo docker-archive:noise.tar)
+            play "{\"method\":\"$method\",\"path\":\"$path\",\"reset_after\":$offset}" \
+                "" "$PROXY"
+            push "$image" "$PROXY/breaks-${method,,}-$offset:1"
+            [ "$status" -eq 0 ]
+            [ "$(logged .unfounded "$PROXY")" = "[]" ]
+            rm -rf "$BATS_TEST_TMPDIR/pulled"
+            skopeo copy --quiet --src-tls-verify=false "docker://$REAL/breaks-${method,,}-$offset:1" \
+                "dir:$BATS_TEST_TMPDIR/pulled"
+            case $image in
+            oci:*) "$LAB" compare-layout noise "$REAL" "breaks-${method,,}-$offset" 1 ;;
+            *) "$LAB" compare-archive noise.tar "$REAL" "breaks-${method,,}-$offset" 1 ;;
+            esac
+        done
+    done
+}
+
+# Every kind of request there is, of a layout and of an archive.
+KINDS="HEAD|/manifests/|oci:noise HEAD|/blobs/sha256|oci:noise POST|/blobs/uploads|oci:noise \
+PUT|/blobs/uploads|oci:noise PUT|/manifests/|oci:noise PATCH|/blobs/uploads|docker-archive:noise.tar \
+PUT|/blobs/uploads|docker-archive:noise.tar PUT|/manifests/|docker-archive:noise.tar"
+
+@test "each kind of request is repeated when the registry asks to slow down" {
+    for kind in $KINDS; do
+        IFS='|' read -r method path image <<<"$kind"
+        play "{\"method\":\"$method\",\"path\":\"$path\",\"status\":429,\"code\":\"TOOMANYREQUESTS\",\
+\"headers\":{\"Retry-After\":\"1\"}}"
+        start=$(date +%s%N)
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        [ $(($(date +%s%N) - start)) -ge 1000000000 ] # as long as it was asked to wait
+    done
+}
+
+@test "each kind of request is repeated when the registry fails for a moment" {
+    for kind in $KINDS; do
+        for failure in '"status":500' '"status":502' '"status":503' '"drop":true' '"lose":true'; do
+            IFS='|' read -r method path image <<<"$kind"
+            play "{\"method\":\"$method\",\"path\":\"$path\",$failure}"
+            push "$image" "$HOST/team/app:1"
+            assert_whole "$image"
+        done
+    done
+}
+
+@test "looking for an earlier image is not insisted on" {
+    for failure in '"status":500' '"status":429' '"status":403' '"drop":true' '"lose":true'; do
+        play "{\"method\":\"GET\",\"path\":\"/tags/\",$failure}"
+        push docker-archive:noise.tar "$HOST/team/app:1"
+        assert_whole docker-archive:noise.tar
+        [ "$(count "GET /v2/team/app/tags/")" -le 2 ] # libcurl's own second try on a dead connection
+    done
+}
+
+@test "a registry that stays away is unavailable" {
+    play '{"method":"POST","path":"/blobs/uploads/","status":503,"times":-1}'
+    push docker-archive:noise.tar "$HOST/team/app:1"
+    assert_nothing 12 "$(sed -n "s/^dispatcher: push '[^']*': //p" <<<"$stderr")"
+    [[ "${stderr_lines[0]}" == *": POST upload for "*": the registry is not available (HTTP 503)" ]]
+}
+
+@test "tokens that last for a few requests only are got again" {
+    for uses in 1 2 3 5; do
+        for image in oci:many docker-archive:many.tar; do
+            play "" "\"token\":$uses"
+            push "$image" "$HOST/team/app:1"
+            [ "$status" -eq 0 ]
+            [ "$(logged .unfounded)" = "[]" ]
+            [ "$(logged .tokens)" -ge 2 ]
+            play_tags=$(logged '.tags["1"]')
+            [ -n "$play_tags" ]
+        done
+    done
+}
+
+@test "an archive that is cut while it is pushed is not announced" {
+    cp noise.tar cut.tar
+    play '{"method":"POST","path":"/blobs/uploads/","status":429,"headers":{"Retry-After":"3"},"times":2}'
+    "$DISPATCHER_BIN" push docker-archive:cut.tar "$HOST/team/app:1" 2>"$BATS_TEST_TMPDIR/err" &
+    pid=$!
+    until [ "$(count POST)" -ge 1 ]; do sleep 0.1; done
+    truncate -s 600000 cut.tar
+    wait $pid && status=0 || status=$?
+    [ "$status" -eq 2 ]
+    grep -q "the file became shorter while it was read" "$BATS_TEST_TMPDIR/err"
+    [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+}
+
+@test "a layer of a layout that is cut while it is pushed is not announced" {
+    cp -r noise cut
+    layer=cut/blobs/sha256/$(digest_of_blob noise 0 | cut -c8-)
+    play '{"method":"POST","path":"/blobs/uploads/","status":429,"headers":{"Retry-After":"3"},"times":3}'
+    "$DISPATCHER_BIN" push oci:cut "$HOST/team/app:1" 2>"$BATS_TEST_TMPDIR/err" &
+    pid=$!
+    until [ "$(count POST)" -ge 1 ]; do sleep 0.1; done
+    truncate -s 600000 "$layer"
+    wait $pid && status=0 || status=$?
+    [ "$status" -eq 2 ]
+    grep -q "'blobs/sha256/$(basename "$layer")' has 600000 bytes instead of " "$BATS_TEST_TMPDIR/err"
+    [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+}
+
+@test "what the registry says about ranges is not believed" {
+    for range in 0-1 0-0 bytes=0-99999999 none; do
+        play "{\"path\":\"/blobs/uploads/\",\"times\":-1,\"answer\":{\"Range\":\"$range\"}}"
+        push docker-archive:noise.tar "$HOST/team/app:1"
+        assert_whole docker-archive:noise.tar
+        [ "$(count PATCH)" -eq 1 ]
+    done
+}
+
+@test "a last request whose answer is lost is looked up before anything is sent again" {
+    # Carried out: the blob is there. Not carried out: it is sent in a session of its own.
+    for image in oci:noise docker-archive:noise.tar; do
+        play '{"method":"PUT","path":"/blobs/uploads/","lose":true}'
+        push --json "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        [ "$(tail -n 1 <<<"$output" | jq -c '[.blobs_sent, .blobs_present]')" = "[3,0]" ]
+        play '{"method":"PUT","path":"/blobs/uploads/","drop":true}'
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+    done
+}
+
+@test "a registry that behaves like ECR gets the image" {
+    for image in oci:noise docker-archive:noise.tar; do
+        play "" '"ecr":true,"repositories":["team/app"]'
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        # What is there is not sent again, and no second body goes into a session.
+        push "$image" "$HOST/team/app:2"
+        assert_whole "$image" team/app 2
+        play '{"method":"PUT","path":"/blobs/uploads/","status":416,"code":"BLOB_UPLOAD_INVALID"}' \
+            '"ecr":true'
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        play '{"path":"/blobs/uploads/","status":400,"code":"ThrottlingException","message":"Rate exceeded"}' \
+            '"ecr":true'
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+    done
+}
+
+@test "a missing repository is named, whatever ECR does with the connection" {
+    hint="Create the repository first; this registry does not do it itself."
+    for image in oci:noise docker-archive:noise.tar; do
+        play "" '"ecr":true,"repositories":["other"]'
+        push "$image" "$HOST/team/app:1"
+        assert_nothing 12 "repository 'team/app': The repository with name 'team/app' does not exist \
+in the registry with id '123456789012' (HTTP 404)" "$hint"
+        play "" '"repositories":["other"]'
+        push "$image" "$HOST/team/app:1"
+        [ "$status" -eq 12 ]
+        [[ "${stderr_lines[0]}" == *"The repository with name 'team/app' does not exist"* ]]
+        [ "${stderr_lines[1]}" = "  hint: $hint" ]
+    done
+}
+
+@test "an immutable tag is no obstacle for the same image, and a conflict for another" {
+    for kind in "oci:noise oci:two" "docker-archive:noise.tar docker-archive:two.tar"; do
+        read -r image other <<<"$kind"
+        play "" '"ecr":true,"immutable":true'
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        first=$(logged '.tags["1"]' | tr -d '"')
+        push "$other" "$HOST/team/app:1"
+        [ "$status" -eq 6 ]
+        [[ "${stderr_lines[0]}" == "dispatcher: push '$HOST/team/app:1': tag '1' of 'team/app' cannot \
+be changed: it names '$first', the image to push is 'sha256:"*"'" ]]
+        [ "$(logged .unfounded)" = "[]" ]
+        [ "$(logged '.tags["1"]' | tr -d '"')" = "$first" ]
+    done
+}
+
+@test "a quota that is used up is told in the registry's words" {
+    play '{"method":"PUT","path":"/manifests/","status":403,"code":"LIMIT_EXCEEDED","message":"The maximum number of images has been reached","times":-1}'
+    push oci:noise "$HOST/team/app:1"
+    assert_nothing 4 "PUT manifest '1': The maximum number of images has been reached (HTTP 403)" \
+        "The credentials must allow pull and push in this repository of '$HOST'."
+}
+
+@test "a registry that stores something else is found out" {
+    other=sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+    top=$(jq -r '.manifests[0].digest' noise/index.json)
+    play "{\"method\":\"PUT\",\"path\":\"/manifests/\",\"answer\":{\"Docker-Content-Digest\":\"$other\"}}"
+    push oci:noise "$HOST/team/app:1"
+    [ "$status" -eq 12 ]
+    [ "${stderr_lines[0]}" = "dispatcher: push '$HOST/team/app:1': registry '$HOST' stored manifest \
+'$top' as '$other'" ]
+    play "{\"method\":\"PUT\",\"path\":\"/blobs/uploads/\",\"answer\":{\"Docker-Content-Digest\":\"$other\"},\"times\":-1}"
+    push oci:noise "$HOST/team/app:1"
+    [ "$status" -eq 12 ]
+    [[ "${stderr_lines[0]}" == "dispatcher: push '$HOST/team/app:1': registry '$HOST' stored blob \
+'sha256:"*"' as '$other'" ]]
+    [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+}
+
+@test "a registry that does not confirm is asked, and believed only then" {
+    play '{"method":"PUT","path":"/manifests/","answer":{"Docker-Content-Digest":null}}'
+    push oci:noise "$HOST/team/app:1"
+    assert_whole oci:noise
+    [ "$(logged '.requests[-1]')" = '"HEAD /v2/team/app/manifests/1"' ]
+    # It says that all is well and keeps nothing.
+    play '{"method":"PUT","path":"/manifests/","status":201,"times":-1}'
+    push oci:noise "$HOST/team/app:1"
+    assert_nothing 12 "registry '$HOST' does not show tag '1' of 'team/app' after the push"
+}
+
+@test "a corrupt layer is refused, and named" {
+    cp -r noise corrupt
+    digest=$(digest_of_blob noise 0)
+    printf 'X' | dd of="corrupt/blobs/sha256/${digest#sha256:}" bs=1 seek=700000 conv=notrunc status=none
+    play ""
+    push oci:corrupt "$HOST/team/app:1"
+    [ "$status" -eq 2 ]
+    [[ "${stderr_lines[0]}" == "dispatcher: push '$HOST/team/app:1': blob '$digest' is corrupt: its \
+content has digest 'sha256:"* ]]
+    [ "${stderr_lines[1]}" = "  hint: Build or save the image again." ]
+    [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+}
+
+@test "a registry or proxy that takes no streams gets lengths" {
+    for failure in '"status":411' '"status":405' '"status":501' '"status":400' '"early":411' \
+        '"early":400'; do
+        play "{\"method\":\"PATCH\",\"path\":\"/blobs/uploads/\",$failure,\"times\":-1}"
+        push docker-archive:many.tar "$HOST/team/app:1"
+        assert_whole docker-archive:many.tar
+    done
+}
+
+@test "a registry that hangs can be left at once" {
+    for rule in '"method":"HEAD","path":"/manifests/"' '"method":"PUT","path":"/blobs/uploads/"'; do
+        play "{$rule,\"hang\":60,\"times\":-1}"
+        "$DISPATCHER_BIN" push oci:noise "$HOST/team/app:1" 2>"$BATS_TEST_TMPDIR/err" &
+        pid=$!
+        verb=$([[ "$rule" == *HEAD* ]] && echo "HEAD /v2/team/app/manifests" || echo PUT)
+        until [ "$(count "$verb")" -ge 1 ]; do sleep 0.1; done
+        start=$(date +%s)
+        kill -TERM $pid
+        wait $pid && status=0 || status=$?
+        [ $(($(date +%s) - start)) -le 10 ]
+        cat "$BATS_TEST_TMPDIR/err"
+        [ "$status" -eq 143 ] || [ "$status" -eq 130 ]
+        [ "$(logged '[.unfounded, .tags]')" = '[[],{}]' ]
+    done
+    play '{"method":"PUT","path":"/blobs/uploads/","hang":1}' # and then the line is dead
+    push oci:noise "$HOST/team/app:1"
+    assert_whole oci:noise
+}
+
+@test "many layers go at once, but not too many" {
+    for image in oci:many docker-archive:many.tar; do
+        play ""
+        push "$image" "$HOST/team/app:1"
+        assert_whole "$image"
+        [ "$(logged .most)" -le 16 ]
+        [ "$(logged .sessions)" -eq 0 ] # none is left open
+    done
+}
