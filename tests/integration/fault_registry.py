@@ -10,10 +10,11 @@ usage: fault_registry.py start DIR [UPSTREAM]   prints the port; with UPSTREAM (
 The server checks what a registry must: digests of blobs and manifests, sessions, and that a
 manifest's blobs are there. It never refuses a manifest whose blobs are missing; it counts them.
 
-POST /_lab/play  {"ecr": bool, "immutable": bool, "repositories": [..] or null, "rules": [..]}
+POST /_lab/play  {"ecr": bool, "immutable": bool, "repositories": [..] or null, "rules": [..],
+                  "token": uses of each that is given, or null: none is wanted}
                  starts a new story: the log is empty, the store too
 GET /_lab/log    {"requests": ["POST /v2/…"], "unfounded": [..], "tags": {..}, "blobs": n,
-                 "most": requests at once, "sessions": open ones}
+                 "most": requests at once, "sessions": open ones, "tokens": given}
 
 A rule: {"method", "path" (regular expression, searched), "times" (1), "skip" (0), and one of
   "status"       the answer, with "code", "message", "headers"; the body is read first
@@ -64,8 +65,7 @@ class Store:
         self.rules = [dict(rule, left=rule.get("times", 1), wait=rule.get("skip", 0))
                       for rule in play.get("rules", [])]
         self.token = play.get("token")
-        self.tokens = 0
-        self.uses = 0
+        self.tokens = []  # uses left of each
         self.blobs, self.manifests, self.tags, self.sessions = {}, {}, {}, {}
         self.requests, self.unfounded = [], []
         self.active = self.most = self.opened = 0
@@ -91,7 +91,7 @@ class Store:
 
     def log(self):
         return {"requests": self.requests, "unfounded": self.unfounded, "tags": self.tags,
-                "blobs": len(self.blobs), "most": self.most, "tokens": self.tokens,
+                "blobs": len(self.blobs), "most": self.most, "tokens": len(self.tokens),
                 "sessions": len(self.sessions)}
 
 
@@ -229,20 +229,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def give_token(self, store):
         with store.lock:
-            store.tokens += 1
-            store.uses = 0
-            token = f"token-{store.tokens}"
+            store.tokens.append(store.token)
+            token = f"token-{len(store.tokens) - 1}"
         self.answer(200, {}, json.dumps({"token": token, "expires_in": 3600}).encode())
 
     def is_let_in(self, store):
         if not store.token:
             return True
+        match = re.fullmatch(r"Bearer token-(\d+)", self.headers.get("Authorization", ""))
         with store.lock:
-            good = self.headers.get("Authorization") == f"Bearer token-{store.tokens}"
-            store.uses += 1
-            expired = store.uses > store.token
-        if good and not expired:
-            return True
+            if match and store.tokens[int(match.group(1))] > 0:
+                store.tokens[int(match.group(1))] -= 1
+                return True
         self.read_body()
         port = self.server.server_address[1]
         self.refuse(401, "UNAUTHORIZED", "authentication required", {

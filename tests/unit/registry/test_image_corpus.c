@@ -18,7 +18,7 @@
 #include "dispatcher/memory.h"
 #include "temp_dir.h"
 
-enum { HOSTILE_MIN = 150, GOOD_MIN = 25 };
+enum { HOSTILE_MIN = 250, GOOD_MIN = 30 };
 
 static int
 make_corpus(void **state)

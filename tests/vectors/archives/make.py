@@ -693,6 +693,120 @@ def bad_docker():
     write("docker-nameless.tar", tar_bytes(nameless))
 
 
+def bomb():
+    """16 MiB of zeros in 106 KB of gzip: fixed codes by hand, the same with every version of zlib."""
+    count = 16 * 1024 * 1024 // 258
+    bits = "110" + "00110000" + ("11000101" + "00000") * count + "0000000"
+    bits += "0" * (-len(bits) % 8)
+    data = bytes(int(bits[i:i + 8][::-1], 2) for i in range(0, len(bits), 8))
+    plain = b"\0" * (1 + 258 * count)
+    assert zlib.decompress(data, -15) == plain
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + data + struct.pack("<II", zlib.crc32(plain), len(plain))
+
+
+def shapes():
+    """Each shape of a Docker archive: its files, what follows them, and where its first layer is."""
+    archive = Archive()
+    files, links = archive.podman()
+    yield "old", archive, archive.old(), [], f"{0:064x}/layer.tar"
+    yield "new", archive, archive.new(), [], f"blobs/sha256/{archive.hex[0]}"
+    yield "podman", archive, files, links, f"{archive.hex[0]}.tar"
+
+
+def hostile_docker():
+    for shape, archive, files, links, layer in shapes():
+        whole = tar_bytes(files, extra=links)
+        name = f"docker-{shape}-"
+        for what, extra in {
+            "climbs": [(member("../evil"), b"x")],
+            "absolute": [(member("/etc/cron.d/evil"), b"x")],
+            "twice": [(member("manifest.json"), b"[]")],
+            "layer-twice": [(member(layer), archive.plain[0])],
+            "layer-twice-link": [(member(layer, tarfile.SYMTYPE, "manifest.json"), None)],
+        }.items():
+            write(f"{name}{what}.tar", tar_bytes(files, extra=links + extra))
+        less = {key: data for key, data in files.items() if key != layer}
+        write(f"{name}layer-missing.tar", tar_bytes(less, extra=links))
+        for what, instead in {
+            "layer-link-out": member(layer, tarfile.SYMTYPE, "../../../outside"),
+            "layer-link-absolute": member(layer, tarfile.SYMTYPE, "/etc/passwd"),
+            "layer-link-dangling": member(layer, tarfile.SYMTYPE, "gone"),
+            "layer-link-self": member(layer, tarfile.SYMTYPE, layer.split("/")[-1]),
+            "layer-hardlink-out": member(layer, tarfile.LNKTYPE, "../outside"),
+            "layer-hardlink-itself": member(layer, tarfile.LNKTYPE, layer),
+            "layer-device": member(layer, tarfile.CHRTYPE),
+            "layer-directory": member(layer, tarfile.DIRTYPE),
+        }.items():
+            write(f"{name}{what}.tar", tar_bytes(less, extra=links + [(instead, None)]))
+        sparse = member(layer, pax={
+            "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": layer,
+            "GNU.sparse.realsize": str(1 << 40)})
+        write(f"{name}layer-sparse.tar", tar_bytes(less, extra=links + [
+            (sparse, b"1\n1048064\n512\n" + b"\0" * 499 + b"x" * 512)]))
+        lying_sizes(name, less, links, layer, archive.plain[0])
+        cut = whole.index(archive.plain[1])
+        write(f"{name}cut-in-layer.tar", whole[:cut + 700])
+        write(f"{name}cut-in-header.tar", whole[:cut - 300])
+        docker_configs(name, archive, files, links)
+        docker_layers(name, files, links, layer)
+
+
+def lying_sizes(name, less, links, layer, data):
+    base = tar_bytes(less, extra=links).rstrip(b"\0")
+    base += b"\0" * (-len(base) % 512)
+    info = member(layer)
+    info.size = 1 << 40
+    write(f"{name}size-past-end.tar", base + info.tobuf(tarfile.GNU_FORMAT) + data + b"\0" * 2048)
+    for size in ["-5", "9223372036854775807", "99999999999999999999", "many"]:
+        info = member(layer, pax={"size": size})
+        info.size = len(data)
+        padded = data + b"\0" * (-len(data) % 512)
+        write(f"{name}size-{size}.tar",
+              base + info.tobuf(tarfile.PAX_FORMAT) + padded + b"\0" * 1024)
+
+
+def docker_configs(name, archive, files, links):
+    """Configurations that are not what they are called, or too much."""
+    path = json.loads(files["manifest.json"])[0]["Config"]
+    document = json.loads(archive.config)
+
+    def variant(what, config):
+        changed = {key: data for key, data in files.items() if key != path}
+        changed["config"] = config
+        set_docker(changed, "Config", "config")
+        write(f"{name}{what}.tar", tar_bytes(changed, extra=links))
+    variant("config-huge", b" " * (8 * 1024 * 1024 + 1))
+    variant("config-list", b"[]")
+    variant("config-too-few", dumps({**document, "rootfs": {"diff_ids": [sha(b"")]}}))
+    variant("config-no-rootfs", dumps({"os": "linux"}))
+    variant("config-diff-id", dumps({**document, "rootfs": {"diff_ids": ["sha256:../../x"] * 2}}))
+    variant("config-deep", b'{"rootfs":' + b"[" * 500 + b"]" * 500 + b"}")
+    renamed = dict(files)
+    renamed[path] = archive.config + b" "
+    write(f"{name}config-corrupt.tar", tar_bytes(renamed, extra=links))
+    many = dict(files)
+    first = json.loads(files["manifest.json"])[0]["Layers"][0]
+    set_docker(many, "Layers", [first] * 1001)
+    write(f"{name}1001-layers.tar", tar_bytes(many, extra=links))
+    set_docker(many, "Layers", [path, path])
+    write(f"{name}layer-is-config.tar", tar_bytes(many, extra=links))
+
+
+def docker_layers(name, files, links, layer):
+    """Layers that would grow when somebody unpacked them: nobody does."""
+    second = json.loads(files["manifest.json"])[0]["Layers"][1]
+    for what, data in {
+        "gzip-bomb": bomb(),
+        "zstd-head": b"\x28\xb5\x2f\xfd" + b"\xff" * 100,
+        "bzip2-layer": bz2.compress(b"x" * 1000),
+        "xz-layer": lzma.compress(b"x" * 1000),
+    }.items():
+        changed = {key: bytes_ for key, bytes_ in files.items() if key != layer}
+        changed["packed"] = data
+        set_docker(changed, "Layers", ["packed", second])
+        write(f"{name}{what}.tar", tar_bytes(changed, extra=links))
+
+
 def main():
     os.makedirs(sys.argv[1], exist_ok=True)
     os.chdir(sys.argv[1])
@@ -707,6 +821,7 @@ def main():
     bad_archives()
     good_docker()
     bad_docker()
+    hostile_docker()
 
 
 if __name__ == "__main__":
