@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -152,10 +151,9 @@ struct partner {
 static void *
 partner_work(void *ctx)
 {
-    const struct timespec moment = {.tv_nsec = 1000 * 1000};
     struct partner *partner = ctx;
     while (!atomic_load(&partner->stop)) {
-        (void)nanosleep(&moment, NULL);
+        error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 1, NULL));
         if (!atomic_load(&partner->ready)) {
             atomic_store(&partner->ready, true);
             http_wake(partner->client);

@@ -13,12 +13,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include <cmocka.h>
 
+#include "dispatcher/clock.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "temp_dir.h"
@@ -390,10 +390,9 @@ heap_in_use(void)
 static size_t
 wait_until_full(void)
 {
-    const struct timespec moment = {.tv_nsec = 100 * 1000 * 1000};
     size_t before = 0, now = heap_in_use();
     for (unsigned calm = 0; calm < 3; calm = before == now ? calm + 1 : 0) {
-        (void)nanosleep(&moment, NULL);
+        error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 100, NULL));
         before = now;
         now = heap_in_use();
     }
