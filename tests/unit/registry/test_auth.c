@@ -567,9 +567,9 @@ an_identity_token_buys_a_token(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED(BEARER),
+        STEP_REFUSED(BEARER),
         STEP_IDENTITY(200, "{\"access_token\":\"canary-token-1\",\"expires_in\":300}"),
-        STEP_TAG_WITH("Authorization: Bearer canary-token-1", FIXTURE_MANIFEST),
+        STEPS_THERE_WITH("Authorization: Bearer canary-token-1"),
     };
     RUN(fixture, steps);
     struct secret *identity CLEANUP(secret_freep) = secret_new(STR("canary/refresh+1"));
@@ -585,7 +585,7 @@ an_identity_token_may_be_refused(void **state)
     static const int statuses[] = {400, 401};
     for (size_t i = 0; i < ARRAY_LENGTH(statuses); i++) {
         const struct script_step steps[] = {
-            STEP_TAG_REFUSED(BEARER),
+            STEP_REFUSED(BEARER),
             STEP_IDENTITY(statuses[i], "{\"error\":\"invalid_grant\"}"),
         };
         RUN(fixture, steps);
@@ -607,7 +607,7 @@ an_identity_token_is_no_password(void **state)
 {
     (void)state;
     const struct script_step steps[] = {
-        STEP_TAG_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
+        STEP_REFUSED("WWW-Authenticate: Basic realm=\"x\""),
     };
     RUN(fixture, steps);
     fixture.options.user = "<token>";
