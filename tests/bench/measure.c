@@ -5,9 +5,11 @@
 // usage: measure REPORT ROOT|- PROGRAM [ARGUMENT...]
 // REPORT becomes one line: wall s, user s, system s, peak KiB of the largest process, exit status.
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,6 +32,7 @@ now(void)
 static void
 become(const char *root, char **argv)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (strcmp(root, "-") != 0 && (chroot(root) != 0 || chdir("/") != 0)) {
         fprintf(stderr, "measure: chroot '%s': %s\n", root, strerror(errno));
         _exit(126);
@@ -51,6 +54,7 @@ main(int argc, char **argv)
         perror(argv[1]);
         return 2;
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // an interrupted benchmark leaves nothing running
     double start = now();
     pid_t child = fork();
     if (child == 0) {

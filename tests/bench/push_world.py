@@ -4,6 +4,7 @@ and measure a program.
 Nothing of the system changes: the name of the registry, the folders that peers keep their caches in and
 the root of the unpacked peers are mounts that end with the namespace.
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -41,6 +42,8 @@ def compile_helpers(folder):
 def enter_namespace(mark):
     """Starts this program again with mounts of its own; returns when that is done."""
     if os.environ.get(mark):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("push: terminated"))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return
     if os.geteuid() != 0:
         sys.exit("push: needs root: it mounts in a namespace of its own, and starts peers by chroot")
@@ -83,13 +86,21 @@ def answers(port):
         return False
 
 
+def become_daemon(root):
+    """In the child: it dies with the benchmark, however that ends, and lives below `root`."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if root != "-":
+        os.chroot(root)
+        os.chdir("/")
+
+
 class World:
     """Folders, mounts and the environment that all tools are given."""
 
-    def __init__(self, build, peers):
+    def __init__(self, build, images, peers):
         self.helpers = build / "bench"
         self.work = build / "bench/work"
-        self.images = build / "bench-images"
+        self.images = images
         self.peers = peers / "root" if (peers / "versions").exists() else None
         self.report = self.work / "report"
         self.processes = []
@@ -141,8 +152,7 @@ class World:
         with open(log or os.devnull, "ab") as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=self.env,
-                start_new_session=True, cwd="/",
-                preexec_fn=None if root == "-" else lambda: (os.chroot(root), os.chdir("/")))
+                start_new_session=True, cwd="/", preexec_fn=lambda: become_daemon(root))
         self.processes.append(process)
         return process
 
