@@ -234,7 +234,10 @@ set_limits(struct transfer *transfer)
     check(curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(left > 0 ? left : 1)));
     check(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS));
     check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_SECOND));
-    int stall = request->reader != NULL ? UPLOAD_STALL_SECONDS : STALL_SECONDS;
+    // A daemon of this machine may work for minutes before its first byte; no line can break.
+    int stall = request->unix_socket != NULL ? 0
+                : request->reader != NULL    ? UPLOAD_STALL_SECONDS
+                                             : STALL_SECONDS;
     check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall));
     check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
     check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));

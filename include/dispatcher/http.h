@@ -79,7 +79,9 @@ struct http_request {
     size_t max_response; // body cap in bytes; 0: 8 MiB
     bool once;           // not idempotent: a connection of its own, never reused, never repeated
     bool allow_plain;    // http:// to a host that is not loopback (metadata services only)
-    const char *unix_socket; // connect there instead of the URL's host, or NULL
+    /// Connect there instead of the URL's host, or NULL. Silence is no failure then: a daemon of
+    /// this machine may work for minutes before it answers; the deadline alone counts.
+    const char *unix_socket;
 };
 
 struct http_response {

@@ -472,6 +472,25 @@ a_unix_socket_carries_plain_http(void **state)
 }
 
 static void
+a_unix_socket_goes_around_the_proxy(void **state)
+{
+    (void)state;
+    char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
+    char *path CLEANUP(xfreep) = temp_dir_path(dir, "socket");
+    struct http_lab lab CLEANUP(http_lab_done);
+    http_lab_init(&lab);
+    loopback_server_freep(&lab.server);
+    lab.server = loopback_server_new_unix(path, http_lab_serve, &lab);
+    struct http_client_options options = {.proxy = "http://127.0.0.1:1"};
+    struct http_client *client CLEANUP(http_client_freep) = NULL;
+    assert_null(http_client_new(&lab.platform, &options, &client));
+    struct http_request request = {
+        .method = HTTP_GET, .url = "http://docker/info", .unix_socket = path};
+    assert_answered(http_send(client, &request, &lab.response), &lab, 200, "ok");
+    assert_true(str_starts(http_lab_last(&lab), STR("GET /info HTTP/1.1\r\n")));
+}
+
+static void
 loopback_goes_around_the_proxy(void **state)
 {
     (void)state;
@@ -539,6 +558,7 @@ main(void)
         cmocka_unit_test(a_batch_runs_in_parallel_up_to_its_limit),
         cmocka_unit_test(each_of_a_batch_has_its_own_outcome),
         cmocka_unit_test(a_unix_socket_carries_plain_http),
+        cmocka_unit_test(a_unix_socket_goes_around_the_proxy),
         cmocka_unit_test(loopback_goes_around_the_proxy),
         cmocka_unit_test(a_user_agent_of_ones_own),
         cmocka_unit_test(a_response_is_replaced_by_the_next),
