@@ -340,6 +340,7 @@ add_layers(struct image *image, const struct archive_entry_document *entry,
             config->diff_ids.count);
     }
     made->layers = arena_array(image->arena, count, sizeof(*made->layers));
+    made->diff_ids = config->diff_ids;
     for (size_t i = 0; i < count; i++) {
         struct image_item item = {0};
         TRY(make_item(image, entry->layers.items[i], config->diff_ids.items[i], &item));

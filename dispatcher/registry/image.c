@@ -132,6 +132,7 @@ open_source(struct image *image)
         TRY(image_store_tar(image->source.path, &image->store));
         return image_open_docker_archive(image);
     case IMAGE_DOCKER_DAEMON:
+        return image_open_daemon(image);
     case IMAGE_REGISTRY:
         break; // image_source_parse makes none of these
     }
@@ -195,6 +196,13 @@ image_part_at(const struct image *image, size_t index)
     return &image->items[index].part;
 }
 
+void
+image_on_fetch(struct image *image, void (*progress)(void *ctx, int64_t done), void *ctx)
+{
+    image->fetching = progress;
+    image->fetching_ctx = ctx;
+}
+
 struct error *
 image_fetch(struct image *image)
 {
@@ -234,7 +242,12 @@ void
 image_unsettle(struct image *image, size_t index)
 {
     BUG_ON(index >= image->item_count || image->items[index].part.diff_id == NULL);
-    image->items[index].part.descriptor = (struct image_descriptor){.size = -1};
+    struct image_item *item = &image->items[index];
+    item->part.descriptor = (struct image_descriptor){.size = -1};
+    if (item->stored != NULL) {
+        item->part.descriptor = *item->stored;
+        item->part.diff_id = NULL;
+    }
     forget_composed(image);
 }
 
@@ -242,7 +255,8 @@ bool
 image_is_settled(const struct image *image)
 {
     for (size_t i = 0; i < image->item_count; i++) {
-        if (image->items[i].part.descriptor.digest == NULL) {
+        const struct image_descriptor *descriptor = &image->items[i].part.descriptor;
+        if (descriptor->digest == NULL || descriptor->size < 0) {
             return false;
         }
     }
@@ -323,6 +337,7 @@ open_item(struct image *image, size_t index, struct image_file *out)
 {
     BUG_ON(index >= image->item_count);
     const struct image_item *item = &image->items[index];
+    BUG_ON(image->store == NULL); // image_fetch comes first
     struct error *err = image->store->open(image->store, item->path, out);
     if (err == NULL) {
         err = check_unchanged(image, item, out);

@@ -58,6 +58,8 @@ struct image_store {
 
 NODISCARD struct error *image_store_directory(const char *path, struct image_store **out);
 NODISCARD struct error *image_store_tar(const char *path, struct image_store **out);
+/// Takes the descriptor over, which stands at the start of the archive.
+NODISCARD struct error *image_store_tar_fd(int *fd, struct image_store **out);
 void image_store_free(struct image_store *store);
 /// Whole file; *found false when it is not there.
 NODISCARD struct error *image_store_read(
@@ -66,6 +68,9 @@ NODISCARD struct error *image_store_read(
 struct image_item {
     struct image_part part;
     const char *path; // in the store
+    /// What the store has compressed already of a part that was settled as something else; else
+    /// NULL.
+    const struct image_descriptor *stored;
 };
 
 struct image {
@@ -85,6 +90,11 @@ struct image {
     /// Lets go of `remote`; NULL: nothing to let go of.
     void (*close)(struct image *image);
     void *remote; // of a source that is not a file
+    /// Digest of the manifest or index that a daemon keeps for the image; NULL: it keeps none.
+    const char *kept_digest;
+    /// See image_on_fetch.
+    void (*fetching)(void *ctx, int64_t done);
+    void *fetching_ctx;
     /// Makes the manifest of settled parts; NULL for an image that has its own.
     struct error *(*compose)(struct image *image);
     void *document; // of compose, in the arena
@@ -95,11 +105,13 @@ struct docker_image {
     size_t config;
     size_t *layers; // in order; the same one may repeat
     size_t layer_count;
+    struct str_list diff_ids; // of the layers, as the configuration says
 };
 NODISCARD struct error *docker_image_compose(struct image *image);
 
 NODISCARD struct error *image_open_oci(struct image *image);
 NODISCARD struct error *image_open_docker_archive(struct image *image);
+NODISCARD struct error *image_open_daemon(struct image *image);
 
 /// Foreign text in quotes for a message: one clean line, cut; from the arena.
 const char *image_quote(struct arena *arena, const char *text);

@@ -54,6 +54,7 @@ image_measure(struct image *image, enum image_compression compression)
     if (image_is_settled(image)) {
         return NULL;
     }
+    TRY(image_fetch(image));
     const struct compressor_options options = {.compression = compression};
     struct compressor *compressor CLEANUP(compressor_freep) = compressor_new(&options);
     for (size_t i = 0; i < image->item_count; i++) {

@@ -1,9 +1,12 @@
 // The text of an image source taken apart. Opens nothing and looks at no file.
 #include <string.h>
 
+#include "dispatcher/name.h"
 #include "image_internal.h"
 
-#define FORMS "Write oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:REF]."
+#define FORMS                                                                                      \
+    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or "                   \
+    "docker-daemon:NAME[:TAG]."
 
 static const struct {
     struct str prefix;
@@ -12,6 +15,7 @@ static const struct {
     {{"oci:", 4}, IMAGE_OCI_LAYOUT},
     {{"oci-archive:", 12}, IMAGE_OCI_ARCHIVE},
     {{"docker-archive:", 15}, IMAGE_DOCKER_ARCHIVE},
+    {{"docker-daemon:", 14}, IMAGE_DOCKER_DAEMON},
 };
 
 // Sources that other tools know and this one does not read, with the way round.
@@ -19,8 +23,6 @@ static const struct {
     struct str prefix;
     const char *hint;
 } others[] = {
-    {{"docker-daemon:", 14}, "Save it first: docker save -o image.tar NAME:TAG, then use "
-                             "docker-archive:image.tar."},
     {{"docker://", 9}, "Copy it first: skopeo copy --all docker://NAME:TAG oci:image, then use "
                        "oci:image."},
     {{"dir:", 4}, "Convert it first: skopeo copy --all dir:DIR oci:image, then use oci:image."},
@@ -59,6 +61,59 @@ is_clean(const char *text)
     return true;
 }
 
+// "[HOST[:PORT]/]PATH", of what may stand in a URL as it is.
+static bool
+is_daemon_name(struct str name)
+{
+    static const char marks[] = "._-:";
+    struct str part = {0};
+    if (name.len == 0 || name.ptr[name.len - 1] == '/') {
+        return false;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        char byte = name.ptr[i];
+        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                     (byte >= '0' && byte <= '9') || strchr(marks, byte) != NULL;
+        if (!plain && byte != '/') {
+            return false;
+        }
+    }
+    while (str_cut(name, '/', &part, &name)) {
+        if (part.len == 0 || strchr(marks, part.ptr[0]) != NULL) {
+            return false; // "..", among others
+        }
+    }
+    return true;
+}
+
+// NAME, NAME:TAG, NAME@DIGEST or an id: the daemon knows which it is.
+static struct error *
+parse_daemon(const char *text, const char *name, struct arena *arena, struct image_source **out)
+{
+    enum { NAME_MAX_BYTES = 512 };
+    struct str head = str_of(name), digest = {0}, tag = {0};
+    bool fine = head.len <= NAME_MAX_BYTES;
+    if (str_contains(head, STR("@"))) {
+        (void)str_cut(head, '@', &head, &digest);
+        fine = fine && digest_is_valid(digest);
+    }
+    const char *slash = strrchr(name, '/');
+    const char *colon = strchr(slash != NULL ? slash : name, ':');
+    if (colon != NULL && colon < name + head.len) {
+        tag = str_skip(head, (size_t)(colon + 1 - name));
+        head.len -= tag.len + 1;
+        fine = fine && tag_is_valid(tag);
+    }
+    if (!fine || !is_daemon_name(head)) {
+        return refuse(arena, text, "names no image of a daemon");
+    }
+    struct image_source *source = arena_alloc(arena, sizeof(*source));
+    *source = (struct image_source){
+        IMAGE_DOCKER_DAEMON, arena_dup(arena, text), arena_dup(arena, name), NULL};
+    *out = source;
+    return NULL;
+}
+
 struct error *
 image_source_parse(const char *text, struct arena *arena, struct image_source **out)
 {
@@ -71,6 +126,9 @@ image_source_parse(const char *text, struct arena *arena, struct image_source **
     }
     if (!is_clean(text)) {
         return refuse(arena, text, "holds a control character");
+    }
+    if (kinds[at].kind == IMAGE_DOCKER_DAEMON) {
+        return parse_daemon(text, text + kinds[at].prefix.len, arena, out);
     }
     struct str path = {0}, reference = {0};
     struct str rest = str_skip(str_of(text), kinds[at].prefix.len);

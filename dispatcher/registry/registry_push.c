@@ -183,12 +183,25 @@ lacks_a_blob(const struct error *err)
     return cstr_equal(code, "MANIFEST_BLOB_UNKNOWN") || cstr_equal(code, "BLOB_UNKNOWN");
 }
 
+static bool
+has_everything(const struct registry_reuse *reuse, const struct image *image)
+{
+    for (size_t i = 0; i < image_part_count(image); i++) {
+        if (!registry_reuse_has(reuse, image_part_at(image, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // The bytes are got only when it is clear that they are needed.
 static struct error *
 send_parts(struct registry_client *client, const struct registry_push *push,
     const struct registry_reuse *reuse, struct registry_push_result *result)
 {
-    TRY(image_fetch(push->image));
+    if (!has_everything(reuse, push->image)) {
+        TRY(image_fetch(push->image));
+    }
     return registry_upload_parts(client, push, reuse, result);
 }
 
@@ -252,6 +265,7 @@ registry_push_image(struct registry_client *client, const struct registry_push *
             error_new(ERROR_INPUT, "tag %s is not valid", image_quote(arena, push->tag)),
             "Use letters, digits, '_', '.' and '-', 128 at most, not starting with '.' or '-'.");
     }
+    image_on_fetch(push->image, push->fetching, push->progress_ctx);
     bool composed = push->image->compose != NULL;
     struct error *err = composed ? push_composed(client, push, &result, arena)
                                  : push_ready_made(client, push, &result);

@@ -312,6 +312,17 @@ is_same_image(const struct image *image, const struct earlier *earlier)
 }
 
 static void
+adopt_config(const struct search *search, const struct descriptor_document *config)
+{
+    struct image *image = search->push->image;
+    const struct docker_image *made = image->document;
+    struct image_descriptor *own = &image->items[made->config].part.descriptor;
+    own->digest = arena_dup(image->arena, config->digest);
+    own->size = config->size;
+    remember(search, own->digest);
+}
+
+static void
 adopt(const struct search *search, const struct earlier *earlier)
 {
     struct image *image = search->push->image;
@@ -324,11 +335,53 @@ adopt(const struct search *search, const struct earlier *earlier)
         }
         remember(search, layers[i].digest);
     }
-    remember(search, earlier->document.config.digest);
+    adopt_config(search, &earlier->document.config);
     image_adopt(image, &earlier->manifest);
     search->out->adopted = true;
     search->out->tagged = earlier->at_tag;
     search->out->found = true;
+}
+
+// A daemon that keeps a manifest for the image calls it by that digest: it may be here.
+static struct error *
+find_kept(const struct search *search, struct earlier *out)
+{
+    const struct image *image = search->push->image;
+    const struct docker_image *made = image->document;
+    if (image->kept_digest == NULL) {
+        return NULL;
+    }
+    TRY(read_manifest(search, image->kept_digest, out));
+    if (out->found && out->manifest.is_index) {
+        TRY(descend(search, out));
+    }
+    out->found = out->found && out->document.layers.count == made->layer_count;
+    return NULL;
+}
+
+// Of a daemon's image whose layers are all here, nothing has to be fetched if the configuration is
+// here as well, too: it is small, and read to know its size for certain.
+static struct error *
+find_config(const struct search *search)
+{
+    struct image *image = search->push->image;
+    const struct docker_image *made = image->document;
+    struct image_descriptor *own = &image->items[made->config].part.descriptor;
+    struct http_response response CLEANUP(http_response_done) = {0};
+    if (own->digest == NULL || own->size >= 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < made->layer_count; i++) {
+        if (image_part_at(image, made->layers[i])->descriptor.digest == NULL) {
+            return NULL;
+        }
+    }
+    TRY(get_blob(search, own->digest, &response));
+    if (response.status == 200 && has_digest(buf_str(&response.body), own->digest)) {
+        own->size = (int64_t)response.body.len;
+        remember(search, own->digest);
+    }
+    return NULL;
 }
 
 struct error *
@@ -339,6 +392,11 @@ registry_reuse_find(struct registry_client *client, const struct registry_push *
     struct earlier earlier = {0};
     const struct search search = {client, push, arena, scope, out};
     *out = (struct registry_reuse){0};
+    TRY(find_kept(&search, &earlier));
+    if (earlier.found) {
+        adopt(&search, &earlier);
+        return NULL;
+    }
     TRY(find_earlier(&search, &earlier));
     if (!earlier.found) {
         return NULL;
@@ -347,7 +405,8 @@ registry_reuse_find(struct registry_client *client, const struct registry_push *
         adopt(&search, &earlier);
         return NULL;
     }
-    return match_layers(&search, &earlier);
+    TRY(match_layers(&search, &earlier));
+    return find_config(&search);
 }
 
 bool

@@ -336,14 +336,9 @@ refuse_compressed(int fd)
 }
 
 static struct error *
-open_archive(struct tar_store *store, const char *path)
+check_archive(struct tar_store *store)
 {
     struct stat info;
-    // O_NONBLOCK: a FIFO must not hang; the check below refuses it.
-    store->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (store->fd < 0) {
-        return error_new(ERROR_INPUT, "it cannot be opened: %s", strerror(errno));
-    }
     if (fstat(store->fd, &info) != 0 || S_ISDIR(info.st_mode)) {
         return error_hint(error_new(ERROR_INPUT, "it is a directory, not a file"),
             "A layout in a directory is named by oci:DIR.");
@@ -360,13 +355,14 @@ open_archive(struct tar_store *store, const char *path)
 }
 
 struct error *
-image_store_tar(const char *path, struct image_store **out)
+image_store_tar_fd(int *fd, struct image_store **out)
 {
     struct tar_store *store CLEANUP(tar_freep) = xcalloc(1, sizeof(*store));
     store->base = (struct image_store){tar_open, tar_free};
     store->arena = arena_new();
-    store->fd = -1;
-    TRY(open_archive(store, path));
+    store->fd = *fd;
+    *fd = -1;
+    TRY(check_archive(store));
     TRY(archive_library_load(&store->library));
     struct error *err = index_members(store);
     archive_library_close(&store->library);
@@ -375,4 +371,15 @@ image_store_tar(const char *path, struct image_store **out)
     *out = &store->base;
     store = NULL;
     return NULL;
+}
+
+struct error *
+image_store_tar(const char *path, struct image_store **out)
+{
+    // O_NONBLOCK: a FIFO must not hang; check_archive refuses it.
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return error_new(ERROR_INPUT, "it cannot be opened: %s", strerror(errno));
+    }
+    return image_store_tar_fd(&fd, out);
 }

@@ -24,7 +24,8 @@ int64_t
 upload_size(const struct upload *upload)
 {
     const struct image_part *part = upload_part(upload);
-    return part->diff_id != NULL ? part->plain_size : part->descriptor.size;
+    int64_t size = part->diff_id != NULL ? part->plain_size : part->descriptor.size;
+    return size > 0 ? size : 0; // -1: a daemon told of it, and it need not be sent
 }
 
 bool

@@ -1,6 +1,7 @@
 // Image sources: what `--image` names, opened for reading (OCI image spec 1.1; docker archive).
 //
 //     oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]
+//     docker-daemon:NAME[:TAG]   docker-daemon:NAME@DIGEST   docker-daemon:ID
 //
 // REF is a tag or a digest of index.json, a name of the docker archive, or "@N" for its N-th image;
 // it may be left out when there is one image. Nothing is unpacked to disk, and nothing is believed:
@@ -81,9 +82,11 @@ void image_closep(struct image **image);
 // A configuration or a layer. A plain layer of an image without a manifest has a diff_id but no
 // digest until somebody settles what it becomes: it is found in a registry, or compressed.
 struct image_part {
-    struct image_descriptor descriptor; // digest NULL and size -1 until it is settled
-    const char *diff_id;                // before compression; NULL for what is sent as it is
-    int64_t plain_size;                 // before compression
+    /// Digest NULL and size -1 until it is settled; a daemon's configuration has a digest before it
+    /// has a size.
+    struct image_descriptor descriptor;
+    const char *diff_id; // before compression; NULL for what is sent as it is
+    int64_t plain_size;  // before compression; -1 until a daemon has sent it
 };
 
 /// Configurations and layers without repeats, in an order that stays.
@@ -92,11 +95,14 @@ const struct image_part *image_part_at(const struct image *image, size_t index);
 /// Gets the bytes of a source that has told its parts only so far (docker-daemon); others have
 /// nothing to do. Parts keep their order and what was settled.
 NODISCARD struct error *image_fetch(struct image *image);
+/// Is told how many bytes have come while a fetch goes on: 0 when it begins, then from time to
+/// time. How many there will be nobody knows.
+void image_on_fetch(struct image *image, void (*progress)(void *ctx, int64_t done), void *ctx);
 /// What the plain layer becomes; media type, digest and size are copied.
 void image_settle(struct image *image, size_t index, const struct image_descriptor *descriptor);
 /// Takes it back, when the registry did not have it after all.
 void image_unsettle(struct image *image, size_t index);
-/// No digest is missing, so that the manifests are known.
+/// No digest and no size is missing, so that the manifests are known.
 bool image_is_settled(const struct image *image);
 /// Takes a manifest that somebody made of this very image (same configuration) for its own.
 void image_adopt(struct image *image, const struct image_manifest *manifest);

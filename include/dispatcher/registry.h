@@ -57,7 +57,10 @@ struct registry_push {
     struct str_list previous;
     const char *mount_from; // repository of this registry that has the blobs, or NULL
     void (*progress)(void *ctx, const struct registry_progress *progress); // may be NULL
-    void *progress_ctx;
+    /// Told while a daemon exports the image, before anything is sent: 0 at once, then the bytes so
+    /// far about once a MiB. How many there will be nobody knows. May be NULL.
+    void (*fetching)(void *ctx, int64_t done);
+    void *progress_ctx; // of both
 };
 struct registry_push_result {
     const char *digest; // computed by us and confirmed by the registry

@@ -239,9 +239,9 @@ content has digest 'sha256:"* ]]
     push oci:single "$HOST/single"
     [ "$status" -eq 2 ]
     [ "${stderr_lines[0]}" = "dispatcher: image reference '$HOST/single' names no tag" ]
-    push docker-daemon:app:1 "$HOST/single:1"
+    push containers-storage:app:1 "$HOST/single:1"
     [ "$status" -eq 2 ]
-    [ "${stderr_lines[0]}" = "dispatcher: image source 'docker-daemon:app:1' cannot be read directly" ]
+    [ "${stderr_lines[0]}" = "dispatcher: image source 'containers-storage:app:1' cannot be read directly" ]
     push oci-archive:gzip.tar "$HOST/gzip:1"
     [ "$status" -eq 2 ]
     [ "${stderr_lines[1]}" = "  hint: Unpack it first: gzip -d < FILE > image.tar." ]

@@ -1,4 +1,4 @@
-// The text of image sources: the three forms, and what is said about others.
+// The text of image sources: the forms, and what is said about others.
 #include "dispatcher/image.h"
 
 #include <setjmp.h>
@@ -10,6 +10,13 @@
 #include <cmocka.h>
 
 #include "dispatcher/memory.h"
+
+#define ID "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define NO_DAEMON(name)                                                                            \
+    {                                                                                              \
+        "docker-daemon:" name, "image source 'docker-daemon:" name "' names no image of a daemon", \
+            FORMS                                                                                  \
+    }
 
 static const struct {
     const char *text;
@@ -24,9 +31,20 @@ static const struct {
     {"docker-archive:f", IMAGE_DOCKER_ARCHIVE, "f", NULL},
     {"docker-archive:f:app:1", IMAGE_DOCKER_ARCHIVE, "f", "app:1"},
     {"docker-archive:f:@1", IMAGE_DOCKER_ARCHIVE, "f", "@1"},
+    {"docker-daemon:app", IMAGE_DOCKER_DAEMON, "app", NULL},
+    {"docker-daemon:app:1.0", IMAGE_DOCKER_DAEMON, "app:1.0", NULL},
+    {"docker-daemon:localhost:5000/team/app:1", IMAGE_DOCKER_DAEMON, "localhost:5000/team/app:1",
+        NULL},
+    {"docker-daemon:localhost:5000/app", IMAGE_DOCKER_DAEMON, "localhost:5000/app", NULL},
+    {"docker-daemon:app@" ID, IMAGE_DOCKER_DAEMON, "app@" ID, NULL},
+    {"docker-daemon:h.io/app:1@" ID, IMAGE_DOCKER_DAEMON, "h.io/app:1@" ID, NULL},
+    {"docker-daemon:" ID, IMAGE_DOCKER_DAEMON, ID, NULL},
+    {"docker-daemon:2cf24dba5fb0", IMAGE_DOCKER_DAEMON, "2cf24dba5fb0", NULL},
 };
 
-#define FORMS "Write oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:REF]."
+#define FORMS                                                                                      \
+    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or "                   \
+    "docker-daemon:NAME[:TAG]."
 
 static const struct {
     const char *text, *message, *hint;
@@ -40,8 +58,22 @@ static const struct {
     {"oci::1.0", "image source 'oci::1.0' names no path", FORMS},
     {"oci:dir:", "image source 'oci:dir:' ends in ':' without a reference", FORMS},
     {"oci:dir\n::error::x", "image source 'oci:dir ::error::x' holds a control character", FORMS},
-    {"docker-daemon:app:1", "image source 'docker-daemon:app:1' cannot be read directly",
-        "Save it first: docker save -o image.tar NAME:TAG, then use docker-archive:image.tar."},
+    {"docker-daemon:", "image source 'docker-daemon:' names no image of a daemon", FORMS},
+    NO_DAEMON(":1"),
+    NO_DAEMON("app:"),
+    NO_DAEMON("app:1:2"),
+    NO_DAEMON("/app"),
+    NO_DAEMON("app/"),
+    NO_DAEMON("a//b"),
+    NO_DAEMON("a/../b"),
+    NO_DAEMON("../app"),
+    NO_DAEMON("app?x=1"),
+    NO_DAEMON("app#1"),
+    NO_DAEMON("app%2f"),
+    NO_DAEMON("my app"),
+    NO_DAEMON("app@"),
+    NO_DAEMON("app@sha256:12"),
+    NO_DAEMON("app@x@" ID),
     {"docker://host/app:1", "image source 'docker://host/app:1' cannot be read directly",
         "Copy it first: skopeo copy --all docker://NAME:TAG oci:image, then use oci:image."},
     {"dir:x", "image source 'dir:x' cannot be read directly",
