@@ -167,6 +167,35 @@ stored_credentials(struct push *push, char **user, struct secret **password)
 }
 
 static struct error *
+login_to_other_ecr(const struct push *push, const char *host, char **user, struct secret **password)
+{
+    const char *region = NULL;
+    struct aws_session *aws CLEANUP(aws_session_freep) = NULL;
+    struct ecr_login login = {0};
+    if (!ecr_host_parse(host, push->arena, NULL, &region)) {
+        return NULL;
+    }
+    const struct aws_options options = {.region = region};
+    TRY(aws_session_new(&push->cli->platform, push->http, &options, &aws));
+    TRY(ecr_login(aws, host, &login));
+    *user = login.user;
+    *password = login.password;
+    return NULL;
+}
+
+// For the registry that a docker:// source names. The environment's credentials are the target's:
+// no other host gets them.
+static struct error *
+log_in_to_source(void *ctx, const char *host, char **user, struct secret **password)
+{
+    struct push *push = ctx;
+    TRY(strcmp(host, push->host) == 0
+            ? stored_credentials(push, user, password)
+            : registry_docker_credentials(&push->cli->platform, host, user, password));
+    return *user != NULL ? NULL : login_to_other_ecr(push, host, user, password);
+}
+
+static struct error *
 open_registry(struct push *push, struct registry_client **out)
 {
     char *user CLEANUP(xfreep) = NULL;
@@ -288,7 +317,7 @@ run_push(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
     TRY(parse_reference(&push, &reference));
     cli_mask_environment(cli);
     TRY(http_client_new(&cli->platform, &cli->http_options, &push.http));
-    push.access = (struct image_access){&cli->platform, push.http, NULL, NULL};
+    push.access = (struct image_access){&cli->platform, push.http, log_in_to_source, &push};
     TRY(image_open(source, &push.access, &push.image));
     TRY(open_registry(&push, &client));
     prepare_blobs(&push);

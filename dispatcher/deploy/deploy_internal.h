@@ -106,6 +106,16 @@ NODISCARD struct error *provider_registry(struct deploy_context *context,
 struct ecr_repository;
 bool provider_ecr_repository(
     const struct deployment_service *service, struct arena *arena, struct ecr_repository *out);
+/// How a docker:// source is reached; `target` is the host that the environment's credentials are
+/// for. Outlives the image that is opened with it.
+struct source_access {
+    struct image_access image;
+    struct deploy_context *context;
+    const struct deployment *deployment;
+    const char *target;
+};
+void provider_source(struct deploy_context *context, const struct deployment *deployment,
+    const char *target, struct source_access *out);
 /// Token for reading a git repository at `url`, NULL when none applies to that host.
 NODISCARD struct error *provider_git_token(
     struct deploy_context *context, const char *url, struct secret **out);

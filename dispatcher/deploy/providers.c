@@ -290,3 +290,32 @@ provider_registry(struct deploy_context *context, const struct deployment *deplo
     *out = context->registry;
     return NULL;
 }
+
+// No other host than the target gets the environment's credentials.
+static struct error *
+log_in_to_source(void *ctx, const char *host, char **user, struct secret **password)
+{
+    const struct source_access *access = ctx;
+    struct deploy_context *context = access->context;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct aws_session *aws = NULL;
+    if (ecr_host_parse(host, arena, NULL, NULL)) {
+        TRY(provider_aws(context, access->deployment, &aws));
+        return ecr_credentials(context, host, user, password);
+    }
+    return strcmp(host, access->target) == 0
+               ? plain_credentials(context, host, user, password)
+               : registry_docker_credentials(context->platform, host, user, password);
+}
+
+void
+provider_source(struct deploy_context *context, const struct deployment *deployment,
+    const char *target, struct source_access *out)
+{
+    *out = (struct source_access){
+        .image = {context->platform, context->http, log_in_to_source, out},
+        .context = context,
+        .deployment = deployment,
+        .target = target,
+    };
+}

@@ -163,8 +163,9 @@ check_source(struct deploy_context *context, const struct preparation *p,
     struct image_source *source = NULL;
     struct image *image CLEANUP(image_closep) = NULL;
     TRY(image_source_parse(service->source, p->arena, &source));
-    const struct image_access access = {context->platform, context->http, NULL, NULL};
-    return image_open(source, &access, &image);
+    struct source_access access = {0};
+    provider_source(context, p->deployment, service->registry, &access);
+    return image_open(source, &access.image, &image);
 }
 
 static struct error *

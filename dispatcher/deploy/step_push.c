@@ -75,8 +75,9 @@ send_image(const struct step_run *run, const struct deployment_service *service,
     struct image *image CLEANUP(image_closep) = NULL;
     struct registry_client *client = NULL;
     TRY(image_source_parse(service->source, run->arena, &source));
-    const struct image_access access = {run->context->platform, run->context->http, NULL, NULL};
-    TRY(image_open(source, &access, &image));
+    struct source_access access = {0};
+    provider_source(run->context, run->deployment, service->registry, &access);
+    TRY(image_open(source, &access.image, &image));
     TRY(provider_registry(run->context, run->deployment, service->registry, &client));
     struct step_run here = *run;
     const struct registry_push order = {

@@ -180,6 +180,9 @@ ask_by_password(struct registry_client *client, const char *scope, struct http_r
         url_add_query(&url, "service", auth->service);
     }
     url_add_query(&url, "scope", scope);
+    if (client->also_scope != NULL) {
+        url_add_query(&url, "scope", client->also_scope);
+    }
     TRY(buf_finish(&url, "the token service's URL"));
     if (auth->user != NULL) {
         add_basic(auth, &headers);
@@ -276,6 +279,15 @@ replace(char **slot, const char *text)
 {
     free(*slot);
     *slot = text != NULL ? xstrdup(text) : NULL;
+}
+
+void
+registry_auth_also(struct registry_client *client, const char *scope)
+{
+    if (!cstr_equal(client->also_scope, scope)) {
+        replace(&client->also_scope, scope);
+        forget_token(&client->auth);
+    }
 }
 
 // The first time the token service is found out; later a token is got again, once.

@@ -87,6 +87,9 @@ struct image {
     struct error *(*fetch)(struct image *image);
     /// Opens a part that is not in the store; NULL: they all are.
     struct error *(*open)(struct image *image, size_t index, struct http_reader *out);
+    /// See image_run; NULL: nothing goes on beside.
+    struct error *(*run)(
+        struct image *image, struct http_client *http, const struct http_flow *flow);
     /// Lets go of `remote`; NULL: nothing to let go of.
     void (*close)(struct image *image);
     void *remote; // of a source that is not a file
@@ -112,6 +115,14 @@ NODISCARD struct error *docker_image_compose(struct image *image);
 NODISCARD struct error *image_open_oci(struct image *image);
 NODISCARD struct error *image_open_docker_archive(struct image *image);
 NODISCARD struct error *image_open_daemon(struct image *image);
+NODISCARD struct error *image_open_remote(struct image *image);
+/// http_run for a flow whose bodies are parts of the image: where they come from elsewhere, what
+/// fetches them goes on beside.
+NODISCARD struct error *image_run(
+    struct image *image, struct http_client *http, const struct http_flow *flow);
+/// The repository that the image is copied from, when that is in the registry of this host; else
+/// NULL.
+const char *image_repository_at(const struct image *image, const char *host);
 
 /// Foreign text in quotes for a message: one clean line, cut; from the arena.
 const char *image_quote(struct arena *arena, const char *text);
@@ -168,8 +179,32 @@ NODISCARD struct error *config_parse(
 /// "linux/arm64/v8", NULL when unknown.
 const char *platform_text(struct arena *arena, const struct platform_document *platform);
 
+// How a walk from a manifest down finds what it names.
+struct image_walk {
+    struct image *image;
+    /// The content of a manifest, index or configuration (`what`); the walk checks size and digest.
+    struct error *(*read)(const struct image_walk *walk, const char *what,
+        const struct descriptor_document *descriptor, struct buf *out);
+    /// Is the layer there, and how large is it? NULL: that shows when its bytes come.
+    struct error *(*measure)(
+        const struct image_walk *walk, const struct descriptor_document *descriptor, int64_t *size);
+    /// Told what will be read next, so that it can be got at once. NULL: of no use.
+    struct error *(*announce)(
+        const struct image_walk *walk, const struct descriptor_document *descriptors, size_t count);
+    bool skips_configs; // image_walk_config comes later
+};
+/// Adds the manifest or index, and everything below it.
+NODISCARD struct error *image_walk(
+    const struct image_walk *walk, const struct descriptor_document *root);
+/// Reads and checks the configuration of a manifest; *platform becomes what it says, if it does.
+NODISCARD struct error *image_walk_config(const struct image_walk *walk,
+    const struct manifest_document *document, const char *subject, struct buf *bytes,
+    const char **platform);
+
 // Readers. Each owns what it was given, also when opening fails.
 
+/// Bytes that outlive the reader.
+void reader_of_bytes(struct str bytes, struct http_reader *out);
 /// The bytes of the run.
 void reader_of_file(struct image_file *file, struct http_reader *out);
 /// `inner`, which must turn out to have this size and digest: the last bytes are only handed out

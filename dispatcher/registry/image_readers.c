@@ -95,6 +95,48 @@ reader_of_file(struct image_file *file, struct http_reader *out)
         (struct http_reader){file_reader_read, file_reader_rewind, reader, reader->file.size, NULL};
 }
 
+struct bytes_reader {
+    struct reader base;
+    struct str all, left;
+};
+
+static int64_t
+bytes_reader_read(void *ctx, char *out, size_t size, struct error **err)
+{
+    struct bytes_reader *reader = ctx;
+    size_t len = reader->left.len < size ? reader->left.len : size;
+    (void)err;
+    if (len > 0) {
+        memcpy(out, reader->left.ptr, len);
+    }
+    reader->left = str_skip(reader->left, len);
+    return (int64_t)len;
+}
+
+static struct error *
+bytes_reader_rewind(void *ctx)
+{
+    struct bytes_reader *reader = ctx;
+    reader->left = reader->all;
+    return NULL;
+}
+
+static void
+bytes_reader_close(struct reader *base)
+{
+    free(base);
+}
+
+void
+reader_of_bytes(struct str bytes, struct http_reader *out)
+{
+    struct bytes_reader *reader = xcalloc(1, sizeof(*reader));
+    reader->base.close = bytes_reader_close;
+    reader->all = reader->left = bytes;
+    *out = (struct http_reader){
+        bytes_reader_read, bytes_reader_rewind, reader, (int64_t)bytes.len, NULL};
+}
+
 struct verified_reader {
     struct reader base;
     struct http_reader inner;

@@ -2,11 +2,13 @@
 #include <string.h>
 
 #include "dispatcher/name.h"
+#include "dispatcher/registry.h"
 #include "image_internal.h"
 
 #define FORMS                                                                                      \
-    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or "                   \
-    "docker-daemon:NAME[:TAG]."
+    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], "                     \
+    "docker-daemon:NAME[:TAG] or docker://HOST/REPOSITORY[:TAG]."
+#define HUB "docker.io/"
 
 static const struct {
     struct str prefix;
@@ -16,6 +18,7 @@ static const struct {
     {{"oci-archive:", 12}, IMAGE_OCI_ARCHIVE},
     {{"docker-archive:", 15}, IMAGE_DOCKER_ARCHIVE},
     {{"docker-daemon:", 14}, IMAGE_DOCKER_DAEMON},
+    {{"docker://", 9}, IMAGE_REGISTRY},
 };
 
 // Sources that other tools know and this one does not read, with the way round.
@@ -23,8 +26,6 @@ static const struct {
     struct str prefix;
     const char *hint;
 } others[] = {
-    {{"docker://", 9}, "Copy it first: skopeo copy --all docker://NAME:TAG oci:image, then use "
-                       "oci:image."},
     {{"dir:", 4}, "Convert it first: skopeo copy --all dir:DIR oci:image, then use oci:image."},
     {{"containers-storage:", 19}, "Save it first: podman save -o image.tar NAME:TAG, then use "
                                   "docker-archive:image.tar."},
@@ -114,6 +115,40 @@ parse_daemon(const char *text, const char *name, struct arena *arena, struct ima
     return NULL;
 }
 
+// A name without a host means Docker Hub to Docker; here it has to be said.
+static const char *
+full_form(struct arena *arena, const char *name)
+{
+    struct registry_reference *reference = NULL;
+    const char *library = strchr(name, '/') == NULL ? "library/" : "";
+    const char *full = arena_printf(arena, HUB "%s%s", library, name);
+    struct error *err = registry_reference_parse(full, arena, &reference);
+    error_free(err);
+    return err == NULL ? full : NULL;
+}
+
+static struct error *
+parse_remote(const char *text, const char *name, struct arena *arena, struct image_source **out)
+{
+    struct registry_reference *reference = NULL;
+    struct error *err = registry_reference_parse(name, arena, &reference);
+    const char *full = err != NULL ? full_form(arena, name) : NULL;
+    if (err != NULL && full != NULL) {
+        error_free(err);
+        return error_hint(
+            error_new(ERROR_USAGE, "image source %s names no registry", image_quote(arena, text)),
+            "There is no default one; Docker Hub's is docker://%s.", full);
+    }
+    if (err != NULL) {
+        return error_hint(error_wrap(err, "image source %s", image_quote(arena, text)), FORMS);
+    }
+    struct image_source *source = arena_alloc(arena, sizeof(*source));
+    *source =
+        (struct image_source){IMAGE_REGISTRY, arena_dup(arena, text), arena_dup(arena, name), NULL};
+    *out = source;
+    return NULL;
+}
+
 struct error *
 image_source_parse(const char *text, struct arena *arena, struct image_source **out)
 {
@@ -129,6 +164,9 @@ image_source_parse(const char *text, struct arena *arena, struct image_source **
     }
     if (kinds[at].kind == IMAGE_DOCKER_DAEMON) {
         return parse_daemon(text, text + kinds[at].prefix.len, arena, out);
+    }
+    if (kinds[at].kind == IMAGE_REGISTRY) {
+        return parse_remote(text, text + kinds[at].prefix.len, arena, out);
     }
     struct str path = {0}, reference = {0};
     struct str rest = str_skip(str_of(text), kinds[at].prefix.len);

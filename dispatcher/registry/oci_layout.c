@@ -1,6 +1,5 @@
 // OCI image layouts (image spec 1.1, "image-layout"), in a directory or a tar: picks the entry of
-// index.json that is meant and walks down to every blob. Manifests and configurations are read and
-// hashed here; layers are checked for presence and size, their content as it is sent.
+// index.json that is meant. What lies below it is image_walk.c's; here is where it is found.
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -11,8 +10,10 @@
 #define CONTAINERD_NAME "io.containerd.image.name" // "host/app:1", as docker save writes it
 
 static struct error *
-missing(const char *what, const struct descriptor_document *descriptor, const char *platform)
+missing(const struct image *image, const char *what, const struct descriptor_document *descriptor,
+    bool layer)
 {
+    const char *platform = layer ? NULL : platform_text(image->arena, &descriptor->platform);
     return error_hint(error_new(ERROR_INPUT, "%s '%s'%s%s%s is not in the image", what,
                           descriptor->digest, platform != NULL ? " (" : "",
                           platform != NULL ? platform : "", platform != NULL ? ")" : ""),
@@ -20,192 +21,27 @@ missing(const char *what, const struct descriptor_document *descriptor, const ch
 }
 
 static struct error *
-wrong_size(const char *what, const struct descriptor_document *descriptor, int64_t size)
-{
-    return error_hint(error_new(ERROR_INPUT, "%s '%s' has %lld bytes instead of %lld", what,
-                          descriptor->digest, (long long)size, (long long)descriptor->size),
-        "The image is damaged or was not written to the end; write it again.");
-}
-
-// Present, with the size that its descriptor says?
-static struct error *
-check_presence(struct image *image, const char *what, const struct descriptor_document *descriptor)
-{
-    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
-    const char *path = image_blob_path(image->arena, descriptor->digest);
-    TRY(image->store->open(image->store, path, &file));
-    if (file.fd < 0) {
-        return missing(what, descriptor, NULL);
-    }
-    return file.size == descriptor->size ? NULL : wrong_size(what, descriptor, file.size);
-}
-
-// Whole content, checked against size and digest.
-static struct error *
-read_checked(struct image *image, const char *what, const struct descriptor_document *descriptor,
-    struct buf *out)
+read_blob(const struct image_walk *walk, const char *what,
+    const struct descriptor_document *descriptor, struct buf *out)
 {
     bool found = false;
-    const char *platform = platform_text(image->arena, &descriptor->platform);
-    const char *path = image_blob_path(image->arena, descriptor->digest);
-    TRY(image_store_read(image->store, path, out, &found));
-    if (!found) {
-        return missing(what, descriptor, platform);
+    const char *path = image_blob_path(walk->image->arena, descriptor->digest);
+    TRY(image_store_read(walk->image->store, path, out, &found));
+    return found ? NULL : missing(walk->image, what, descriptor, false);
+}
+
+static struct error *
+measure_layer(
+    const struct image_walk *walk, const struct descriptor_document *descriptor, int64_t *size)
+{
+    struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
+    const char *path = image_blob_path(walk->image->arena, descriptor->digest);
+    TRY(walk->image->store->open(walk->image->store, path, &file));
+    if (file.fd < 0) {
+        return missing(walk->image, "layer", descriptor, true);
     }
-    if ((int64_t)out->len != descriptor->size) {
-        return wrong_size(what, descriptor, (int64_t)out->len);
-    }
-    unsigned char hash[SHA256_SIZE];
-    char text[SHA256_DIGEST_TEXT_SIZE];
-    sha256_of(buf_str(out), hash);
-    sha256_digest_text(hash, text);
-    if (strcmp(text, descriptor->digest) != 0) {
-        return error_hint(error_new(ERROR_INPUT, "%s '%s' is corrupt: its content has digest '%s'",
-                              what, descriptor->digest, text),
-            "Build or save the image again.");
-    }
+    *size = file.size;
     return NULL;
-}
-
-static bool
-config_is_an_image(const char *media_type)
-{
-    return cstr_equal(media_type, MEDIA_OCI_CONFIG) || cstr_equal(media_type, MEDIA_DOCKER_CONFIG);
-}
-
-static bool
-layers_are_tars(const struct manifest_document *document)
-{
-    const struct descriptor_document *layers = document->layers.items;
-    for (size_t i = 0; i < document->layers.count; i++) {
-        struct str type = str_of(layers[i].media_type);
-        if (!str_contains(type, STR(".tar"))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// Read whole: its digest counts, and a runtime refuses an image whose layers it does not list.
-// *platform becomes what the configuration says, if it does.
-static struct error *
-check_config(struct image *image, const struct manifest_document *document, const char *subject,
-    const char **platform)
-{
-    struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_CONFIG_MAX);
-    struct config_document config = {0};
-    TRY(read_checked(image, "configuration", &document->config, &bytes));
-    if (!config_is_an_image(document->config.media_type) || !layers_are_tars(document)) {
-        return NULL; // an artifact or an attestation: its configuration means nothing to us
-    }
-    const char *name = arena_printf(image->arena, "configuration '%s'", document->config.digest);
-    TRY(config_parse(buf_str(&bytes), name, image->arena, &config));
-    if (config.diff_ids.count != document->layers.count) {
-        return error_new(ERROR_INPUT, "%s has %zu layers but its configuration lists %zu", subject,
-            document->layers.count, config.diff_ids.count);
-    }
-    struct platform_document said = {config.os, config.architecture, config.variant};
-    *platform = platform_text(image->arena, &said);
-    return NULL;
-}
-
-static struct error *
-add_file_blob(struct image *image, const struct descriptor_document *descriptor)
-{
-    struct image_item item = {
-        .part.descriptor = {descriptor->media_type, descriptor->digest, descriptor->size, NULL},
-        .path = image_blob_path(image->arena, descriptor->digest),
-    };
-    return image_add_item(image, &item);
-}
-
-static struct error *
-add_blobs(struct image *image, const struct manifest_document *document, const char *subject,
-    const char **platform)
-{
-    const struct descriptor_document *layers = document->layers.items;
-    if (manifest_type_is_known(document->config.media_type)) {
-        return error_new(ERROR_INPUT, "%s: its configuration is listed as a manifest", subject);
-    }
-    TRY(check_config(image, document, subject, platform));
-    TRY(add_file_blob(image, &document->config));
-    for (size_t i = 0; i < document->layers.count; i++) {
-        TRY(check_presence(image, "layer", &layers[i]));
-        TRY(add_file_blob(image, &layers[i]));
-    }
-    return NULL;
-}
-
-static struct error *descend(
-    struct image *image, const struct descriptor_document *descriptor, unsigned depth);
-
-static struct error *
-add_children(struct image *image, const struct manifest_document *document, const char *subject,
-    unsigned depth)
-{
-    const struct descriptor_document *children = document->manifests.items;
-    if (document->manifests.count == 0) {
-        return error_new(ERROR_INPUT, "%s: the index is empty", subject);
-    }
-    if (depth == IMAGE_NESTING_MAX) {
-        return error_new(
-            ERROR_INPUT, "%s: indexes are nested deeper than %d", subject, IMAGE_NESTING_MAX);
-    }
-    for (size_t i = 0; i < document->manifests.count; i++) {
-        TRY(descend(image, &children[i], depth + 1));
-    }
-    return NULL;
-}
-
-static struct error *
-check_listed(const struct image *image, const struct descriptor_document *descriptor)
-{
-    if (!manifest_type_is_known(descriptor->media_type)) {
-        return error_hint(
-            error_new(ERROR_INPUT, "'%s' has media type %s, which is no image", descriptor->digest,
-                image_quote(image->arena, descriptor->media_type)),
-            "Images are OCI manifests and indexes, or Docker manifests of schema 2 and their "
-            "lists.");
-    }
-    return NULL;
-}
-
-// Adds everything below the descriptor, then the manifest itself.
-static struct error *
-descend(struct image *image, const struct descriptor_document *descriptor, unsigned depth)
-{
-    TRY(check_listed(image, descriptor));
-    const struct image_manifest *known = image_find_manifest(image, descriptor->digest);
-    if (known != NULL && known->descriptor.size == descriptor->size &&
-        cstr_equal(known->descriptor.media_type, descriptor->media_type)) {
-        return NULL;
-    }
-    if (known != NULL) {
-        return error_new(ERROR_INPUT, "manifest '%s' is listed in two ways", descriptor->digest);
-    }
-    struct buf bytes CLEANUP(buf_done) = BUF_INIT(IMAGE_MANIFEST_MAX);
-    struct manifest_document document = {0};
-    bool is_index = manifest_type_is_index(descriptor->media_type);
-    const char *what = is_index ? "index" : "manifest";
-    const char *subject = arena_printf(image->arena, "%s '%s'", what, descriptor->digest);
-    TRY(read_checked(image, what, descriptor, &bytes));
-    TRY(manifest_parse(buf_str(&bytes), descriptor->media_type, subject, image->arena, &document));
-    const char *platform = NULL;
-    if (is_index) {
-        TRY(add_children(image, &document, subject, depth));
-    } else {
-        TRY(add_blobs(image, &document, subject, &platform));
-    }
-    // What the index says counts; it is what a runtime selects by.
-    const char *listed = platform_text(image->arena, &descriptor->platform);
-    platform = listed != NULL ? listed : platform;
-    struct image_manifest manifest = {
-        .descriptor = {descriptor->media_type, descriptor->digest, descriptor->size, platform},
-        .bytes = {arena_str(image->arena, buf_str(&bytes)), bytes.len},
-        .is_index = is_index,
-    };
-    image_add_platform(image, manifest.descriptor.platform);
-    return image_add_manifest(image, &manifest);
 }
 
 static const char *
@@ -337,5 +173,6 @@ image_open_oci(struct image *image)
     }
     TRY(manifest_parse_root(buf_str(&bytes), image->arena, &root));
     TRY(select_entry(image, &root, &entry));
-    return descend(image, entry, 0);
+    const struct image_walk walk = {.image = image, .read = read_blob, .measure = measure_layer};
+    return image_walk(&walk, entry);
 }

@@ -147,49 +147,76 @@ registry_explain_head(struct registry_client *client, const struct registry_call
     return registry_status_error(client, what, same ? &answer : response);
 }
 
+// Answers that lead elsewhere, in words.
+struct way {
+    const char *step, *without; // "sends X on", and what went before
+};
+static const struct way to_upload = {"sends the upload on", "opened an upload"};
+static const struct way to_blob = {"sends the download on", "redirected a download"};
+
 static struct error *
-refuse_location(const struct registry_client *client, const struct url *target)
+refuse_location(
+    const struct registry_client *client, const struct way *way, const struct url *target)
 {
     if (target->has_user) {
-        return error_new(ERROR_REFUSED,
-            "registry '%s' sends the upload on to a URL with a user name in it", client->host);
+        return error_new(ERROR_REFUSED, "registry '%s' %s to a URL with a user name in it",
+            client->host, way->step);
     }
-    return error_hint(error_new(ERROR_REFUSED,
-                          "registry '%s' sends the upload on to '%s://%s', which is not "
-                          "encrypted",
-                          client->host, target->scheme, target->host),
+    return error_hint(
+        error_new(ERROR_REFUSED, "registry '%s' %s to '%s://%s', which is not encrypted",
+            client->host, way->step, target->scheme, target->host),
         "If that is the registry behind a TLS proxy, let the proxy set X-Forwarded-Proto and "
         "Host.");
+}
+
+static struct error *
+resolve(const struct registry_client *client, const struct way *way, const char *request_url,
+    const struct http_response *response, char **out, struct url *target)
+{
+    const char *location = http_headers_get(&response->headers, "Location");
+    if (location == NULL) {
+        return error_new(ERROR_UNAVAILABLE, "registry '%s' %s without saying where (no Location)",
+            client->host, way->without);
+    }
+    struct error *err = url_resolve(request_url, location, out);
+    if (err == NULL) {
+        err = url_parse(*out, target);
+    }
+    return err != NULL ? error_wrap_as(ERROR_UNAVAILABLE, err,
+                             "registry '%s' %s at an unusable Location", client->host, way->without)
+                       : NULL;
+}
+
+static struct error *
+find_way(const struct registry_client *client, const struct way *way, const char *request_url,
+    const struct http_response *response, char **out, bool *foreign)
+{
+    struct url base CLEANUP(url_done) = {0}, target CLEANUP(url_done) = {0};
+    char *resolved CLEANUP(xfreep) = NULL;
+    TRY(resolve(client, way, request_url, response, &resolved, &target));
+    TRY(url_parse(client->base, &base));
+    bool same = url_same_origin(&base, &target);
+    bool plain = strcmp(target.scheme, "http") == 0;
+    bool local = client->is_loopback && url_host_is_loopback(target.host);
+    if (target.has_user || (plain && !same && !local)) {
+        return refuse_location(client, way, &target);
+    }
+    *foreign = !same;
+    *out = resolved;
+    resolved = NULL;
+    return NULL;
 }
 
 struct error *
 registry_location(const struct registry_client *client, const char *request_url,
     const struct http_response *response, char **out, bool *foreign)
 {
-    const char *location = http_headers_get(&response->headers, "Location");
-    struct url base CLEANUP(url_done) = {0}, target CLEANUP(url_done) = {0};
-    char *resolved CLEANUP(xfreep) = NULL;
-    if (location == NULL) {
-        return error_new(ERROR_UNAVAILABLE,
-            "registry '%s' opened an upload without saying where (no Location)", client->host);
-    }
-    struct error *err = url_resolve(request_url, location, &resolved);
-    if (err == NULL) {
-        err = url_parse(resolved, &target);
-    }
-    if (err != NULL) {
-        return error_wrap_as(ERROR_UNAVAILABLE, err,
-            "registry '%s' opened an upload at an unusable Location", client->host);
-    }
-    TRY(url_parse(client->base, &base));
-    bool same = url_same_origin(&base, &target);
-    bool plain = strcmp(target.scheme, "http") == 0;
-    bool local = client->is_loopback && url_host_is_loopback(target.host);
-    if (target.has_user || (plain && !same && !local)) {
-        return refuse_location(client, &target);
-    }
-    *foreign = !same;
-    *out = resolved;
-    resolved = NULL;
-    return NULL;
+    return find_way(client, &to_upload, request_url, response, out, foreign);
+}
+
+struct error *
+registry_redirect(const struct registry_client *client, const char *request_url,
+    const struct http_response *response, char **out, bool *foreign)
+{
+    return find_way(client, &to_blob, request_url, response, out, foreign);
 }

@@ -70,6 +70,7 @@ registry_client_free(struct registry_client *client)
     registry_auth_done(&client->auth);
     free(client->host);
     free(client->base);
+    free(client->also_scope);
     free(client);
 }
 
@@ -105,8 +106,9 @@ outcome_of(const struct error *err, const struct http_response *response)
 {
     if (err != NULL) {
         const char *code = error_remote_of(err)->code;
+        // A body that its source could not give ("body") may be had the next time.
         bool final = error_kind(err) != ERROR_UNAVAILABLE || cstr_equal(code, "cap") ||
-                     cstr_equal(code, "body") || cstr_equal(code, "tls");
+                     cstr_equal(code, "tls");
         return final ? RETRY_FATAL : RETRY_TRANSIENT;
     }
     if (response->status == 400) { // an older way of ECR to say 429

@@ -43,6 +43,7 @@ struct registry_client {
     struct error *(*renew)(void *ctx, char **user, struct secret **password);
     void *renew_ctx;
     struct registry_auth auth;
+    char *also_scope;                       // that every token is asked for as well, or NULL
     size_t parallel_bodies, parallel_small; // halved when the registry asks to slow down
     int64_t requests;
 };
@@ -55,6 +56,8 @@ NODISCARD struct error *registry_auth_add(
 /// After a 401: prepares another try, or ERROR_CREDENTIALS when none is left.
 NODISCARD struct error *registry_auth_refused(
     struct registry_client *client, const struct http_headers *answer);
+/// From here on tokens are for this scope ("repository:base:pull") as well.
+void registry_auth_also(struct registry_client *client, const char *scope);
 /// After any other answer.
 void registry_auth_accepted(struct registry_client *client);
 void registry_auth_done(struct registry_auth *auth);
@@ -94,6 +97,10 @@ NODISCARD struct error *registry_explain_head(struct registry_client *client,
 
 /// Where to go on after an upload answer (absolute URL, heap). *foreign: another origin.
 NODISCARD struct error *registry_location(const struct registry_client *client,
+    const char *request_url, const struct http_response *response, char **out, bool *foreign);
+
+/// The same for a GET that is answered elsewhere.
+NODISCARD struct error *registry_redirect(const struct registry_client *client,
     const char *request_url, const struct http_response *response, char **out, bool *foreign);
 
 /// "host" or "host:port", and nothing that could make more of a URL than that.

@@ -199,7 +199,7 @@ static struct error *
 send_parts(struct registry_client *client, const struct registry_push *push,
     const struct registry_reuse *reuse, struct registry_push_result *result)
 {
-    if (!has_everything(reuse, push->image)) {
+    if (push->mount_from == NULL && !has_everything(reuse, push->image)) {
         TRY(image_fetch(push->image));
     }
     return registry_upload_parts(client, push, reuse, result);
@@ -248,8 +248,23 @@ push_ready_made(struct registry_client *client, const struct registry_push *push
         result->already_there = true;
         return put_tag(client, push);
     }
-    TRY(registry_upload_parts(client, push, &none, result));
+    TRY(send_parts(client, push, &none, result));
     return put_all(client, push);
+}
+
+// What this very registry has in another repository is mounted, where it allows that.
+static struct registry_push
+with_mount(struct registry_client *client, const struct registry_push *push)
+{
+    struct registry_push order = *push;
+    const char *from = push->mount_from;
+    from = from != NULL ? from : image_repository_at(push->image, client->host);
+    order.mount_from = cstr_equal(from, push->repository) ? NULL : from;
+    if (order.mount_from != NULL) {
+        char *scope CLEANUP(xfreep) = registry_scope(order.mount_from, SCOPE_PULL);
+        registry_auth_also(client, scope);
+    }
+    return order;
 }
 
 struct error *
@@ -267,8 +282,9 @@ registry_push_image(struct registry_client *client, const struct registry_push *
     }
     image_on_fetch(push->image, push->fetching, push->progress_ctx);
     bool composed = push->image->compose != NULL;
-    struct error *err = composed ? push_composed(client, push, &result, arena)
-                                 : push_ready_made(client, push, &result);
+    const struct registry_push order = with_mount(client, push);
+    struct error *err = composed ? push_composed(client, &order, &result, arena)
+                                 : push_ready_made(client, &order, &result);
     if (err != NULL) {
         return error_wrap(err, "push '%s/%s:%s'", client->host, push->repository, push->tag);
     }

@@ -95,6 +95,7 @@ on_check(struct upload *upload, const struct http_response *response)
     if (response->status >= 500 || response->status == 429) {
         return status_error(upload, response);
     }
+    upload->asked = true;
     if (response->status == 200) {
         TRY(check_length(upload, response));
     }
@@ -103,12 +104,25 @@ on_check(struct upload *upload, const struct http_response *response)
     if (there) {
         done(upload, recheck ? REGISTRY_PART_SENT : REGISTRY_PART_PRESENT);
     } else { // 404: not there. Anything else may be credentials that may write but not read.
-        upload->state = UPLOAD_SESSION;
+        upload->state = !recheck && upload->location != NULL ? UPLOAD_BODY : UPLOAD_SESSION;
     }
     if (upload == upload->owner->base) {
         settle_held(upload->owner, there);
     }
     return NULL;
+}
+
+// To mount is to ask as well. What a registry does not mount may still be there.
+static bool
+mount_asks(const struct uploads *uploads)
+{
+    return uploads->push->mount_from != NULL && !uploads->client->is_ecr;
+}
+
+static bool
+is_in_doubt(const struct upload *upload)
+{
+    return mount_asks(upload->owner) && !upload->asked && upload_is_large(upload);
 }
 
 static struct error *
@@ -127,7 +141,7 @@ on_session(struct upload *upload, const struct http_response *response)
     upload->location = NULL;
     TRY(registry_location(
         upload->owner->client, upload->url, response, &upload->location, &upload->foreign));
-    upload->state = UPLOAD_BODY;
+    upload->state = is_in_doubt(upload) ? UPLOAD_CHECK : UPLOAD_BODY;
     return NULL;
 }
 
@@ -367,7 +381,8 @@ rank(enum upload_state state)
 static bool
 has_session(const struct upload *upload)
 {
-    return upload->state == UPLOAD_BODY || upload->state == UPLOAD_COMMIT ||
+    bool asking = upload->state == UPLOAD_CHECK && upload->location != NULL;
+    return upload->state == UPLOAD_BODY || upload->state == UPLOAD_COMMIT || asking ||
            (upload->active && upload->state == UPLOAD_SESSION);
 }
 
@@ -504,7 +519,7 @@ static enum upload_state
 first_state(const struct upload *upload, bool known_to_be_new)
 {
     const struct image_part *part = upload_part(upload);
-    if (part->descriptor.digest == NULL) {
+    if (part->descriptor.digest == NULL || mount_asks(upload->owner)) {
         return UPLOAD_SESSION;
     }
     if (upload_is_large(upload)) {
@@ -572,7 +587,7 @@ registry_upload_parts(struct registry_client *client, const struct registry_push
     uploads.scope = registry_scope(push->repository, SCOPE_PUSH);
     TRY(uploads_init(&uploads, reuse));
     const struct http_flow flow = {next_exchange, exchange_ended, has_failed, &uploads};
-    struct error *err = http_run(client->http, &flow);
+    struct error *err = image_run(push->image, client->http, &flow);
     if (err != NULL) { // interrupted
         error_free(uploads.failure);
         return err;

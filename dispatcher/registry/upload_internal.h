@@ -26,6 +26,7 @@ struct upload {
     char *location;        // of the session
     bool foreign;          // the session is at another origin
     bool streams;          // the session's body has no known length
+    bool asked;            // whether it is there
 
     // The request at hand.
     bool active;

@@ -118,6 +118,9 @@ static struct error *
 body_rewind(void *ctx)
 {
     struct upload *upload = ctx;
+    if (upload->sent == 0) {
+        return NULL;
+    }
     TRY(upload->source.rewind(upload->source.ctx));
     upload->sent = 0;
     return NULL;

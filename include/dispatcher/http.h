@@ -7,10 +7,10 @@
 // Any status is a success here: only a missing answer is an error (ERROR_UNAVAILABLE, or
 // ERROR_CANCELLED), and its error_remote_of()->request_left says whether the server may have seen
 // it. error_remote_of()->code is then one of: "dns", "connect", "proxy", "tls", "timeout", "reset",
-// "cap" (answer over max_response), "body" (our reader or writer failed). "tls", "cap" and "body"
-// are not worth repeating. Redirects are never followed. TLS 1.2 or newer, always verified. Plain
-// http only to loopback and to the fixed credential addresses of the caller's choice
-// (`allow_plain`).
+// "cap" (answer over max_response), "body" (our reader or writer failed; the kind is that of its
+// own error). "tls", "cap" and "body" of another kind than ERROR_UNAVAILABLE are not worth
+// repeating. Redirects are never followed. TLS 1.2 or newer, always verified. Plain http only to
+// loopback and to the fixed credential addresses of the caller's choice (`allow_plain`).
 //
 // A client belongs to one thread and keeps connections alive; requests are borrowed for the call.
 #pragma once

@@ -2,6 +2,7 @@
 //
 //     oci:DIR[:REF]   oci-archive:FILE[:REF]   docker-archive:FILE[:REF]
 //     docker-daemon:NAME[:TAG]   docker-daemon:NAME@DIGEST   docker-daemon:ID
+//     docker://HOST/REPOSITORY[:TAG][@DIGEST]
 //
 // REF is a tag or a digest of index.json, a name of the docker archive, or "@N" for its N-th image;
 // it may be left out when there is one image. Nothing is unpacked to disk, and nothing is believed:
@@ -13,7 +14,11 @@
 //
 // A docker archive has no manifest: one of Docker's schema 2 is made (an OCI one where a layer is
 // zstd), and plain layers are compressed to bytes that depend on their content alone. An archive of
-// Docker 25 or newer is a layout too; as oci-archive: it keeps its own manifest. One thread per
+// Docker 25 or newer is a layout too; as oci-archive: it keeps its own manifest.
+//
+// docker:// copies from another registry, or within one: opening it reads the manifests, and blobs
+// pass from there to where they are pushed without being kept. Without TAG and DIGEST it is
+// "latest"; DIGEST wins over TAG. docker.io is Docker Hub; there is no default host. One thread per
 // image.
 #pragma once
 
