@@ -106,15 +106,16 @@ def url64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def make_token(directory, scope, life):
+def make_token(directory, scopes, life):
     """A JWT as distribution wants it: RS256, the certificate in x5c."""
     with open(directory + "/cert.pem") as text:
         certificate = "".join(text.read().splitlines()[1:-1])
-    name, actions = scope.split(":")[1:]
+    parts = [scope.split(":") for scope in scopes]
     now = int(time.time())
     claims = {"iss": "lab", "aud": "lab registry", "sub": "robot", "exp": now + life,
               "nbf": now - 5, "iat": now, "jti": str(now),
-              "access": [{"type": "repository", "name": name, "actions": actions.split(",")}]}
+              "access": [{"type": kind, "name": name, "actions": actions.split(",")}
+                         for kind, name, actions in parts]}
     head = {"typ": "JWT", "alg": "RS256", "x5c": [certificate]}
     signed = url64(json.dumps(head).encode()) + "." + url64(json.dumps(claims).encode())
     signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", directory + "/key.pem"],
@@ -129,12 +130,12 @@ def serve_tokens(directory, port, user, password):
         def do_GET(self):
             query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
             with open(directory + "/asked", "a") as out:
-                out.write(query["scope"][0] + "\n")
+                out.write(" ".join(query["scope"]) + "\n")
             good = (self.headers.get("Authorization") == wanted and query["lab"] == ["1"] and
                     query["service"] == ["lab registry"])
             with open(directory + "/life") as text:
                 life = int(text.read())
-            body = json.dumps({"token": make_token(directory, query["scope"][0], life),
+            body = json.dumps({"token": make_token(directory, query["scope"], life),
                                "expires_in": life} if good else {}).encode()
             self.send_response(200 if good else 401)
             self.send_header("Content-Length", str(len(body)))

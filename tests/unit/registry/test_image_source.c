@@ -40,11 +40,14 @@ static const struct {
     {"docker-daemon:h.io/app:1@" ID, IMAGE_DOCKER_DAEMON, "h.io/app:1@" ID, NULL},
     {"docker-daemon:" ID, IMAGE_DOCKER_DAEMON, ID, NULL},
     {"docker-daemon:2cf24dba5fb0", IMAGE_DOCKER_DAEMON, "2cf24dba5fb0", NULL},
+    {"docker://host.org/app", IMAGE_REGISTRY, "host.org/app", NULL},
+    {"docker://localhost:5000/team/app:1", IMAGE_REGISTRY, "localhost:5000/team/app:1", NULL},
 };
 
 #define FORMS                                                                                      \
-    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF] or "                   \
-    "docker-daemon:NAME[:TAG]."
+    "Write oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:REF], "                     \
+    "docker-daemon:NAME[:TAG] or docker://HOST/REPOSITORY[:TAG]."
+#define HUB(name) "There is no default one; Docker Hub's is docker://docker.io/" name "."
 
 static const struct {
     const char *text, *message, *hint;
@@ -74,8 +77,17 @@ static const struct {
     NO_DAEMON("app@"),
     NO_DAEMON("app@sha256:12"),
     NO_DAEMON("app@x@" ID),
-    {"docker://host/app:1", "image source 'docker://host/app:1' cannot be read directly",
-        "Copy it first: skopeo copy --all docker://NAME:TAG oci:image, then use oci:image."},
+    {"docker://alpine", "image source 'docker://alpine' names no registry", HUB("library/alpine")},
+    {"docker://alpine:3", "image source 'docker://alpine:3' names no registry",
+        HUB("library/alpine:3")},
+    {"docker://team/app:1", "image source 'docker://team/app:1' names no registry",
+        HUB("team/app:1")},
+    {"docker://", "image source 'docker://'", FORMS},
+    {"docker://host.org/App", "image source 'docker://host.org/App'", FORMS},
+    {"docker://host.org/app:", "image source 'docker://host.org/app:'", FORMS},
+    {"docker://https://host.org/app", "image source 'docker://https://host.org/app'", FORMS},
+    {"docker://host.org/app\n", "image source 'docker://host.org/app ' holds a control character",
+        FORMS},
     {"dir:x", "image source 'dir:x' cannot be read directly",
         "Convert it first: skopeo copy --all dir:DIR oci:image, then use oci:image."},
     {"containers-storage:x", "image source 'containers-storage:x' cannot be read directly",
