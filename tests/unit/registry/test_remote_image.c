@@ -588,6 +588,40 @@ what_is_not_mounted_is_copied(void **state)
     assert_string_equal(story.fixture.progress, "sSMm");
 }
 
+// Sending a large layer costs more than the question that the mount has left open.
+static void
+a_large_layer_that_is_not_mounted_is_asked_for(void **state)
+{
+    (void)state;
+    static const char manifest[] =
+        "{\"schemaVersion\":2,\"mediaType\":\"" MANIFEST_TYPE
+        "\",\"config\":{\"mediaType\":\"application/"
+        "vnd.oci.empty.v1+json\",\"digest\":\"" FIXTURE_CONFIG
+        "\",\"size\":2},\"layers\":[{\"mediaType\":\"text/plain\",\"digest\":\"" FIXTURE_LAYER
+        "\",\"size\":2000000}]}";
+    unsigned char hash[SHA256_SIZE];
+    char digest[SHA256_DIGEST_TEXT_SIZE];
+    sha256_of(str_of(manifest), hash);
+    sha256_digest_text(hash, digest);
+    char *url CLEANUP(xfreep) = xasprintf(FIXTURE_BASE "/manifests/%s", digest);
+    char *said CLEANUP(xfreep) = xasprintf("Docker-Content-Digest: %s", digest);
+    const struct script_step steps[] = {
+        {.method = HTTP_GET,
+            .url = "https://registry.example.org/v2/base/app/manifests/1.0",
+            .reply_headers = manifest_headers,
+            .reply = manifest},
+        {.method = HTTP_HEAD, .url = url, .status = 404}, MOUNT(LAYER_DIGEST, 202),
+        STEP_LAYER_PRESENT, MOUNT(CONFIG_DIGEST, 201),
+        {.method = HTTP_PUT,
+            .url = FIXTURE_TAG_URL,
+            .body = manifest,
+            .status = 201,
+            .reply_headers = (const char *const[]){said, NULL}}};
+    STORY(steps);
+    registry_fixture_expect_success(&story.fixture, copy_here(&story, NULL));
+    assert_string_equal(story.fixture.progress, "pMm");
+}
+
 // The token of a push that mounts may read the other repository too, or nothing would be mounted.
 static void
 a_token_for_mounting_is_for_both_repositories(void **state)
@@ -655,6 +689,7 @@ main(void)
         cmocka_unit_test(a_source_that_lies_about_content_ends_the_copy),
         cmocka_unit_test(within_a_registry_blobs_are_mounted),
         cmocka_unit_test(what_is_not_mounted_is_copied),
+        cmocka_unit_test(a_large_layer_that_is_not_mounted_is_asked_for),
         cmocka_unit_test(a_token_for_mounting_is_for_both_repositories),
         cmocka_unit_test(a_tag_of_the_same_repository_is_one_put),
     };
