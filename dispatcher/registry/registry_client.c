@@ -55,7 +55,8 @@ registry_client_new(const struct platform *platform, struct http_client *http,
     }
     // ECR only knows Basic, so that its first 401 can be saved.
     client->auth.scheme = options->is_ecr && options->user != NULL ? AUTH_BASIC : AUTH_NONE;
-    client->parallel_bodies = PARALLEL_BODIES;
+    client->parallel_bodies =
+        options->parallel_bodies > 0 ? options->parallel_bodies : PARALLEL_BODIES;
     client->parallel_small = PARALLEL_SMALL;
     *out = client;
     return NULL;

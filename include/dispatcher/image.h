@@ -41,6 +41,8 @@ enum image_compression {
     IMAGE_COMPRESSION_SMALL, // gzip, fewer bytes
     IMAGE_COMPRESSION_ZSTD,  // for runtimes that take zstd layers (OCI image spec 1.1)
 };
+/// "fast", "small" or "zstd"; NULL is fast. False (output untouched) for any other word.
+bool image_compression_of(const char *word, enum image_compression *out);
 
 struct image_source {
     enum image_kind kind;

@@ -16,6 +16,7 @@ struct registry_options {
     struct error *(*renew)(void *ctx, char **user, struct secret **password);
     void *renew_ctx;
     bool is_ecr; // its quirks: 201 to PATCH, EOF for a missing repository, immutable tags
+    unsigned parallel_bodies; // large ones sent at once; 0: four
 };
 
 struct registry_client;
