@@ -22,10 +22,11 @@ struct live {
     bool on, to_stderr, hidden; // hidden: the cursor
     pthread_mutex_t lock;
     pthread_t thread;
-    struct cancel *stop; // ends the thread's sleep
-    struct buf lines;    // as the caller gave them
-    struct buf drawn;    // expanded, as on the screen
-    size_t rows, width;  // of what is on the screen
+    struct cancel *stop;       // ends the thread's sleep
+    struct buf lines;          // as the caller gave them
+    struct live_drawer drawer; // draw NULL: none
+    struct buf drawn;          // expanded, as on the screen
+    size_t rows, width;        // of what is on the screen
 };
 
 static void
@@ -47,16 +48,34 @@ terminal_height(int fd)
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : DEFAULT_HEIGHT;
 }
 
+// All that is to be seen at this moment, in a terminal of that size. The lock is held.
+static void
+compose(struct live *live, size_t width, size_t height, struct buf *out)
+{
+    struct buf lines CLEANUP(buf_done) = BUF_INIT(2 * LINES_MAX);
+    int64_t now = clock_mono(live->cli->platform.clock);
+    buf_add(&lines, buf_str(&live->lines));
+    if (live->drawer.draw != NULL) {
+        size_t used = live_count_lines(buf_str(&lines)) + 1; // and the cursor's own
+        const struct live_view view = {.width = width - 1,
+            .rows = height > used ? height - used : 0,
+            .utf8 = live->cli->utf8,
+            .color = live->cli->color};
+        live->drawer.draw(live->drawer.ctx, &view, now, &lines);
+    }
+    live_expand(buf_str(&lines), now, live->cli->utf8, out);
+    secret_mask(out);
+}
+
 // Draws when something changed since the last time. The lock is held.
 static void
 draw(struct live *live)
 {
-    struct buf text CLEANUP(buf_done) = BUF_INIT(LINES_MAX);
-    struct buf frame CLEANUP(buf_done) = BUF_INIT(4 * LINES_MAX);
-    live_expand(
-        buf_str(&live->lines), clock_mono(live->cli->platform.clock), live->cli->utf8, &text);
-    secret_mask(&text);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(2 * LINES_MAX);
+    struct buf frame CLEANUP(buf_done) = BUF_INIT(8 * LINES_MAX);
     size_t width = (size_t)cli_terminal_width(live->fd);
+    size_t height = terminal_height(live->fd);
+    compose(live, width, height, &text);
     bool same = width == live->width && str_equal(buf_str(&text), buf_str(&live->drawn));
     if (same && (live->rows > 0 || text.len == 0)) {
         return;
@@ -66,7 +85,7 @@ draw(struct live *live)
         live->hidden = true;
         signals_cursor_hidden(live->fd);
     }
-    live_frame(buf_str(&text), width - 1, terminal_height(live->fd), &live->rows, &frame);
+    live_frame(buf_str(&text), width - 1, height, &live->rows, &frame);
     send_to(live->fd, buf_str(&frame));
     buf_reset(&live->drawn);
     buf_add(&live->drawn, buf_str(&text));
@@ -136,6 +155,14 @@ live_update(struct live *live, struct str lines)
     (void)pthread_mutex_lock(&live->lock);
     buf_reset(&live->lines);
     buf_add(&live->lines, lines);
+    (void)pthread_mutex_unlock(&live->lock);
+}
+
+void
+live_follow(struct live *live, const struct live_drawer *drawer)
+{
+    (void)pthread_mutex_lock(&live->lock);
+    live->drawer = drawer != NULL ? *drawer : (struct live_drawer){0};
     (void)pthread_mutex_unlock(&live->lock);
 }
 

@@ -28,6 +28,20 @@ bool live_is_on(const struct live *live);
 /// Replaces the lines of the area. Longer lines are cut at the width of the terminal, more lines
 /// than it has are left out; SGR colours may be used.
 void live_update(struct live *live, struct str lines);
+
+// Lines that change by themselves, as of the moment when they are drawn. `draw` is called from the
+// area's thread or the caller's.
+struct live_view {
+    size_t width, rows; // that may be used
+    bool utf8, color;
+};
+struct live_drawer {
+    void (*draw)(void *ctx, const struct live_view *view, int64_t now_ms, struct buf *out);
+    void *ctx;
+};
+/// They stand below the lines of live_update from now on; NULL ends that.
+void live_follow(struct live *live, const struct live_drawer *drawer);
+
 /// Takes the area away, shows the cursor, and prints `last` (also where nothing is drawn).
 void live_finish(struct live *live, struct str last);
 
@@ -42,6 +56,7 @@ void live_release(struct live *live);
 
 /// The text with its marks replaced, as of `now_ms`.
 void live_expand(struct str lines, int64_t now_ms, bool utf8, struct buf *out);
+size_t live_count_lines(struct str lines);
 /// One line cut to `width` columns ("…" where it was cut); colours count nothing and are reset.
 void live_cut(struct str line, size_t width, struct buf *out);
 /// What to send to a terminal of `width` x `height` that shows `*rows` lines of ours above the

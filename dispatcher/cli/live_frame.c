@@ -124,8 +124,8 @@ live_cut(struct str line, size_t width, struct buf *out)
     buf_puts(out, coloured ? "\x1b[0m" : "");
 }
 
-static size_t
-count_lines(struct str lines)
+size_t
+live_count_lines(struct str lines)
 {
     struct str line = {0};
     size_t count = 0;
@@ -138,7 +138,7 @@ count_lines(struct str lines)
 void
 live_frame(struct str lines, size_t width, size_t height, size_t *rows, struct buf *out)
 {
-    size_t total = count_lines(lines), room = height > 1 ? height - 1 : 1;
+    size_t total = live_count_lines(lines), room = height > 1 ? height - 1 : 1;
     size_t shown = total > room ? room - 1 : total;
     if (*rows > 0) {
         buf_printf(out, "\x1b[%zuA", *rows);

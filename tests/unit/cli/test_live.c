@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -135,6 +136,13 @@ read_until(int fd, struct buf *got, const char *wanted)
 }
 
 static void
+draw_size(void *ctx, const struct live_view *view, int64_t now_ms, struct buf *out)
+{
+    (void)now_ms;
+    buf_printf(out, "%s %zux%zu\n", (const char *)ctx, view->width, view->rows);
+}
+
+static void
 on_a_terminal_texts_go_above_and_the_cursor_comes_back(void **state)
 {
     (void)state;
@@ -154,6 +162,14 @@ on_a_terminal_texts_go_above_and_the_cursor_comes_back(void **state)
     read_until(master, &got, "\x1b[?25l\rarea ***\x1b[K\r\n\x1b[J");
     cli_out(&cli, STR("above\n"));
     read_until(master, &got, "\x1b[1A\r\x1b[Jabove\r\n\rarea ***\x1b[K\r\n\x1b[J");
+    // Lines that are drawn at each moment stand below, and know what room there is.
+    const struct winsize size = {.ws_col = 40, .ws_row = 12};
+    assert_int_equal(ioctl(slave, TIOCSWINSZ, &size), 0);
+    char name[] = "bars";
+    live_follow(live, &(struct live_drawer){draw_size, name});
+    read_until(master, &got, "\x1b[1A\rarea ***\x1b[K\r\nbars 39x10\x1b[K\r\n\x1b[J");
+    live_follow(live, NULL);
+    read_until(master, &got, "\x1b[2A\rarea ***\x1b[K\r\n\x1b[J");
     live_finish(live, STR("done\n"));
     read_until(master, &got, "\x1b[1A\r\x1b[J\x1b[?25hdone\r\n");
     assert_null(cli.live);
