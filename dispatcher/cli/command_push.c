@@ -1,138 +1,37 @@
-// `dispatcher push`: one image to one reference, and nothing else. The pushing is registry/'s; this
-// finds the credentials and tells how it goes.
+// `dispatcher push`: one image to one reference, and nothing else. The pushing is registry/'s and
+// the telling push_report.c's; this reads the command line and finds the credentials.
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli_internal.h"
 #include "dispatcher/ecr.h"
-#include "dispatcher/json.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/registry.h"
-#include "human.h"
-#include "live.h"
+#include "dispatcher/name.h"
+#include "push_report.h"
 
-enum { REDRAW_MS = 100, SHORT_DIGEST = 19 }; // "sha256:" and 12 digits
-
-// How far one blob is.
-struct blob_progress {
-    int64_t done;
-};
+enum { PARALLEL_MOST = 16 };
 
 struct push {
     struct cli *cli;
-    bool json;
     const char *source_text, *reference_text;
+    enum image_compression compression;
+    struct str_list previous;
+    unsigned parallel; // 0: not given
     struct arena *arena;
     struct http_client *http;
     const char *host, *region; // region: of ECR
     struct aws_session *aws;   // for ECR, once it is needed
     struct image_access access;
     struct image *image;
-    struct live *live;
-    struct blob_progress *blobs;
-    size_t blob_count;
-    int64_t total, drawn_ms, started_ms;
 };
 
 static void
 push_done(struct push *push)
 {
-    live_free(push->live);
-    free(push->blobs);
     image_close(push->image);
     aws_session_free(push->aws);
     http_client_free(push->http);
     arena_free(push->arena);
-}
-
-static struct json *
-event(struct push *push, const char *name)
-{
-    char stamp[21];
-    struct json *object = json_make_object();
-    clock_format_rfc3339(clock_wall(push->cli->platform.clock), stamp);
-    json_set_str(object, "event", name);
-    json_set_str(object, "time", stamp);
-    return object;
-}
-
-static void
-print_event(struct push *push, struct json *object)
-{
-    char *text CLEANUP(xfreep) = json_text(object);
-    cli_outf(push->cli, "%s\n", text);
-    json_free(object);
-}
-
-static void
-draw(struct push *push)
-{
-    struct cli *cli = push->cli;
-    int64_t now = clock_mono(cli->platform.clock);
-    if (!live_is_on(push->live) || now - push->drawn_ms < REDRAW_MS) {
-        return;
-    }
-    struct buf line CLEANUP(buf_done) = BUF_INIT(4096);
-    struct progress progress = {.total = push->total};
-    for (size_t i = 0; i < push->blob_count; i++) {
-        progress.done += push->blobs[i].done;
-    }
-    int64_t elapsed_ms = now - push->started_ms;
-    progress.bytes_per_second = elapsed_ms > 0 ? progress.done * 1000 / elapsed_ms : 0;
-    buf_puts(&line, LIVE_SPINNER " pushing ");
-    human_progress(
-        &progress, (size_t)cli->width > 12 ? (size_t)cli->width - 12 : 0, cli->utf8, &line);
-    buf_putc(&line, '\n');
-    live_update(push->live, buf_str(&line));
-    push->drawn_ms = now;
-}
-
-static void
-say_blob(struct push *push, const struct registry_progress *progress, const char *state)
-{
-    struct buf size CLEANUP(buf_done) = BUF_INIT(64);
-    if (push->json) {
-        struct json *object = event(push, "blob");
-        json_set_str(object, "digest", progress->digest);
-        json_set_int(object, "bytes", progress->total);
-        json_set_str(object, "state", state);
-        print_event(push, object);
-        return;
-    }
-    human_size(progress->total, &size);
-    cli_outf(push->cli, "  %.*s %10s  %s\n", SHORT_DIGEST, progress->digest, buf_cstr(&size),
-        strcmp(state, "present") == 0 ? "already there" : state);
-}
-
-static void
-on_progress(void *ctx, const struct registry_progress *progress)
-{
-    struct push *push = ctx;
-    switch (progress->what) {
-    case REGISTRY_PART_PRESENT:
-    case REGISTRY_PART_REUSED:
-    case REGISTRY_PART_MOUNTED:
-        say_blob(push, progress, "present");
-        break;
-    case REGISTRY_PART_SENT:
-        push->cli->changed = true;
-        say_blob(push, progress, "sent");
-        break;
-    case REGISTRY_MANIFEST_SENT:
-        push->cli->changed = true;
-        if (push->json) {
-            struct json *object = event(push, "manifest");
-            json_set_str(object, "digest", progress->digest);
-            json_set_int(object, "bytes", progress->total);
-            print_event(push, object);
-        }
-        return;
-    case REGISTRY_PART_SENDING:
-    case REGISTRY_PART_AGAIN:
-        break;
-    }
-    push->blobs[progress->part].done = progress->done;
-    draw(push);
 }
 
 // Also when what `docker login` left has expired, as it does after 12 hours.
@@ -212,75 +111,9 @@ open_registry(struct push *push, struct registry_client **out)
         .renew = is_ecr ? login_to_ecr : NULL,
         .renew_ctx = push,
         .is_ecr = is_ecr,
+        .parallel_bodies = push->parallel,
     };
     return registry_client_new(&push->cli->platform, push->http, &options, out);
-}
-
-static void
-prepare_blobs(struct push *push)
-{
-    push->blob_count = image_part_count(push->image);
-    push->blobs = xcalloc(push->blob_count > 0 ? push->blob_count : 1, sizeof(*push->blobs));
-    for (size_t i = 0; i < push->blob_count; i++) {
-        const struct image_part *part = image_part_at(push->image, i);
-        push->total += part->diff_id != NULL ? part->plain_size : part->descriptor.size;
-    }
-}
-
-static struct error *
-say_image(struct push *push)
-{
-    const char *digest = NULL, *platforms = image_platforms(push->image);
-    if (image_is_settled(push->image)) {
-        TRY(image_digest(push->image, &digest));
-    }
-    if (push->json) {
-        struct json *object = event(push, "image");
-        json_set_str(object, "source", push->source_text);
-        if (digest != NULL) {
-            json_set_str(object, "digest", digest);
-        }
-        json_set_str(object, "platforms", platforms);
-        json_set_int(object, "blobs", (int64_t)push->blob_count);
-        json_set_int(object, "bytes", push->total);
-        print_event(push, object);
-        return NULL;
-    }
-    struct buf size CLEANUP(buf_done) = BUF_INIT(64);
-    human_size(push->total, &size);
-    cli_outf(push->cli, "%s%s%s: %zu blobs, %s\n", push->source_text,
-        platforms[0] != '\0' ? ", " : "", platforms, push->blob_count, buf_cstr(&size));
-    return NULL;
-}
-
-static void
-say_result(struct push *push, const struct registry_push_result *result)
-{
-    int64_t took_ms = clock_mono(push->cli->platform.clock) - push->started_ms;
-    live_finish(push->live, (struct str){0});
-    if (push->json) {
-        struct json *object = event(push, "pushed");
-        json_set_str(object, "reference", push->reference_text);
-        json_set_str(object, "digest", result->digest);
-        json_set(object, "already_there", json_make_bool(result->already_there));
-        json_set_int(object, "blobs_sent", result->blobs_sent);
-        json_set_int(object, "blobs_present", result->blobs_present);
-        json_set_int(object, "bytes_sent", result->bytes_sent);
-        json_set_int(object, "requests", result->requests);
-        json_set_int(object, "duration_ms", took_ms);
-        print_event(push, object);
-        return;
-    }
-    struct buf size CLEANUP(buf_done) = BUF_INIT(64);
-    char took[32];
-    human_size(result->bytes_sent, &size);
-    clock_format_duration(took_ms, took);
-    if (result->already_there) {
-        cli_outf(push->cli, "%s is there already\n", push->reference_text);
-    } else {
-        cli_outf(push->cli, "pushed %s: %s in %s\n", push->reference_text, buf_cstr(&size), took);
-    }
-    cli_outf(push->cli, "%s\n", result->digest);
 }
 
 static struct error *
@@ -297,45 +130,101 @@ parse_reference(struct push *push, struct registry_reference **out)
 }
 
 static struct error *
+parse_parallel(const char *text, unsigned *out)
+{
+    int64_t number = 0;
+    if (text == NULL) {
+        return NULL;
+    }
+    if (!str_to_int64(str_of(text), &number) || number < 1 || number > PARALLEL_MOST) {
+        return error_hint(
+            error_new(ERROR_USAGE, "push: '%.40s' is not a number of bodies (--parallel)", text),
+            "Use a number from 1 to %d; without it there are 4.", PARALLEL_MOST);
+    }
+    *out = (unsigned)number;
+    return NULL;
+}
+
+static struct error *
+check_previous(struct str_list previous)
+{
+    for (size_t i = 0; i < previous.count; i++) {
+        const char *name = previous.items[i];
+        if (!tag_is_valid(str_of(name)) && !digest_is_valid(str_of(name))) {
+            return error_hint(
+                error_new(ERROR_USAGE, "push: '%.140s' is no tag or digest (--previous)", name),
+                "Name an image of the same repository by its tag alone: --previous 1.3.9.");
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+read_options(struct push *push, const struct cli_arguments *arguments)
+{
+    const char *word = cli_value(arguments, "compression");
+    BUG_ON(!image_compression_of(word, &push->compression)); // the table lists the words
+    push->previous = cli_values(arguments, "previous");
+    TRY(check_previous(push->previous));
+    return parse_parallel(cli_value(arguments, "parallel"), &push->parallel);
+}
+
+static struct error *
+push_image(
+    struct push *push, const struct registry_reference *reference, struct push_report *report)
+{
+    struct registry_client *client CLEANUP(registry_client_freep) = NULL;
+    struct registry_push_result result = {0};
+    TRY(open_registry(push, &client));
+    TRY(push_report_image(report, push->source_text, push->reference_text, push->image));
+    const struct registry_push request = {
+        .repository = reference->repository,
+        .tag = reference->tag,
+        .image = push->image,
+        .compression = push->compression,
+        .previous = push->previous,
+        .progress = push_report_progress,
+        .progress_ctx = report,
+    };
+    TRY(registry_push_image(client, &request, push->arena, &result));
+    push_report_result(report, push->reference_text, &result);
+    return NULL;
+}
+
+static struct error *
 run_push(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     (void)exit_code;
     struct push push CLEANUP(push_done) = {
         .cli = cli,
-        .json = cli_flag(arguments, "json"),
         .source_text = cli_positional(arguments, 0),
         .reference_text = cli_positional(arguments, 1),
         .arena = arena_new(),
-        .started_ms = clock_mono(cli->platform.clock),
     };
-    push.live = live_new(cli, push.json);
+    struct push_report *report CLEANUP(push_report_freep) =
+        push_report_new(cli, cli_flag(arguments, "json"));
     struct image_source *source = NULL;
     struct registry_reference *reference = NULL;
-    struct registry_client *client CLEANUP(registry_client_freep) = NULL;
-    struct registry_push_result result = {0};
+    TRY(read_options(&push, arguments));
     TRY(image_source_parse(push.source_text, push.arena, &source));
     TRY(parse_reference(&push, &reference));
     cli_mask_environment(cli);
     TRY(http_client_new(&cli->platform, &cli->http_options, &push.http));
     push.access = (struct image_access){&cli->platform, push.http, log_in_to_source, &push};
     TRY(image_open(source, &push.access, &push.image));
-    TRY(open_registry(&push, &client));
-    prepare_blobs(&push);
-    TRY(say_image(&push));
-    const struct registry_push request = {
-        .repository = reference->repository,
-        .tag = reference->tag,
-        .image = push.image,
-        .progress = on_progress,
-        .progress_ctx = &push,
-    };
-    TRY(registry_push_image(client, &request, push.arena, &result));
-    say_result(&push, &result);
-    return NULL;
+    return push_image(&push, reference, report);
 }
 
+static const char *const compressions[] = {"fast", "small", "zstd", NULL};
+
 static const struct cli_option options[] = {
-    {"json", CLI_FLAG, NULL, "print one JSON event a line: image, blob, manifest, pushed", NULL},
+    {"compression", CLI_VALUE, "WORD", "how plain layers are compressed; default: fast",
+        compressions},
+    {"previous", CLI_LIST, "TAG", "earlier image of the repository whose layers may be reused",
+        NULL},
+    {"parallel", CLI_VALUE, "N", "large layers sent at once, 1 to 16; default: 4", NULL},
+    {"json", CLI_FLAG, NULL, "print one JSON event a line: image, blob, progress, manifest, pushed",
+        NULL},
 };
 
 const struct cli_command command_push = {
@@ -347,20 +236,48 @@ const struct cli_command command_push = {
     .option_count = ARRAY_LENGTH(options),
     .summary = "push an image to a registry, and nothing else",
     .description =
-        "Pushes an image of one platform or an index of several. What the registry has is not sent "
-        "again. Afterwards the registry is asked for the tag; the command succeeds only when it "
-        "answers the digest of the image.\n"
+        "Pushes an image of one platform or an index of several. The tag comes last, and the "
+        "command succeeds only when the registry answers the digest of the image: what is "
+        "announced is whole.\n"
         "\n"
-        "SOURCE is 'oci:DIR[:REF]', 'oci-archive:FILE[:REF]' or 'docker-archive:FILE[:REF]'. REF "
-        "is a tag, a digest, or '@N' for the N-th image of a docker-archive; it is needed when "
-        "there are several. Every digest is checked before its bytes count. The layers of a "
-        "docker-archive are compressed on the way, always to the same bytes.\n"
+        "SOURCE is 'oci:DIR[:REF]', a directory in OCI layout; 'oci-archive:FILE[:REF]', a tar of "
+        "one; "
+        "'docker-archive:FILE[:REF]', what 'docker save' writes; 'docker-daemon:NAME:TAG', an "
+        "image of the daemon at DOCKER_HOST, or of podman's service; or "
+        "'docker://HOST/REPOSITORY:TAG', an image of another registry. REF is a tag, a digest, or "
+        "'@N' for the N-th image of a docker-archive; it is needed when "
+        "there are several. Nothing is unpacked to disk. Every digest is checked before its bytes "
+        "count.\n"
+        "\n"
+        "What the registry has is not sent again, and an image that is there costs one or two "
+        "requests. Layers that are plain (those of a docker-archive and of a daemon) are "
+        "compressed on the way, always to the same bytes for the same --compression: 'fast' is "
+        "gzip for least time, 'small' gzip for a thin line, 'zstd' for runtimes that take zstd "
+        "layers. Before that, an earlier image of the repository is asked which of its blobs hold "
+        "the same layers: those are neither compressed nor sent, also on a machine that has never "
+        "pushed before. The earlier image is the first one of --previous that is there, else one "
+        "that the repository's list of tags suggests.\n"
+        "\n"
+        "Up to --parallel layers over 1 MiB are sent at once; on a thin line, use 1. A layer that "
+        "fails is sent again, up to five times, with growing pauses; when the registry says that "
+        "it is too much, fewer are sent at once.\n"
         "\n"
         "Credentials: DISPATCHER_REGISTRY_USER with DISPATCHER_REGISTRY_PASSWORD, else what "
         "'docker login' left in config.json, else, for Elastic Container Registry, those of AWS. "
-        "Registries are spoken to over https; one on this machine (localhost) over http.",
+        "Registries are spoken to over https; one on this machine (localhost) over http.\n"
+        "\n"
+        "Exit codes: 0 the tag names the image; 2 the command line, or an image that is not what "
+        "it says; 4 credentials; 5 not allowed; 6 the tag is immutable and names another image; 12 "
+        "the registry cannot be reached or fails; 130 interrupted. Only 0 promises that the "
+        "tag names the image; after 12 and 130 the registry knows whether it does.",
     .examples = "$ dispatcher push oci:build/image registry.example.org/team/app:1.4.0\n"
                 "$ dispatcher push docker-archive:app.tar registry.example.org/team/app:1.4.0\n"
+                "$ dispatcher push --previous 1.3.9 docker-archive:app.tar "
+                "registry.example.org/team/app:1.4.0\n"
+                "$ dispatcher push --compression small --parallel 1 docker-daemon:app:dev "
+                "registry.example.org/team/app:dev\n"
+                "$ dispatcher push docker://registry.example.org/team/app:1.4.0 "
+                "mirror.example.org/app:1.4.0\n"
                 "$ dispatcher push --json oci-archive:app.tar:1.4.0 localhost:5000/app:1.4.0\n",
     .run = run_push,
 };

@@ -5,50 +5,32 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
-#include "human.h"
 #include "live.h"
+#include "push_bars.h"
 
-enum { BLOBS_MAX = 64, BARS_MAX = 5, JOBS_MAX = 6, AREA_MAX = 64 * 1024 };
-
-struct blob {
-    char *digest;
-    int64_t done, total;
-    bool over;
-};
+enum { JOBS_MAX = 6, AREA_MAX = 64 * 1024 };
 
 struct deploy_live {
     struct cli *cli;
     struct live *area; // NULL until something moves: it draws from a thread of its own
     bool on_stderr;
-    struct blob blobs[BLOBS_MAX];
-    size_t blob_count;
-    int64_t upload_started_ms;
+    struct push_layers *layers;
 };
 
 struct deploy_live *
-deploy_live_new(struct cli *cli, bool on_stderr)
+deploy_live_new(struct cli *cli, bool on_stderr, struct push_layers *layers)
 {
     struct deploy_live *live = xcalloc(1, sizeof(*live));
     live->cli = cli;
     live->on_stderr = on_stderr;
+    live->layers = layers;
     return live;
-}
-
-static void
-forget_blobs(struct deploy_live *live)
-{
-    for (size_t i = 0; i < live->blob_count; i++) {
-        free(live->blobs[i].digest);
-    }
-    live->blob_count = 0;
-    live->upload_started_ms = 0;
 }
 
 void
 deploy_live_free(struct deploy_live *live)
 {
     if (live != NULL) {
-        forget_blobs(live);
         live_free(live->area);
         free(live);
     }
@@ -58,69 +40,6 @@ bool
 deploy_live_is_on(const struct deploy_live *live)
 {
     return live->on_stderr ? live->cli->error_terminal : live->cli->terminal;
-}
-
-static struct blob *
-find_blob(struct deploy_live *live, const char *digest)
-{
-    for (size_t i = 0; i < live->blob_count; i++) {
-        if (strcmp(live->blobs[i].digest, digest) == 0) {
-            return &live->blobs[i];
-        }
-    }
-    if (live->blob_count == BLOBS_MAX) {
-        return NULL;
-    }
-    struct blob *blob = &live->blobs[live->blob_count++];
-    *blob = (struct blob){.digest = xstrdup(digest)};
-    return blob;
-}
-
-static void
-note_progress(struct deploy_live *live, const struct deploy_event *event)
-{
-    struct blob *blob = find_blob(live, event->subject);
-    if (blob == NULL) {
-        return;
-    }
-    if (live->upload_started_ms == 0) {
-        live->upload_started_ms = clock_mono(live->cli->platform.clock);
-    }
-    blob->over = strcmp(event->text, "sending") != 0;
-    blob->done = blob->over ? event->total : event->done;
-    blob->total = event->total;
-}
-
-static void
-put_bar(
-    const struct deploy_live *live, const char *label, struct progress progress, struct buf *out)
-{
-    size_t width = live->cli->width > 40 ? (size_t)live->cli->width - 26 : 20;
-    buf_printf(out, "    %-19.19s ", label);
-    human_progress(&progress, width, true, out);
-    buf_putc(out, '\n');
-}
-
-static void
-put_upload(const struct deploy_live *live, struct buf *out)
-{
-    struct progress all = {0};
-    size_t bars = 0;
-    for (size_t i = 0; i < live->blob_count; i++) {
-        const struct blob *blob = &live->blobs[i];
-        all.done += blob->done;
-        all.total += blob->total;
-        if (!blob->over && bars < BARS_MAX) {
-            bars++;
-            put_bar(live, blob->digest, (struct progress){.done = blob->done, .total = blob->total},
-                out);
-        }
-    }
-    int64_t elapsed = clock_mono(live->cli->platform.clock) - live->upload_started_ms;
-    all.bytes_per_second = elapsed > 500 ? all.done * 1000 / elapsed : 0;
-    if (live->blob_count > 1) {
-        put_bar(live, "total", all, out);
-    }
 }
 
 static const char *
@@ -240,10 +159,10 @@ deploy_live_event(struct deploy_live *live, const struct deploy_event *event)
         live->area = live_new(live->cli, live->on_stderr);
     }
     if (event->kind == DEPLOY_EVENT_PROGRESS) {
-        note_progress(live, event);
-    } else if (event->kind == DEPLOY_EVENT_STEP) {
-        forget_blobs(live);
+        return; // the bars move by themselves
     }
+    bool uploads = event->kind == DEPLOY_EVENT_IMAGE;
+    live_follow(live->area, uploads ? &(struct live_drawer){push_bars_live, live->layers} : NULL);
     if (event->kind == DEPLOY_EVENT_FINISHED) {
         live_finish(live->area, STR(""));
         return;
@@ -254,9 +173,7 @@ deploy_live_event(struct deploy_live *live, const struct deploy_event *event)
     }
     buf_printf(
         &text, LIVE_SPINNER " %-18s %s\n", step->name, step->reason != NULL ? step->reason : "");
-    if (strcmp(step->kind, "push") == 0) {
-        put_upload(live, &text);
-    } else if (strcmp(step->kind, "follow") == 0) {
+    if (strcmp(step->kind, "follow") == 0) {
         put_run(live, d, &text);
     }
     live_update(live->area, buf_str(&text));

@@ -15,7 +15,9 @@ extern const char *const deploy_restore_or_keep[];
     {"env", CLI_VALUE, "ENV", "environment (required)", NULL}, DEPLOY_OPTIONS_SPECS
 #define DEPLOY_OPTIONS_WHAT                                                                        \
     {"image", CLI_LIST, "[SERVICE=]SOURCE",                                                        \
-        "image to push, once a service: oci:DIR, oci-archive:FILE, docker-archive:FILE", NULL},    \
+        "image to push, once a service: oci:DIR, oci-archive:FILE, docker-archive:FILE, "          \
+        "docker-daemon:NAME:TAG or docker://REF",                                                  \
+        NULL},                                                                                     \
     {"build", CLI_FLAG, NULL, "build what has no --image and is not in the registry", NULL},       \
     {"version", CLI_VALUE, "V", "version; default: the commit, or the tag at HEAD", NULL},         \
     {"checkout", CLI_VALUE, "DIR", "checkout of the app repository; default: here", NULL},         \

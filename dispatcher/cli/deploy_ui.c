@@ -8,13 +8,16 @@
 #include "deploy_live.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
-#include "human.h"
+#include "push_lines.h"
+
+enum { EVENT_EVERY_MS = 1000 };
 
 struct deploy_ui {
     struct cli *cli;
     bool json;
     struct deploy_live *live;
-    char *last_jobs; // what was printed of the jobs, to print only what is new
+    struct push_layers layers; // of the upload at hand
+    char *last_jobs;           // what was printed of the jobs, to print only what is new
 };
 
 struct deploy_ui *
@@ -23,7 +26,8 @@ deploy_ui_new(struct cli *cli, bool json)
     struct deploy_ui *ui = xcalloc(1, sizeof(*ui));
     ui->cli = cli;
     ui->json = json;
-    ui->live = deploy_live_new(cli, json);
+    push_layers_init(&ui->layers, NULL, clock_mono(cli->platform.clock));
+    ui->live = deploy_live_new(cli, json, &ui->layers);
     return ui;
 }
 
@@ -31,7 +35,8 @@ void
 deploy_ui_free(struct deploy_ui *ui)
 {
     if (ui != NULL) {
-        deploy_live_free(ui->live);
+        deploy_live_free(ui->live); // first: it draws the layers
+        push_layers_done(&ui->layers);
         free(ui->last_jobs);
         free(ui);
     }
@@ -168,13 +173,23 @@ say_started(struct deploy_ui *ui, const struct deployment *d)
 }
 
 static void
-say_progress(struct deploy_ui *ui, const struct deploy_event *event)
+say_image(struct deploy_ui *ui, const struct deploy_event *event)
 {
     struct buf line CLEANUP(buf_done) = BUF_INIT(8192);
-    if (strcmp(event->text, "sending") != 0) {
-        buf_printf(&line, "    %.19s… %s, ", event->subject, event->text);
-        human_size(event->total, &line);
-        buf_putc(&line, '\n');
+    buf_puts(&line, "  ");
+    push_lines_image(event->text, image_platforms(event->image), &ui->layers, &line);
+    say(ui, buf_str(&line));
+}
+
+static void
+say_layer(struct deploy_ui *ui, const struct push_layer *layer, int64_t now_ms)
+{
+    struct buf line CLEANUP(buf_done) = BUF_INIT(8192);
+    push_lines_layer(layer, &line);
+    if (layer->state == PUSH_LAYER_SENDING) {
+        push_lines_progress(&ui->layers, now_ms, &line);
+    }
+    if (line.len > 0) {
         say(ui, buf_str(&line));
     }
 }
@@ -190,22 +205,57 @@ run_link(struct deploy_ui *ui, const struct deployment *d)
     }
 }
 
+// Keeps count of an upload. *layer: the one that the event is about, if any.
+static void
+note_upload(struct deploy_ui *ui, const struct deploy_event *event, int64_t now_ms,
+    struct push_layer **layer)
+{
+    if (event->kind == DEPLOY_EVENT_IMAGE) {
+        push_layers_reset(&ui->layers, event->image, now_ms);
+    } else if (event->kind == DEPLOY_EVENT_PROGRESS) {
+        *layer = push_layers_note(&ui->layers, event->part, now_ms);
+    }
+}
+
+// A body comes in pieces of some KiB: once a second is enough for each.
+static bool
+is_worth_telling(struct push_layer *layer, int64_t now_ms)
+{
+    if (layer == NULL || layer->state != PUSH_LAYER_SENDING) {
+        return true;
+    }
+    if (layer->told_ms > 0 && now_ms - layer->told_ms < EVENT_EVERY_MS) {
+        return false;
+    }
+    layer->told_ms = now_ms;
+    return true;
+}
+
+static void
+print_event(struct deploy_ui *ui, const struct deploy_event *event)
+{
+    int64_t now = clock_wall(ui->cli->platform.clock);
+    struct json *object CLEANUP(json_freep) = deploy_event_json(event, now);
+    char *text CLEANUP(xfreep) = json_text(object);
+    cli_outf(ui->cli, "%s\n", text);
+}
+
 static void
 on_event(void *ctx, const struct deploy_event *event)
 {
     struct deploy_ui *ui = ctx;
+    int64_t now = clock_mono(ui->cli->platform.clock);
+    struct push_layer *layer = NULL;
     if (event->kind == DEPLOY_EVENT_STEP || event->kind == DEPLOY_EVENT_STARTED) {
         ui->cli->changed = true;
     }
-    if (ui->json) {
-        int64_t now = clock_wall(ui->cli->platform.clock);
-        struct json *object CLEANUP(json_freep) = deploy_event_json(event, now);
-        char *text CLEANUP(xfreep) = json_text(object);
-        cli_outf(ui->cli, "%s\n", text);
+    note_upload(ui, event, now, &layer);
+    if (ui->json && is_worth_telling(layer, now)) {
+        print_event(ui, event);
     }
     deploy_live_event(ui->live, event);
-    bool moving = event->kind == DEPLOY_EVENT_PROGRESS || event->kind == DEPLOY_EVENT_RUN ||
-                  event->kind == DEPLOY_EVENT_JOBS;
+    bool moving = event->kind == DEPLOY_EVENT_IMAGE || event->kind == DEPLOY_EVENT_PROGRESS ||
+                  event->kind == DEPLOY_EVENT_RUN || event->kind == DEPLOY_EVENT_JOBS;
     if (moving && deploy_live_is_on(ui->live)) {
         return;
     }
@@ -219,8 +269,13 @@ on_event(void *ctx, const struct deploy_event *event)
             run_link(ui, event->deployment);
         }
         return;
+    case DEPLOY_EVENT_IMAGE:
+        say_image(ui, event);
+        return;
     case DEPLOY_EVENT_PROGRESS:
-        say_progress(ui, event);
+        if (layer != NULL) {
+            say_layer(ui, layer, now);
+        }
         return;
     case DEPLOY_EVENT_RUN:
         say_run(ui, event->deployment);

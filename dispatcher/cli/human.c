@@ -3,15 +3,12 @@
 
 #include <stdio.h>
 
-#include "dispatcher/text.h"
-
-enum { BAR_MOST = 30, BAR_LEAST = 8, PART_MAX = 64 };
+#include "dispatcher/clock.h"
 
 static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
 
-// The unit in which `bytes` has at most four digits before the point.
-static size_t
-unit_of(int64_t bytes)
+size_t
+human_unit(int64_t bytes)
 {
     size_t unit = 0;
     // 1023.95 would be shown as 1024.0: it belongs to the next unit.
@@ -21,10 +18,16 @@ unit_of(int64_t bytes)
     return unit;
 }
 
-static void
-put_in_unit(int64_t bytes, size_t unit, struct buf *out)
+const char *
+human_unit_name(size_t unit)
 {
-    double value = (double)bytes;
+    return units[unit < ARRAY_LENGTH(units) ? unit : ARRAY_LENGTH(units) - 1];
+}
+
+void
+human_in_unit(int64_t bytes, size_t unit, struct buf *out)
+{
+    double value = (double)(bytes > 0 ? bytes : 0);
     for (size_t i = 0; i < unit; i++) {
         value /= 1024;
     }
@@ -34,16 +37,28 @@ put_in_unit(int64_t bytes, size_t unit, struct buf *out)
 void
 human_size(int64_t bytes, struct buf *out)
 {
-    bytes = bytes > 0 ? bytes : 0;
-    size_t unit = unit_of(bytes);
-    put_in_unit(bytes, unit, out);
+    size_t unit = human_unit(bytes);
+    human_in_unit(bytes, unit, out);
     buf_printf(out, " %s", units[unit]);
 }
 
-static void
-put_bar(size_t cells, int64_t done, int64_t total, bool utf8, struct buf *out)
+int
+human_percent(int64_t done, int64_t total)
 {
-    double share = total > 0 ? (double)done / (double)total : 0;
+    if (total <= 0 || done <= 0) {
+        return 0;
+    }
+    if (done >= total) { // a retry may have counted twice
+        return 100;
+    }
+    int percent = (int)((double)done * 100 / (double)total);
+    return percent >= 100 ? 99 : percent;
+}
+
+void
+human_bar(int64_t done, int64_t total, size_t cells, bool utf8, struct buf *out)
+{
+    double share = total > 0 && done > 0 ? (double)done / (double)total : 0;
     size_t full = (size_t)(share * (double)cells);
     buf_putc(out, '[');
     for (size_t i = 0; i < cells; i++) {
@@ -56,53 +71,16 @@ put_bar(size_t cells, int64_t done, int64_t total, bool utf8, struct buf *out)
     buf_putc(out, ']');
 }
 
-// " 12.3/28.4 MiB", both in the unit of the total.
-static void
-put_sizes(const struct progress *progress, int64_t done, struct buf *out)
-{
-    buf_putc(out, ' ');
-    if (progress->total > 0) {
-        size_t unit = unit_of(progress->total);
-        put_in_unit(done, unit, out);
-        buf_putc(out, '/');
-        put_in_unit(progress->total, unit, out);
-        buf_printf(out, " %s", units[unit]);
-    } else {
-        human_size(done, out);
-    }
-}
-
 void
-human_progress(const struct progress *progress, size_t width, bool utf8, struct buf *out)
+human_seconds(int64_t ms, struct buf *out)
 {
-    int64_t total = progress->total, done = progress->done > 0 ? progress->done : 0;
-    done = total > 0 && done > total ? total : done; // a retry may have counted twice
-    struct buf percent CLEANUP(buf_done) = BUF_INIT(PART_MAX);
-    struct buf sizes CLEANUP(buf_done) = BUF_INIT(PART_MAX);
-    struct buf speed CLEANUP(buf_done) = BUF_INIT(PART_MAX);
-    // 100 only when it is complete: a bar that says 100% and goes on is not believed again.
-    int shown = total > 0 ? (int)((double)done * 100 / (double)total) : 0;
-    shown = shown >= 100 && done < total ? 99 : shown;
-    buf_printf(&percent, total > 0 ? "%d%%" : "", shown);
-    put_sizes(progress, done, &sizes);
-    if (progress->bytes_per_second > 0) {
-        buf_putc(&speed, ' ');
-        human_size(progress->bytes_per_second, &speed);
-        buf_puts(&speed, "/s");
+    char text[32];
+    if (ms < 9950) { // where clock_format_duration would tell tenths
+        buf_printf(out, "%ds", (int)((ms > 0 ? ms : 0) / 1000));
+        return;
     }
-    size_t used = percent.len + sizes.len;
-    bool fits_speed = used + speed.len <= width;
-    used += fits_speed ? speed.len : 0;
-    bool fits_sizes = used <= width;
-    if (total > 0 && used + BAR_LEAST + 3 <= width) {
-        size_t room = width - used - 3; // brackets and a blank
-        put_bar(room < BAR_MOST ? room : BAR_MOST, done, total, utf8, out);
-        buf_putc(out, ' ');
-    }
-    buf_add(out, buf_str(&percent));
-    struct str tail = fits_sizes ? buf_str(&sizes) : STR("");
-    buf_add(out, percent.len > 0 ? tail : str_trim(tail));
-    buf_add(out, fits_speed ? buf_str(&speed) : STR(""));
+    clock_format_duration(ms, text);
+    buf_puts(out, text);
 }
 
 const char *

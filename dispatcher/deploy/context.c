@@ -181,16 +181,17 @@ context_clean(struct arena *arena, const char *text, size_t max)
     return context_masked(arena, buf_cstr(&out));
 }
 
-// Every event but upload progress and a builder's output is also kept, so that `watch` can follow
-// from another terminal.
+// Every event but those of an upload and a builder's output is also kept, so that `watch` can
+// follow from another terminal.
 void
 context_emit(struct deploy_context *context, const struct deploy_event *event)
 {
     if (context->observer != NULL) {
         context->observer->event(context->observer->ctx, event);
     }
-    if (context->store == NULL || event->kind == DEPLOY_EVENT_PROGRESS ||
-        event->kind == DEPLOY_EVENT_OUTPUT || event->deployment->id == NULL) {
+    bool upload = event->kind == DEPLOY_EVENT_IMAGE || event->kind == DEPLOY_EVENT_PROGRESS;
+    bool passing = upload || event->kind == DEPLOY_EVENT_OUTPUT;
+    if (context->store == NULL || passing || event->deployment->id == NULL) {
         return;
     }
     int64_t now = clock_wall(context->platform->clock);

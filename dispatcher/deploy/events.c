@@ -4,6 +4,7 @@
 static const char *const kind_names[] = {
     [DEPLOY_EVENT_STARTED] = "started",
     [DEPLOY_EVENT_STEP] = "step",
+    [DEPLOY_EVENT_IMAGE] = "image",
     [DEPLOY_EVENT_PROGRESS] = "progress",
     [DEPLOY_EVENT_OUTPUT] = "output",
     [DEPLOY_EVENT_RUN] = "run",
@@ -23,6 +24,50 @@ put_step(struct json *object, const struct deployment_step *step)
     if (step->ended_ms > 0) {
         json_set_int(object, "duration_ms", step->ended_ms - step->started_ms);
     }
+}
+
+static void
+put_image(struct json *object, const struct deploy_event *event)
+{
+    int64_t bytes = 0;
+    const char *digest = NULL;
+    size_t count = image_part_count(event->image);
+    for (size_t i = 0; i < count; i++) {
+        const struct image_part *part = image_part_at(event->image, i);
+        bytes += part->diff_id != NULL ? part->plain_size : part->descriptor.size;
+    }
+    if (image_is_settled(event->image)) {
+        error_free(image_digest(event->image, &digest)); // the push tells what is wrong
+    }
+    json_set_str(object, "step", event->step->name);
+    json_set_str(object, "source", event->text);
+    json_set_str(object, "digest", digest);
+    json_set_str(object, "platforms", image_platforms(event->image));
+    json_set_int(object, "blobs", (int64_t)count);
+    json_set_int(object, "bytes", bytes);
+}
+
+static void
+put_part(struct json *object, const struct deploy_event *event)
+{
+    static const char *const names[] = {[REGISTRY_PART_PRESENT] = "present",
+        [REGISTRY_PART_REUSED] = "reused",
+        [REGISTRY_PART_MOUNTED] = "mounted",
+        [REGISTRY_PART_SENDING] = "sending",
+        [REGISTRY_PART_AGAIN] = "again",
+        [REGISTRY_PART_SENT] = "sent",
+        [REGISTRY_MANIFEST_SENT] = "manifest"};
+    const struct registry_progress *part = event->part;
+    json_set_str(object, "step", event->step->name);
+    json_set_str(object, "what", names[part->what]);
+    if (part->what != REGISTRY_MANIFEST_SENT) {
+        json_set_int(object, "part", (int64_t)part->part);
+        json_set_int(object, "sent", part->sent);
+    }
+    json_set_str(object, "digest", part->digest);
+    json_set_str(object, "diff_id", part->diff_id);
+    json_set_int(object, "done", part->done);
+    json_set_int(object, "total", part->total);
 }
 
 static void
@@ -96,12 +141,10 @@ deploy_event_json(const struct deploy_event *event, int64_t wall_ms)
         json_set(object, "plan", deployment_encode(d));
     } else if (event->kind == DEPLOY_EVENT_STEP) {
         put_step(object, event->step);
+    } else if (event->kind == DEPLOY_EVENT_IMAGE) {
+        put_image(object, event);
     } else if (event->kind == DEPLOY_EVENT_PROGRESS) {
-        json_set_str(object, "step", event->step != NULL ? event->step->name : NULL);
-        json_set_str(object, "digest", event->subject);
-        json_set_str(object, "what", event->text);
-        json_set_int(object, "done", event->done);
-        json_set_int(object, "total", event->total);
+        put_part(object, event);
     } else if (event->kind == DEPLOY_EVENT_OUTPUT) {
         json_set_str(object, "step", event->step != NULL ? event->step->name : NULL);
         json_set_str(object, "text", event->text);

@@ -24,22 +24,10 @@ static void
 on_progress(void *ctx, const struct registry_progress *progress)
 {
     const struct step_run *run = ctx;
-    context_emit(run->context,
-        &(struct deploy_event){
-            .kind = DEPLOY_EVENT_PROGRESS,
-            .deployment = run->deployment,
-            .step = run->step,
-            .subject = progress->digest != NULL ? progress->digest : progress->diff_id,
-            .text = progress->what == REGISTRY_PART_PRESENT   ? "present"
-                    : progress->what == REGISTRY_PART_REUSED  ? "present"
-                    : progress->what == REGISTRY_PART_MOUNTED ? "present"
-                    : progress->what == REGISTRY_PART_SENDING ? "sending"
-                    : progress->what == REGISTRY_PART_AGAIN   ? "sending"
-                    : progress->what == REGISTRY_PART_SENT    ? "sent"
-                                                              : "manifest",
-            .done = progress->done,
-            .total = progress->total,
-        });
+    context_emit(run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_PROGRESS,
+                                   .deployment = run->deployment,
+                                   .step = run->step,
+                                   .part = progress});
 }
 
 static struct error *
@@ -55,16 +43,19 @@ static const char *
 push_note(const struct step_run *run, const struct registry_push_result *result)
 {
     if (result->already_there) {
-        return "already there";
+        return "everything was there already";
     }
     if (result->blobs_sent == 0) {
         return arena_printf(run->arena, "only the manifest was new, %.19s…", result->digest);
     }
     double kib = (double)result->bytes_sent / 1024.0;
     bool large = kib >= 1024.0;
-    return arena_printf(run->arena, "%.1f %s in %lld blob%s, %lld already there, %.19s…",
-        large ? kib / 1024.0 : kib, large ? "MiB" : "KiB", (long long)result->blobs_sent,
-        result->blobs_sent == 1 ? "" : "s", (long long)result->blobs_present, result->digest);
+    const char *rest = result->blobs_present > 0 ? arena_printf(run->arena, ", %lld already there",
+                                                       (long long)result->blobs_present)
+                                                 : "";
+    return arena_printf(run->arena, "%.1f %s in %lld blob%s%s, %.19s…", large ? kib / 1024.0 : kib,
+        large ? "MiB" : "KiB", (long long)result->blobs_sent, result->blobs_sent == 1 ? "" : "s",
+        rest, result->digest);
 }
 
 static struct error *
@@ -79,6 +70,11 @@ send_image(const struct step_run *run, const struct deployment_service *service,
     provider_source(run->context, run->deployment, service->registry, &access);
     TRY(image_open(source, &access.image, &image));
     TRY(provider_registry(run->context, run->deployment, service->registry, &client));
+    context_emit(run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_IMAGE,
+                                   .deployment = run->deployment,
+                                   .step = run->step,
+                                   .text = service->source,
+                                   .image = image});
     struct step_run here = *run;
     const struct registry_push order = {
         .repository = service->repository,

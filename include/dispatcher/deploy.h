@@ -18,7 +18,8 @@
 enum deploy_event_kind {
     DEPLOY_EVENT_STARTED,  // id exists, plan is made
     DEPLOY_EVENT_STEP,     // `step` changed its state
-    DEPLOY_EVENT_PROGRESS, // upload: `subject` (a digest), `done`, `total`
+    DEPLOY_EVENT_IMAGE,    // `image` was read from `text` and is about to be pushed
+    DEPLOY_EVENT_PROGRESS, // its upload: `part` says what became of one of its parts
     DEPLOY_EVENT_OUTPUT,   // `text`: a line that the builder of `step` wrote
     DEPLOY_EVENT_RUN,      // the remote run changed; see deployment->run_*
     DEPLOY_EVENT_JOBS,     // its jobs and steps changed; see deployment->jobs
@@ -27,12 +28,15 @@ enum deploy_event_kind {
     DEPLOY_EVENT_FINISHED, // result is final, or we stop waiting
 };
 
+struct image;
+struct registry_progress;
 struct deploy_event {
     enum deploy_event_kind kind;
     const struct deployment *deployment;
     const struct deployment_step *step;
-    const char *subject, *text;
-    int64_t done, total;
+    const char *text;
+    struct image *image;                  // IMAGE
+    const struct registry_progress *part; // PROGRESS
 };
 
 struct deploy_observer {
@@ -52,7 +56,7 @@ struct deploy_request {
     const char *on_cancel, *on_timeout, *on_failure; // NULL: the spec's
     int64_t timeout_ms;                              // 0: the spec's
     bool no_wait, allow_dirty, allow_stale;
-    bool build;             // what has no --image and is not in the registry
+    bool build; // what has no --image and is not in the registry
 };
 
 struct deploy_context;

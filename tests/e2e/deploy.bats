@@ -228,7 +228,7 @@ deployed() {
     python3 "$DISPATCHER_ROOT/tests/e2e/check_events.py" \
         "$DISPATCHER_ROOT/docs/events.schema.json" "$world/events"
     [ "$(jq -rs '[.[].event] | unique | join(" ")' "$world/events")" = \
-        "finished jobs note progress run started step" ]
+        "finished image jobs note progress run started step" ]
     [ "$(jq -rs 'map(select(.event == "finished")) | map("\(.result) \(.exit_code)") |
         join(", ")' "$world/events")" = "deployed 0, failed 7, unknown 9, triggered 10" ]
 }

@@ -52,7 +52,7 @@ pulled_by_skopeo_equals() { # LAYOUT REFERENCE
     [ "$status" -eq 0 ]
     [ "$stderr" = "" ]
     [ "${lines[0]}" = "oci:single, linux/amd64: 3 blobs, 20.3 KiB" ]
-    [ "$(grep -c ' sent$' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '  sent in ' <<<"$output")" -eq 3 ]
     [[ "$output" == *"pushed $HOST/single:1: 20.3 KiB in "* ]]
     [ "$(last_line)" = "$("$LAB" digest "$HOST" single 1)" ]
     [ "$("$LAB" compare-layout single "$HOST" single 1)" = "4 equal" ]
@@ -122,7 +122,7 @@ pulled_by_skopeo_equals() { # LAYOUT REFERENCE
 @test "empty layers that repeat are sent once" {
     push oci:empty-layers "$HOST/empty:oci"
     [ "$status" -eq 0 ]
-    [ "$(grep -c ' sent$' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '  sent in ' <<<"$output")" -eq 3 ]
     [ "$("$LAB" compare-layout empty-layers "$HOST" empty oci)" = "4 equal" ]
     push docker-archive:docker-empty-layers.tar "$HOST/empty:docker"
     [ "$status" -eq 0 ]
@@ -143,7 +143,7 @@ pulled_by_skopeo_equals() { # LAYOUT REFERENCE
         '["pushed",true,0,0,2]' ]
     [ "$("$LAB" compare-layout multi "$HOST" again 2)" = "9 equal" ]
     push oci:multi "$HOST/again:1"
-    [ "${lines[1]}" = "$HOST/again:1 is there already" ]
+    [ "${lines[1]}" = "$HOST/again:1: everything was there already" ]
 }
 
 @test "only what is missing is sent, and a tag moves" {
@@ -208,7 +208,7 @@ credentials of user 'robot' (HTTP 401)" ]
     [ "$(last_line | jq .requests)" -eq $((2 + 2 + 6 * 2 + 3)) ]
     push oci:multi "$BEARER/team/app:1"
     [ "$status" -eq 0 ]
-    [ "${lines[1]}" = "$BEARER/team/app:1 is there already" ]
+    [ "${lines[1]}" = "$BEARER/team/app:1: everything was there already" ]
     DISPATCHER_REGISTRY_PASSWORD=canary-wrong push oci:single "$BEARER/team/app:2"
     [ "$status" -eq 4 ]
     [ "${stderr_lines[0]}" = "dispatcher: push '$BEARER/team/app:2': registry '$BEARER' refused \

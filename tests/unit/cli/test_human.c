@@ -6,8 +6,6 @@
 
 #include <cmocka.h>
 
-#include "dispatcher/text.h"
-
 static void
 assert_size(int64_t bytes, const char *expected)
 {
@@ -31,46 +29,72 @@ sizes(void **state)
 }
 
 static void
-assert_progress(struct progress progress, size_t width, bool utf8, const char *expected)
+several_numbers_share_a_unit(void **state)
 {
-    struct buf text CLEANUP(buf_done) = BUF_INIT(512);
-    human_progress(&progress, width, utf8, &text);
-    assert_string_equal(buf_cstr(&text), expected);
-    assert_true(text_width(buf_str(&text)) <= width);
+    (void)state;
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64);
+    size_t unit = human_unit(29779558);
+    assert_string_equal(human_unit_name(unit), "MiB");
+    human_in_unit(52429, unit, &text);
+    assert_string_equal(buf_cstr(&text), "0.1");
+    buf_reset(&text);
+    human_in_unit(-1, human_unit(1023), &text);
+    assert_string_equal(buf_cstr(&text), "0");
+    assert_string_equal(human_unit_name(99), "EiB");
 }
 
 static void
-a_bar_gives_up_its_parts_as_the_width_shrinks(void **state)
+a_hundred_percent_only_at_the_end(void **state)
 {
     (void)state;
-    struct progress half = {12897485, 29779558, 36700160};
-    assert_progress(
-        half, 100, true, "[████████████░░░░░░░░░░░░░░░░░░] 43% 12.3/28.4 MiB 35.0 MiB/s");
-    assert_progress(half, 45, true, "[██████░░░░░░░░] 43% 12.3/28.4 MiB 35.0 MiB/s");
-    assert_progress(half, 45, false, "[######........] 43% 12.3/28.4 MiB 35.0 MiB/s");
-    assert_progress(half, 30, true, "43% 12.3/28.4 MiB 35.0 MiB/s");
-    assert_progress(half, 27, true, "43% 12.3/28.4 MiB");
-    assert_progress(half, 10, true, "43%");
+    assert_int_equal(human_percent(0, 1000), 0);
+    assert_int_equal(human_percent(-1, 1000), 0);
+    assert_int_equal(human_percent(430, 1000), 43);
+    assert_int_equal(human_percent(9999999, 10000000), 99);
+    assert_int_equal(human_percent(1000, 1000), 100);
+    assert_int_equal(human_percent(2000, 1000), 100);
+    assert_int_equal(human_percent(5, 0), 0);
+    assert_int_equal(human_percent(INT64_MAX - 1, INT64_MAX), 99);
+}
+
+static void
+assert_bar(int64_t done, int64_t total, size_t cells, bool utf8, const char *expected)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(512);
+    human_bar(done, total, cells, utf8, &text);
+    assert_string_equal(buf_cstr(&text), expected);
 }
 
 static void
 a_bar_is_full_only_at_the_end(void **state)
 {
     (void)state;
-    assert_progress((struct progress){999, 1000, 0}, 30, false, "[############.] 99% 999/1000 B");
-    assert_progress((struct progress){1000, 1000, 0}, 31, false, "[############] 100% 1000/1000 B");
-    assert_progress((struct progress){9999999, 10000000, 0}, 17, false, "99% 9.5/9.5 MiB");
-    assert_progress((struct progress){0, 1000, 0}, 29, false, "[...............] 0% 0/1000 B");
-    assert_progress((struct progress){2000, 1000, 0}, 20, false, "100% 1000/1000 B");
-    assert_progress((struct progress){-1, 1000, 0}, 14, false, "0% 0/1000 B");
+    assert_bar(430, 1000, 10, true, "[████░░░░░░]");
+    assert_bar(430, 1000, 10, false, "[####......]");
+    assert_bar(999, 1000, 10, false, "[#########.]");
+    assert_bar(1000, 1000, 10, false, "[##########]");
+    assert_bar(2000, 1000, 4, false, "[####]");
+    assert_bar(-1, 1000, 4, false, "[....]");
+    assert_bar(1, 0, 4, false, "[....]");
 }
 
 static void
-without_a_total_only_what_is_done_is_shown(void **state)
+assert_seconds(int64_t ms, const char *expected)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64);
+    human_seconds(ms, &text);
+    assert_string_equal(buf_cstr(&text), expected);
+}
+
+static void
+what_is_left_is_told_in_whole_seconds(void **state)
 {
     (void)state;
-    assert_progress((struct progress){2048, 0, 1024}, 40, true, "2.0 KiB 1.0 KiB/s");
-    assert_progress((struct progress){2048, 0, 1024}, 10, true, "2.0 KiB");
+    assert_seconds(-5, "0s");
+    assert_seconds(1999, "1s");
+    assert_seconds(9949, "9s");
+    assert_seconds(9950, "10s");
+    assert_seconds(192000, "3m 12s");
 }
 
 static void
@@ -90,9 +114,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
-        cmocka_unit_test(a_bar_gives_up_its_parts_as_the_width_shrinks),
+        cmocka_unit_test(several_numbers_share_a_unit),
+        cmocka_unit_test(a_hundred_percent_only_at_the_end),
         cmocka_unit_test(a_bar_is_full_only_at_the_end),
-        cmocka_unit_test(without_a_total_only_what_is_done_is_shown),
+        cmocka_unit_test(what_is_left_is_told_in_whole_seconds),
         cmocka_unit_test(a_spinner_turns_ten_times_a_second),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

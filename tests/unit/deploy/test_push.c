@@ -50,7 +50,9 @@ test_pushed(void **state)
     struct story *s CLEANUP(story_freep) = story_to_push();
     story_deploy(s);
     expect_pushed(s, "");
+    assert_non_null(strstr(buf_cstr(&s->events), "\"event\":\"image\""));
     assert_non_null(strstr(buf_cstr(&s->events), "\"event\":\"progress\""));
+    assert_non_null(strstr(buf_cstr(&s->events), "\"what\":\"sent\",\"part\":"));
     assert_non_null(strstr(buf_cstr(&s->events), "\"what\":\"manifest\""));
 }
 
