@@ -118,6 +118,7 @@ static const struct field deployment_fields[] = {
     S(struct deployment, scan_block),
     S(struct deployment, scan_on_missing),
     I(struct deployment, scan_wait_ms),
+    S(struct deployment, compression),
     S(struct deployment, github_api),
     S(struct deployment, github_web),
     S(struct deployment, github_app_id),

@@ -366,6 +366,7 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     d->scan_block = s->scan_block;
     d->scan_on_missing = s->scan_on_missing;
     d->scan_wait_ms = s->scan_wait_ms;
+    d->compression = s->compression;
     // The environment goes before the files (spec-format.md "Precedence").
     d->github_api =
         or_else(arena_dup(p->arena, env_get(context->platform, "GITHUB_API_URL")), s->github_api);

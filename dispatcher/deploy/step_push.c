@@ -5,6 +5,7 @@
 #include "deploy_internal.h"
 #include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/name.h"
 
 static struct deployment_service *
 service_of(const struct step_run *run)
@@ -28,6 +29,31 @@ on_progress(void *ctx, const struct registry_progress *progress)
                                    .deployment = run->deployment,
                                    .step = run->step,
                                    .part = progress});
+}
+
+// The version that runs now lends its layers, so that a fresh runner need not look for an image
+// that might.
+static struct str_list
+earlier_images(const struct step_run *run, const struct deployment_service *service)
+{
+    const char *before = service->previous;
+    if (before == NULL || !tag_is_valid(str_of(before)) ||
+        cstr_equal(before, run->deployment->version)) {
+        return (struct str_list){0};
+    }
+    const char **list = arena_array(run->arena, 1, sizeof(*list));
+    list[0] = before;
+    return (struct str_list){list, 1};
+}
+
+static struct error *
+compression_of(const struct deployment *d, enum image_compression *out)
+{
+    if (image_compression_of(d->compression, out)) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_SPEC, "compression '%.40s' is not known", d->compression),
+        "A newer dispatcher began this deployment; resume it with that one.");
 }
 
 static struct error *
@@ -65,6 +91,8 @@ send_image(const struct step_run *run, const struct deployment_service *service,
     struct image_source *source = NULL;
     struct image *image CLEANUP(image_closep) = NULL;
     struct registry_client *client = NULL;
+    enum image_compression compression = IMAGE_COMPRESSION_FAST;
+    TRY(compression_of(run->deployment, &compression));
     TRY(image_source_parse(service->source, run->arena, &source));
     struct source_access access = {0};
     provider_source(run->context, run->deployment, service->registry, &access);
@@ -80,6 +108,8 @@ send_image(const struct step_run *run, const struct deployment_service *service,
         .repository = service->repository,
         .tag = run->deployment->version,
         .image = image,
+        .compression = compression,
+        .previous = earlier_images(run, service),
         .progress = on_progress,
         .progress_ctx = &here,
     };

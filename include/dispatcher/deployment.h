@@ -90,6 +90,7 @@ struct deployment {
     // The gate on scan findings: the mildest severity that blocks, NULL for no gate.
     const char *scan_block, *scan_on_missing;
     int64_t scan_wait_ms;
+    const char *compression; // of plain layers: fast | small | zstd; NULL: fast
     const char *github_api, *github_app_id, *github_app_key;
     const char *github_web; // where people look: "https://github.com"
     const char *workflow_repo, *workflow_file, *workflow_ref;

@@ -7,6 +7,8 @@ load lib
 setup_file() {
     world_template
     python3 "$DISPATCHER_ROOT/tests/vectors/archives/make.py" "$BATS_FILE_TMPDIR/images"
+    "$DISPATCHER_ROOT/tests/integration/registry_lab.py" large "$BATS_FILE_TMPDIR/images"
+    next_image "$BATS_FILE_TMPDIR/images/large.tar" "$BATS_FILE_TMPDIR/images/next.tar"
 }
 
 setup() {
@@ -128,6 +130,54 @@ deployed() {
         deploy_image "$source"
         deployed
     done
+}
+
+@test "the version that runs lends its layers to the next one, without a look at the list of tags" {
+    sandbox_start
+    deploy_image "docker-archive:$images/large.tar" --version v1
+    expect 0
+    control 'reset?what=requests' -X POST
+    deploy_image "docker-archive:$images/next.tar" --version v2
+    expect 0
+    says "5 already there"
+    holds [ "$(asked '.status == 200 and .method == "GET" and (.path | endswith("/manifests/v1"))')" = 1 ]
+    holds [ "$(asked '.path | test("/tags/list")')" = 0 ]
+    holds [ "$(asked '.method == "PATCH"')" = 0 ]
+}
+
+@test "the spec's compression is the image's, also after a resume" {
+    sandbox_start
+    printf 'deploy:\n  compression: zstd\n' >>"$world/infra/appspecs/greeter.yaml"
+    in_infra true
+    fault 'POST */uploads/ delay=2s count=9'
+    run timeout -s KILL 1 "$DISPATCHER_BIN" deploy greeter --env staging --version v1 \
+        --image "docker-archive:$images/large.tar"
+    control faults -X DELETE
+    dispatcher resume "$(id_of_last)"
+    expect 0
+    holds [ "$(curl -sf -u "$DISPATCHER_REGISTRY_USER:$DISPATCHER_REGISTRY_PASSWORD" \
+        -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+        "http://$DISPATCHER_SANDBOX_REGISTRY/v2/greeter-staging-web/manifests/v1" |
+        jq -r '[.layers[].mediaType] | unique | join(" ")')" = \
+        application/vnd.oci.image.layer.v1.tar+zstd ]
+}
+
+@test "a journal that names a compression of another release is refused, and nothing is triggered" {
+    sandbox_start
+    fault 'POST */uploads/ delay=2s count=9'
+    run timeout -s KILL 1 "$DISPATCHER_BIN" deploy greeter --env staging --version v1 \
+        --image "docker-archive:$images/large.tar"
+    control faults -X DELETE
+    python3 - "$DISPATCHER_STATE" <<'PYTHON'
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as journal:
+    assert journal.execute("UPDATE deployments SET document = replace(document, ?, ?)",
+        ('"compression":"fast"', '"compression":"lz9"')).rowcount == 1
+PYTHON
+    dispatcher resume "$(id_of_last)"
+    says "compression 'lz9' is not known" \
+        "A newer dispatcher began this deployment; resume it with that one."
+    happened "posts=0 runs=0 versions=0 labels=0 manifests=0"
 }
 
 @test "--version names another version; a tag at HEAD does where the spec says so" {

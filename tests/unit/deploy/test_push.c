@@ -56,6 +56,24 @@ test_pushed(void **state)
     assert_non_null(strstr(buf_cstr(&s->events), "\"what\":\"manifest\""));
 }
 
+// The journal carries it, so that a resumed push makes the same bytes.
+static void
+test_compression_is_part_of_the_deployment(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_to_push();
+    s->app_spec = arena_printf(s->arena, "%sdeploy:\n  compression: small\n", story_spec);
+    story_deploy(s);
+    story_expect(s, 0, "deployed", NULL);
+    assert_string_equal(s->d->compression, "small");
+    assert_non_null(strstr(buf_cstr(&s->events), "\"compression\":\"small\""));
+    story_restart(s);
+    s->app_spec = story_spec;
+    s->world->digest = NULL;
+    story_deploy(s);
+    assert_string_equal(s->d->compression, "fast");
+}
+
 static void
 test_present(void **state)
 {
@@ -257,6 +275,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pushed),
+        cmocka_unit_test(test_compression_is_part_of_the_deployment),
         cmocka_unit_test(test_present),
         cmocka_unit_test(test_push_fails),
         cmocka_unit_test(test_source_disappears),
