@@ -185,7 +185,7 @@ static void
 say_layer(struct deploy_ui *ui, const struct push_layer *layer, int64_t now_ms)
 {
     struct buf line CLEANUP(buf_done) = BUF_INIT(8192);
-    push_lines_layer(layer, &line);
+    push_lines_layer(layer, 0, &line);
     if (layer->state == PUSH_LAYER_SENDING) {
         push_lines_progress(&ui->layers, now_ms, &line);
     }

@@ -1,12 +1,22 @@
 // Lines about an upload. Decides nothing about where they go.
 #include "push_lines.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "dispatcher/clock.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
 #include "human.h"
+#include "live.h"
 
-enum { EVERY_MS = 10000, SHORT_DIGEST = 19, SOURCE_MAX = 1024, TEXT_MAX = 64 };
+enum {
+    EVERY_MS = 10000,
+    SHORT_DIGEST = 19,
+    SOURCE_MAX = 1024,
+    TEXT_MAX = 64,
+    LINE_MAX_BYTES = 512
+};
 
 static void
 put_sent(const struct push_layer *layer, struct buf *out)
@@ -24,15 +34,12 @@ put_sent(const struct push_layer *layer, struct buf *out)
     }
 }
 
-void
-push_lines_layer(const struct push_layer *layer, struct buf *out)
+static void
+put_layer(const struct push_layer *layer, const char *name, struct buf *out)
 {
     struct buf size CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-    if (layer->state == PUSH_LAYER_WAITING || layer->state == PUSH_LAYER_SENDING) {
-        return;
-    }
     human_size(layer->total, &size);
-    buf_printf(out, "  %.*s %10s  ", SHORT_DIGEST, push_layer_name(layer), buf_cstr(&size));
+    buf_printf(out, "  %s %10s  ", name, buf_cstr(&size));
     if (layer->state == PUSH_LAYER_SENT) {
         put_sent(layer, out);
     } else if (layer->state == PUSH_LAYER_AGAIN) {
@@ -44,6 +51,24 @@ push_lines_layer(const struct push_layer *layer, struct buf *out)
     } else {
         buf_puts(out, "already there");
     }
+}
+
+void
+push_lines_layer(const struct push_layer *layer, size_t width, struct buf *out)
+{
+    struct buf line CLEANUP(buf_done) = BUF_INIT(LINE_MAX_BYTES);
+    char name[SHORT_DIGEST + 1];
+    if (layer->state == PUSH_LAYER_WAITING || layer->state == PUSH_LAYER_SENDING) {
+        return;
+    }
+    (void)snprintf(name, sizeof(name), "%s", push_layer_name(layer));
+    put_layer(layer, name, &line);
+    if (width > 0 && line.len > width) { // the digits alone say enough where room is short
+        const char *colon = strchr(name, ':');
+        buf_reset(&line);
+        put_layer(layer, colon != NULL ? colon + 1 : name, &line);
+    }
+    live_cut(buf_str(&line), width > 0 ? width : line.len, out);
     buf_putc(out, '\n');
 }
 

@@ -4,8 +4,9 @@
 
 #include "push_layers.h"
 
-/// "  sha256:8a7c03f2b1c9  129.6 MiB  sent as 41.2 MiB in 1.2s"; nothing while it is under way.
-void push_lines_layer(const struct push_layer *layer, struct buf *out);
+/// "  sha256:8a7c03f2b1c9  129.6 MiB  sent as 41.2 MiB in 1.2s"; nothing while it is under way. On
+/// a terminal that is narrower than that, `width` columns; 0: whatever it takes.
+void push_lines_layer(const struct push_layer *layer, size_t width, struct buf *out);
 /// "  43%, 112.4 MiB of 260.0 MiB, 12.0 MiB/s, 14s left": nothing unless ten seconds have gone by
 /// since the last one or the start.
 void push_lines_progress(struct push_layers *layers, int64_t now_ms, struct buf *out);

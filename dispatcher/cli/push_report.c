@@ -172,8 +172,9 @@ static void
 say_layer(struct push_report *report, const struct push_layer *layer, int64_t now_ms)
 {
     struct buf line CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-    push_lines_layer(layer, &line);
-    if (layer->state == PUSH_LAYER_SENDING && !live_is_on(report->live)) {
+    bool live = live_is_on(report->live);
+    push_lines_layer(layer, live ? (size_t)report->cli->width - 1 : 0, &line);
+    if (layer->state == PUSH_LAYER_SENDING && !live) {
         push_lines_progress(&report->layers, now_ms, &line);
     }
     if (line.len > 0) {

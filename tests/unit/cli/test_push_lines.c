@@ -16,7 +16,7 @@ static void
 assert_line(struct push_layer layer, const char *expected)
 {
     struct buf line CLEANUP(buf_done) = BUF_INIT(1024);
-    push_lines_layer(&layer, &line);
+    push_lines_layer(&layer, 0, &line);
     assert_string_equal(buf_cstr(&line), expected);
 }
 
@@ -55,6 +55,31 @@ each_layer_has_its_line(void **state)
         "  sha256:77b80b2c4ca0    1.0 MiB  failed, try 2 follows\n");
     assert_line((struct push_layer){.state = PUSH_LAYER_SENDING, .digest = DIGEST}, "");
     assert_line((struct push_layer){.state = PUSH_LAYER_WAITING, .digest = DIGEST}, "");
+}
+
+static void
+a_narrow_terminal_gets_the_digits_alone(void **state)
+{
+    (void)state;
+    const struct push_layer layer = {.state = PUSH_LAYER_SENT,
+        .digest = DIGEST,
+        .diff_id = DIFF_ID,
+        .total = 135895449,
+        .sent = 43201331,
+        .tries = 1,
+        .started_ms = 1000,
+        .ended_ms = 2200};
+    static const struct {
+        size_t width;
+        const char *expected;
+    } cases[] = {{58, "  sha256:6c3c624b58db  129.6 MiB  sent as 41.2 MiB in 1.2s\n"},
+        {57, "  6c3c624b58db  129.6 MiB  sent as 41.2 MiB in 1.2s\n"},
+        {39, "  6c3c624b58db  129.6 MiB  sent as 41.…\n"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buf line CLEANUP(buf_done) = BUF_INIT(1024);
+        push_lines_layer(&layer, cases[i].width, &line);
+        assert_string_equal(buf_cstr(&line), cases[i].expected);
+    }
 }
 
 static void
@@ -132,6 +157,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_layer_has_its_line),
+        cmocka_unit_test(a_narrow_terminal_gets_the_digits_alone),
         cmocka_unit_test(what_takes_long_is_told_every_ten_seconds),
         cmocka_unit_test(an_image_and_what_became_of_it),
     };
