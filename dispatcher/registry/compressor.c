@@ -40,9 +40,9 @@ struct block {
     bool full;
 };
 
-struct compressed_layer {
+struct compressor_layer {
     struct compressor *compressor;
-    struct compressed_layer *next;
+    struct compressor_layer *next;
     struct image_file file;
 
     // Under the compressor's lock.
@@ -62,7 +62,7 @@ struct compressed_layer {
     size_t offset; // in head
     int64_t done;
     bool read_to_end;
-    struct compressed_result result;
+    struct compressor_result result;
 };
 
 struct compressor {
@@ -73,7 +73,7 @@ struct compressor {
     pthread_t threads[THREADS_MAX];
     unsigned thread_count;
     bool stop;
-    struct compressed_layer *layers;
+    struct compressor_layer *layers;
     size_t layer_count;
     struct chunk *spare;
     size_t chunks_held, chunks_max; // reserved or filled, and that may be
@@ -86,14 +86,14 @@ struct bench {
 };
 
 struct job {
-    struct compressed_layer *layer;
+    struct compressor_layer *layer;
     size_t number; // of the block in its layer
     int64_t offset;
     size_t len;
 };
 
 static bool
-may_begin(const struct compressor *compressor, const struct compressed_layer *layer)
+may_begin(const struct compressor *compressor, const struct compressor_layer *layer)
 {
     if (layer->whole || layer->reading || layer->dropped || layer->error != NULL) {
         return false;
@@ -112,7 +112,7 @@ may_begin(const struct compressor *compressor, const struct compressed_layer *la
 static bool
 next_job(struct compressor *compressor, struct job *out)
 {
-    struct compressed_layer *layer = compressor->layers;
+    struct compressor_layer *layer = compressor->layers;
     while (layer != NULL && !may_begin(compressor, layer)) {
         layer = layer->next;
     }
@@ -132,7 +132,7 @@ next_job(struct compressor *compressor, struct job *out)
 }
 
 static void
-give_back(struct compressor *compressor, struct compressed_layer *layer, size_t chunks)
+give_back(struct compressor *compressor, struct compressor_layer *layer, size_t chunks)
 {
     layer->held -= chunks;
     compressor->chunks_held -= chunks;
@@ -171,7 +171,7 @@ append(struct block *block, struct chunk *chunk)
 // Chunks for `len` bytes out of the reserved ones; the rest is given back.
 static void
 take_chunks(
-    struct compressor *compressor, struct compressed_layer *layer, size_t len, struct block *out)
+    struct compressor *compressor, struct compressor_layer *layer, size_t len, struct block *out)
 {
     size_t count = (len + CHUNK_BYTES - 1) / CHUNK_BYTES;
     for (size_t i = 0; i < count; i++) {
@@ -203,7 +203,7 @@ wake(struct compressor *compressor)
 }
 
 static void
-finish(struct compressed_layer *layer)
+finish(struct compressor_layer *layer)
 {
     unsigned char hash[SHA256_SIZE];
     sha256_final(layer->plain_hash, hash);
@@ -215,7 +215,7 @@ finish(struct compressed_layer *layer)
 
 // Hashes are of a stream, so blocks are published in their order; hashing is done unlocked.
 static void
-publish(struct compressor *compressor, struct compressed_layer *layer)
+publish(struct compressor *compressor, struct compressor_layer *layer)
 {
     struct block *due = &layer->slots[layer->published % SLOTS];
     while (!layer->publishing && due->full) {
@@ -242,7 +242,7 @@ publish(struct compressor *compressor, struct compressed_layer *layer)
 static void
 run_job(struct compressor *compressor, struct bench *bench, const struct job *job)
 {
-    struct compressed_layer *layer = job->layer;
+    struct compressor_layer *layer = job->layer;
     struct error *err = image_file_read(&layer->file, job->offset, (char *)bench->plain, job->len);
     if (err == NULL) {
         sha256_update(layer->plain_hash, bench->plain, job->len);
@@ -363,17 +363,17 @@ compressor_free(struct compressor *compressor)
     free(compressor);
 }
 
-struct compressed_layer *
+struct compressor_layer *
 compressor_add(struct compressor *compressor, struct image_file *file)
 {
-    struct compressed_layer *layer = xcalloc(1, sizeof(*layer));
+    struct compressor_layer *layer = xcalloc(1, sizeof(*layer));
     layer->compressor = compressor;
     layer->file = *file;
     *file = (struct image_file)IMAGE_FILE_NONE;
     layer->plain_hash = sha256_new();
     layer->packed_hash = sha256_new();
     (void)pthread_mutex_lock(&compressor->lock);
-    struct compressed_layer **end = &compressor->layers;
+    struct compressor_layer **end = &compressor->layers;
     while (*end != NULL) {
         end = &(*end)->next;
     }
@@ -385,7 +385,7 @@ compressor_add(struct compressor *compressor, struct image_file *file)
 }
 
 static void
-drop_chunks(struct compressor *compressor, struct compressed_layer *layer, struct chunk *chunk)
+drop_chunks(struct compressor *compressor, struct compressor_layer *layer, struct chunk *chunk)
 {
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
@@ -396,7 +396,7 @@ drop_chunks(struct compressor *compressor, struct compressed_layer *layer, struc
 }
 
 void
-compressed_layer_free(struct compressed_layer *layer)
+compressor_layer_free(struct compressor_layer *layer)
 {
     if (layer == NULL) {
         return;
@@ -412,7 +412,7 @@ compressed_layer_free(struct compressed_layer *layer)
         drop_chunks(compressor, layer, layer->slots[i].first);
     }
     BUG_ON(layer->held != 0);
-    struct compressed_layer **link = &compressor->layers;
+    struct compressor_layer **link = &compressor->layers;
     while (*link != layer) {
         link = &(*link)->next;
     }
@@ -430,7 +430,7 @@ compressed_layer_free(struct compressed_layer *layer)
 static bool
 layer_ready(void *ctx)
 {
-    struct compressed_layer *layer = ctx;
+    struct compressor_layer *layer = ctx;
     struct compressor *compressor = layer->compressor;
     (void)pthread_mutex_lock(&compressor->lock);
     bool ready = layer->head != NULL || layer->ended || layer->error != NULL;
@@ -440,7 +440,7 @@ layer_ready(void *ctx)
 
 // The chunk to read from, waiting for it; NULL at the end and after a failure.
 static struct chunk *
-current_chunk(struct compressed_layer *layer, struct error **err)
+current_chunk(struct compressor_layer *layer, struct error **err)
 {
     struct compressor *compressor = layer->compressor;
     (void)pthread_mutex_lock(&compressor->lock);
@@ -456,7 +456,7 @@ current_chunk(struct compressed_layer *layer, struct error **err)
 }
 
 static void
-release_head(struct compressed_layer *layer)
+release_head(struct compressor_layer *layer)
 {
     struct compressor *compressor = layer->compressor;
     (void)pthread_mutex_lock(&compressor->lock);
@@ -472,7 +472,7 @@ release_head(struct compressed_layer *layer)
 static int64_t
 layer_read(void *ctx, char *out, size_t size, struct error **err)
 {
-    struct compressed_layer *layer = ctx;
+    struct compressor_layer *layer = ctx;
     size_t got = 0;
     while (got < size && (got == 0 || layer_ready(layer))) {
         struct chunk *chunk = current_chunk(layer, err);
@@ -497,19 +497,19 @@ layer_read(void *ctx, char *out, size_t size, struct error **err)
 }
 
 struct http_reader
-compressed_layer_reader(struct compressed_layer *layer)
+compressor_layer_reader(struct compressor_layer *layer)
 {
     return (struct http_reader){layer_read, NULL, layer, -1, layer_ready};
 }
 
 int64_t
-compressed_layer_done(const struct compressed_layer *layer)
+compressor_layer_done(const struct compressor_layer *layer)
 {
     return layer->done;
 }
 
-const struct compressed_result *
-compressed_layer_result(const struct compressed_layer *layer)
+const struct compressor_result *
+compressor_layer_result(const struct compressor_layer *layer)
 {
     return layer->read_to_end ? &layer->result : NULL;
 }

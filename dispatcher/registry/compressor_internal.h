@@ -2,11 +2,11 @@
 // http.h empties it, and both sides' digests are known when the end has been read.
 //
 //     struct compressor *compressor = compressor_new(&options);
-//     struct compressed_layer *layer = compressor_add(compressor, &file);
-//     struct http_reader reader = compressed_layer_reader(layer); // unknown length, no rewind
+//     struct compressor_layer *layer = compressor_add(compressor, &file);
+//     struct http_reader reader = compressor_layer_reader(layer); // unknown length, no rewind
 //     ... read to the end ...
-//     const struct compressed_result *result = compressed_layer_result(layer);
-//     compressed_layer_free(layer);
+//     const struct compressor_result *result = compressor_layer_result(layer);
+//     compressor_layer_free(layer);
 //
 // Every 1 MiB of a layer becomes a member of its own, so that the bytes depend on the content
 // alone, whatever the number of threads and the size of reads, and so that one large layer keeps
@@ -28,9 +28,9 @@ struct compressor_options {
 };
 
 struct compressor;
-struct compressed_layer;
+struct compressor_layer;
 
-struct compressed_result {
+struct compressor_result {
     char digest[SHA256_DIGEST_TEXT_SIZE];  // of what was read
     char diff_id[SHA256_DIGEST_TEXT_SIZE]; // of the layer before compression
     int64_t size;                          // of what was read
@@ -41,15 +41,15 @@ struct compressor *compressor_new(const struct compressor_options *options);
 void compressor_free(struct compressor *compressor);
 
 /// Takes the file over. Layers are served in the order in which they were added.
-struct compressed_layer *compressor_add(struct compressor *compressor, struct image_file *file);
+struct compressor_layer *compressor_add(struct compressor *compressor, struct image_file *file);
 /// Also before the end: workers let go of it first.
-void compressed_layer_free(struct compressed_layer *layer);
+void compressor_layer_free(struct compressor_layer *layer);
 /// The reader belongs to the layer. Its `ready` is false while the next bytes are being made.
-struct http_reader compressed_layer_reader(struct compressed_layer *layer);
+struct http_reader compressor_layer_reader(struct compressor_layer *layer);
 /// Bytes of the layer, before compression, whose compressed form has been read.
-int64_t compressed_layer_done(const struct compressed_layer *layer);
+int64_t compressor_layer_done(const struct compressor_layer *layer);
 /// NULL until the end was read.
-const struct compressed_result *compressed_layer_result(const struct compressed_layer *layer);
+const struct compressor_result *compressor_layer_result(const struct compressor_layer *layer);
 
 /// Compresses one layer without keeping it, and settles it. Waits for the workers.
 NODISCARD struct error *image_measure_part(struct image *image, size_t index,

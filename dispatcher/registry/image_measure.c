@@ -13,9 +13,9 @@ compressor_freep(struct compressor **compressor)
 }
 
 static void
-layer_freep(struct compressed_layer **layer)
+layer_freep(struct compressor_layer **layer)
 {
-    compressed_layer_free(*layer);
+    compressor_layer_free(*layer);
 }
 
 struct error *
@@ -25,8 +25,8 @@ image_measure_part(struct image *image, size_t index, struct compressor *compres
     enum { PIECE = 64 * 1024 };
     struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
     TRY(image_plain_open(image, index, &file));
-    struct compressed_layer *layer CLEANUP(layer_freep) = compressor_add(compressor, &file);
-    struct http_reader reader = compressed_layer_reader(layer);
+    struct compressor_layer *layer CLEANUP(layer_freep) = compressor_add(compressor, &file);
+    struct http_reader reader = compressor_layer_reader(layer);
     char *piece CLEANUP(xfreep) = xmalloc(PIECE);
     int64_t got = 1;
     while (got > 0) {
@@ -34,7 +34,7 @@ image_measure_part(struct image *image, size_t index, struct compressor *compres
         got = reader.read(reader.ctx, piece, PIECE, &err);
         TRY(err);
     }
-    const struct compressed_result *result = compressed_layer_result(layer);
+    const struct compressor_result *result = compressor_layer_result(layer);
     TRY(image_check_plain(image, index, result->diff_id));
     const struct image_descriptor made = {
         image_layer_type(compression), result->digest, result->size, NULL};

@@ -1,6 +1,6 @@
 // Blobs of an image in a registry, on their way from one GET to one PUT: both are exchanges of the
 // same flow, so that one thread and a small ring a blob do it, and connections to the source are
-// kept (docs/decisions/0007-copies-pass-through-one-flow.md). Each side rests while the ring is
+// kept (docs/decisions/0012-copies-pass-through-one-flow.md). Each side rests while the ring is
 // full or empty. The source is foreign: length and digest are checked as the bytes pass, and the
 // last ones are handed on only when they are right.
 #include <stdlib.h>

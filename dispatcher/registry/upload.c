@@ -204,7 +204,7 @@ on_streamed(struct upload *upload, const struct http_response *response)
     struct uploads *uploads = upload->owner;
     struct image *image = uploads->push->image;
     if (refuses_streams(response)) {
-        compressed_layer_free(upload->layer);
+        compressor_layer_free(upload->layer);
         upload->layer = NULL;
         upload->source = (struct http_reader){0};
         upload->state = UPLOAD_SESSION;
@@ -214,7 +214,7 @@ on_streamed(struct upload *upload, const struct http_response *response)
     if (response->status < 200 || response->status > 204) {
         return on_stored(upload, response);
     }
-    const struct compressed_result *result = compressed_layer_result(upload->layer);
+    const struct compressor_result *result = compressor_layer_result(upload->layer);
     if (result == NULL) {
         return error_new(ERROR_UNAVAILABLE, "registry '%s' answered before it had the whole layer",
             uploads->client->host);
@@ -511,7 +511,8 @@ static bool
 is_config(const struct image_part *part)
 {
     return str_contains(str_of(part->descriptor.media_type), STR(".config.v1+json")) ||
-           str_contains(str_of(part->descriptor.media_type), STR("container.image.v1+json"));
+           str_contains(str_of(part->descriptor.media_type), STR("container.image.v1+json")) ||
+           cstr_equal(part->descriptor.media_type, "application/vnd.oci.empty.v1+json");
 }
 
 // Is it worth a question? A configuration is new when its manifest is, and small.

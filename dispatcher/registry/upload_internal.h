@@ -35,7 +35,7 @@ struct upload {
     struct http_request request;
     struct http_exchange exchange;
     struct http_reader source, body; // body counts what source gives
-    struct compressed_layer *layer;  // that source reads, of a plain layer
+    struct compressor_layer *layer;  // that source reads, of a plain layer
     int64_t sent;
 };
 

@@ -98,7 +98,7 @@ body_read(void *ctx, char *out, size_t size, struct error **err)
     }
     if (got > 0) {
         upload->sent += got;
-        int64_t done = upload->layer != NULL ? compressed_layer_done(upload->layer) : upload->sent;
+        int64_t done = upload->layer != NULL ? compressor_layer_done(upload->layer) : upload->sent;
         upload_report(upload, REGISTRY_PART_SENDING, done);
     }
     return got;
@@ -136,7 +136,7 @@ open_source(struct upload *upload)
     struct image_file file CLEANUP(image_file_close) = IMAGE_FILE_NONE;
     TRY(image_plain_open(uploads->push->image, upload->part, &file));
     upload->layer = compressor_add(uploads_compressor(uploads), &file);
-    upload->source = compressed_layer_reader(upload->layer);
+    upload->source = compressor_layer_reader(upload->layer);
     return NULL;
 }
 
@@ -242,7 +242,7 @@ void
 upload_release(struct upload *upload)
 {
     if (upload->layer != NULL) {
-        compressed_layer_free(upload->layer);
+        compressor_layer_free(upload->layer);
         upload->layer = NULL;
         upload->source = (struct http_reader){0};
     }

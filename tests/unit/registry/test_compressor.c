@@ -67,11 +67,11 @@ file_of(const struct buf *content, size_t size)
     return file;
 }
 
-static struct compressed_layer *
+static struct compressor_layer *
 add(struct compressor *compressor, const struct buf *content)
 {
     struct image_file file = file_of(content, content->len);
-    struct compressed_layer *layer = compressor_add(compressor, &file);
+    struct compressor_layer *layer = compressor_add(compressor, &file);
     assert_int_equal(file.fd, -1); // taken over
     return layer;
 }
@@ -84,15 +84,15 @@ start(enum image_compression compression, unsigned threads)
 }
 
 static void
-read_to_end(struct compressed_layer *layer, size_t piece, struct buf *out)
+read_to_end(struct compressor_layer *layer, size_t piece, struct buf *out)
 {
-    struct http_reader reader = compressed_layer_reader(layer);
+    struct http_reader reader = compressor_layer_reader(layer);
     char *bytes CLEANUP(xfreep) = xmalloc(piece);
     assert_int_equal(reader.length, -1);
     assert_null(reader.rewind);
     for (;;) {
         struct error *err = NULL;
-        assert_null(compressed_layer_result(layer));
+        assert_null(compressor_layer_result(layer));
         int64_t got = reader.read(reader.ctx, bytes, piece, &err);
         assert_null(err);
         if (got == 0) {
@@ -115,17 +115,17 @@ digest_of(struct str bytes, char out[SHA256_DIGEST_TEXT_SIZE])
 // What the layer says about itself is true.
 static void
 assert_result(
-    const struct compressed_layer *layer, const struct buf *content, const struct buf *packed)
+    const struct compressor_layer *layer, const struct buf *content, const struct buf *packed)
 {
     char digest[SHA256_DIGEST_TEXT_SIZE];
-    const struct compressed_result *result = compressed_layer_result(layer);
+    const struct compressor_result *result = compressor_layer_result(layer);
     assert_non_null(result);
     digest_of(buf_str(packed), digest);
     assert_string_equal(result->digest, digest);
     digest_of(buf_str(content), digest);
     assert_string_equal(result->diff_id, digest);
     assert_int_equal(result->size, packed->len);
-    assert_int_equal(compressed_layer_done(layer), content->len);
+    assert_int_equal(compressor_layer_done(layer), content->len);
 }
 
 static void
@@ -133,11 +133,11 @@ compress(enum image_compression compression, unsigned threads, size_t piece,
     const struct buf *content, struct buf *out)
 {
     struct compressor *compressor = start(compression, threads);
-    struct compressed_layer *layer = add(compressor, content);
+    struct compressor_layer *layer = add(compressor, content);
     buf_reset(out);
     read_to_end(layer, piece, out);
     assert_result(layer, content, out);
-    compressed_layer_free(layer);
+    compressor_layer_free(layer);
     compressor_free(compressor);
 }
 
@@ -310,7 +310,7 @@ enum { LAYERS = 6 };
 // What a transport does: asks who is ready, reads a piece, and rests until it is woken.
 struct choir {
     sem_t woken;
-    struct compressed_layer *layers[LAYERS];
+    struct compressor_layer *layers[LAYERS];
     struct buf packed[LAYERS];
     bool ended[LAYERS];
 };
@@ -329,7 +329,7 @@ sing(struct choir *choir, size_t *left)
     char piece[16 * 1024];
     bool any = false;
     for (size_t i = 0; i < LAYERS; i++) {
-        struct http_reader reader = compressed_layer_reader(choir->layers[i]);
+        struct http_reader reader = compressor_layer_reader(choir->layers[i]);
         struct error *err = NULL;
         if (choir->ended[i] || !reader.ready(reader.ctx)) {
             continue;
@@ -371,7 +371,7 @@ several_layers_are_read_as_they_come(void **state)
         assert_result(choir.layers[i], &contents[i], &choir.packed[i]);
         compress(IMAGE_COMPRESSION_FAST, 1, PIECE, &contents[i], &alone);
         assert_true(str_equal(buf_str(&alone), buf_str(&choir.packed[i])));
-        compressed_layer_free(choir.layers[i]);
+        compressor_layer_free(choir.layers[i]);
         buf_done(&choir.packed[i]);
         buf_done(&contents[i]);
     }
@@ -407,7 +407,7 @@ memory_stays_bounded(void **state)
     enum { MANY = 4, THREADS = 2 };
     struct buf content CLEANUP(buf_done) = {0};
     make_noise(24 * BLOCK, &content);
-    struct compressed_layer *layers[MANY];
+    struct compressor_layer *layers[MANY];
     size_t before = heap_in_use();
     struct compressor *compressor = start(IMAGE_COMPRESSION_FAST, THREADS);
     for (size_t i = 0; i < MANY; i++) {
@@ -418,7 +418,7 @@ memory_stays_bounded(void **state)
     // Two buffers a thread, 4 MiB and a block a thread in the queues, a block a layer.
     assert_in_range(grown, 0, (2 * THREADS + 4 + THREADS + MANY) * (BLOCK + BLOCK / 8));
     for (size_t i = 0; i < MANY; i++) {
-        compressed_layer_free(layers[i]);
+        compressor_layer_free(layers[i]);
     }
     compressor_free(compressor);
 }
@@ -434,19 +434,19 @@ a_slow_reader_does_not_stop_the_others(void **state)
     make_text(9 * BLOCK, &other);
     for (unsigned threads = 1; threads <= 4; threads++) {
         struct compressor *compressor = start(IMAGE_COMPRESSION_FAST, threads);
-        struct compressed_layer *first = add(compressor, &slow);
+        struct compressor_layer *first = add(compressor, &slow);
         (void)wait_until_full();
         for (unsigned i = 0; i < 3; i++) {
             struct buf packed CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
-            struct compressed_layer *next = add(compressor, &other);
+            struct compressor_layer *next = add(compressor, &other);
             read_to_end(next, PIECE, &packed);
             assert_result(next, &other, &packed);
-            compressed_layer_free(next);
+            compressor_layer_free(next);
         }
         struct buf packed CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
         read_to_end(first, PIECE, &packed);
         assert_result(first, &slow, &packed);
-        compressed_layer_free(first);
+        compressor_layer_free(first);
         compressor_free(compressor);
     }
 }
@@ -459,24 +459,24 @@ a_layer_is_dropped_in_mid_air(void **state)
     make_text(12 * BLOCK, &content);
     struct compressor *compressor = start(IMAGE_COMPRESSION_FAST, 3);
     for (size_t pieces = 0; pieces < 40; pieces += 3) {
-        struct compressed_layer *kept = add(compressor, &content);
-        struct compressed_layer *dropped = add(compressor, &content);
+        struct compressor_layer *kept = add(compressor, &content);
+        struct compressor_layer *dropped = add(compressor, &content);
         struct buf packed CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
-        struct http_reader reader = compressed_layer_reader(dropped);
+        struct http_reader reader = compressor_layer_reader(dropped);
         for (size_t i = 0; i < pieces; i++) {
             char piece[1000];
             struct error *err = NULL;
             assert_true(reader.read(reader.ctx, piece, sizeof(piece), &err) > 0);
         }
-        assert_null(compressed_layer_result(dropped));
-        compressed_layer_free(dropped);
+        assert_null(compressor_layer_result(dropped));
+        compressor_layer_free(dropped);
         read_to_end(kept, PIECE, &packed);
         assert_result(kept, &content, &packed);
-        compressed_layer_free(kept);
+        compressor_layer_free(kept);
     }
     compressor_free(compressor);
     compressor_free(NULL);
-    compressed_layer_free(NULL);
+    compressor_layer_free(NULL);
 }
 
 // The file ends in the middle of a block, at the end of one, at its very start.
@@ -490,9 +490,9 @@ a_file_that_became_shorter_is_noticed(void **state)
         make_text(lengths[i], &content);
         struct compressor *compressor = start(IMAGE_COMPRESSION_FAST, 2);
         struct image_file file = file_of(&content, 10 * BLOCK);
-        struct compressed_layer *broken = compressor_add(compressor, &file);
-        struct compressed_layer *whole = add(compressor, &content);
-        struct http_reader reader = compressed_layer_reader(broken);
+        struct compressor_layer *broken = compressor_add(compressor, &file);
+        struct compressor_layer *whole = add(compressor, &content);
+        struct http_reader reader = compressor_layer_reader(broken);
         struct error *err = NULL;
         char piece[1000];
         int64_t got = 1;
@@ -503,12 +503,12 @@ a_file_that_became_shorter_is_noticed(void **state)
         assert_string_equal(error_message(err), "the file became shorter while it was read");
         assert_int_equal(error_kind(err), ERROR_INPUT);
         error_free(err);
-        assert_null(compressed_layer_result(broken)); // nobody may take it for whole
+        assert_null(compressor_layer_result(broken)); // nobody may take it for whole
         assert_true(reader.ready(reader.ctx));
         read_to_end(whole, PIECE, &packed);
         assert_result(whole, &content, &packed);
-        compressed_layer_free(broken);
-        compressed_layer_free(whole);
+        compressor_layer_free(broken);
+        compressor_layer_free(whole);
         compressor_free(compressor);
     }
 }
@@ -520,8 +520,8 @@ the_end_stays_the_end(void **state)
     struct buf content CLEANUP(buf_done) = {0}, packed CLEANUP(buf_done) = BUF_INIT(OUTPUT_MAX);
     make_text(BLOCK, &content);
     struct compressor *compressor = start(IMAGE_COMPRESSION_SMALL, 1);
-    struct compressed_layer *layer = add(compressor, &content);
-    struct http_reader reader = compressed_layer_reader(layer);
+    struct compressor_layer *layer = add(compressor, &content);
+    struct http_reader reader = compressor_layer_reader(layer);
     struct error *err = NULL;
     char some[8];
     read_to_end(layer, 10000, &packed);
@@ -529,7 +529,7 @@ the_end_stays_the_end(void **state)
     assert_int_equal(reader.read(reader.ctx, some, sizeof(some), &err), 0);
     assert_null(err);
     assert_result(layer, &content, &packed);
-    compressed_layer_free(layer);
+    compressor_layer_free(layer);
     compressor_free(compressor);
 }
 
