@@ -1,7 +1,7 @@
 # One static library per directory; a library links only what is below it, so an upward call does
 # not link. tests/checks/layers checks the includes as well. The map is docs/architecture.md.
 function(layer name)
-    # LOADS: opened at run time, so only its headers are needed here.
+    # LOADS: opened at run time (dispatcher/library.h), so only its headers are needed here.
     cmake_parse_arguments(ARG "" "" "BELOW;USES;LOADS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/dispatcher/${name}/*.c")
     if(NOT sources)
@@ -17,9 +17,10 @@ function(layer name)
         target_link_libraries(layer_${name} ${scope} layer_${below})
     endforeach()
     target_link_libraries(layer_${name} ${scope} ${ARG_USES})
+    library_headers(layer_${name} ${ARG_LOADS})
 endfunction()
 
-layer(base USES PkgConfig::JANSSON PkgConfig::OPENSSL Threads::Threads)
+layer(base USES PkgConfig::JANSSON PkgConfig::OPENSSL Threads::Threads ${CMAKE_DL_LIBS})
 layer(crypto BELOW base net USES PkgConfig::OPENSSL)
 layer(net BELOW base USES PkgConfig::CURL PkgConfig::OPENSSL)
 layer(spec BELOW base net crypto USES PkgConfig::YAML)
