@@ -24,15 +24,15 @@ layer(base USES PkgConfig::JANSSON PkgConfig::OPENSSL Threads::Threads ${CMAKE_D
 layer(crypto BELOW base net USES PkgConfig::OPENSSL)
 layer(net BELOW base USES PkgConfig::CURL PkgConfig::OPENSSL)
 layer(spec BELOW base net crypto USES PkgConfig::YAML)
-layer(store BELOW base net crypto USES PkgConfig::SQLITE)
+layer(store BELOW base net crypto LOADS PkgConfig::SQLITE)
 layer(aws BELOW spec store)
 layer(github BELOW spec store)
 layer(registry BELOW spec store USES PkgConfig::ISAL PkgConfig::DEFLATE PkgConfig::ZSTD
     Threads::Threads LOADS PkgConfig::ARCHIVE)
-layer(git BELOW spec store USES PkgConfig::GIT2)
+layer(git BELOW spec store LOADS PkgConfig::GIT2)
 layer(build BELOW spec store)
 layer(deploy BELOW aws github registry git build)
-layer(sandbox BELOW deploy USES PkgConfig::MHD)
+layer(sandbox BELOW deploy LOADS PkgConfig::MHD)
 layer(cli BELOW deploy sandbox USES PkgConfig::OPENSSL)
 
 add_executable(dispatcher "${CMAKE_SOURCE_DIR}/dispatcher/main.c")

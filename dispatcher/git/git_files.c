@@ -2,7 +2,6 @@
 // Nothing is checked out, so neither links nor filters of the repository can do anything.
 #include "git_fetch_internal.h"
 
-#include <git2/sys/repository.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,7 +97,7 @@ struct error *
 git_files_open(const struct git_location *location, const char *cache_directory,
     const struct git_access *access, struct git_files **out)
 {
-    git_start();
+    TRY(git_start());
     struct git_files *files CLEANUP(git_files_closep) = xcalloc(1, sizeof(*files));
     git_oid id;
     TRY(open_cache(access->platform, cache_directory, location->url, &files->repository));

@@ -2,15 +2,14 @@
 // cleanup functions for its handles.
 #pragma once
 
-#include <git2.h>
-
 #include "dispatcher/git.h"
+#include "git_library.h"
 
 enum { GIT_HEX_SIZE = GIT_OID_HEXSZ + 1 };
 
-/// Once a process: no configuration from outside a repository, no owner check of libgit2's own
-/// (git_owner_check is ours).
-void git_start(void);
+/// Loads libgit2 and sets it up, once a process: no configuration from outside a repository, no
+/// owner check of libgit2's own (git_owner_check is ours). Before anything else of libgit2.
+NODISCARD struct error *git_start(void);
 
 /// Our error with libgit2's last words, cleaned, as the innermost sentence.
 struct error *git_failed(enum error_kind kind, const char *format, ...) PRINTF_LIKE(2, 3)
@@ -26,6 +25,7 @@ NODISCARD struct error *git_owner_check(
 /// Does `path` itself belong to us?
 bool git_path_is_ours(const struct platform *platform, const char *path);
 
+// Nothing to free is left alone: libgit2 may not be there.
 void git_repository_freep(git_repository **repository);
 void git_config_freep(git_config **config);
 void git_object_freep(git_object **object);

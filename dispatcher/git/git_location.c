@@ -87,14 +87,15 @@ path_is_plain(struct str path)
     return true;
 }
 
-static bool
-ref_is_valid(const char *ref, struct arena *arena)
+static struct error *
+check_ref(const char *text, const char *ref, struct arena *arena)
 {
     int valid = 0;
     const char *full =
         strncmp(ref, "refs/", 5) == 0 ? ref : arena_printf(arena, "refs/heads/%s", ref);
-    git_start();
-    return git_reference_name_is_valid(&valid, full) == 0 && valid == 1;
+    TRY(git_start());
+    bool good = git_reference_name_is_valid(&valid, full) == 0 && valid == 1;
+    return good ? NULL : refuse(text, "its ref is not a valid name");
 }
 
 static struct error *
@@ -109,7 +110,7 @@ parse_query(const char *text, struct str query, struct arena *arena, struct git_
         return refuse(text, "only '?ref=' may follow it");
     }
     out->ref = arena_str(arena, value);
-    return ref_is_valid(out->ref, arena) ? NULL : refuse(text, "its ref is not a valid name");
+    return check_ref(text, out->ref, arena);
 }
 
 // Cuts "//path" off; `skip` bytes of scheme may hold slashes of their own.

@@ -19,25 +19,33 @@ enum { MESSAGE_MAX = 400, TRUST_FILES_MAX = 3 };
 void
 git_repository_freep(git_repository **repository)
 {
-    git_repository_free(*repository);
+    if (*repository != NULL) {
+        git_repository_free(*repository);
+    }
 }
 
 void
 git_config_freep(git_config **config)
 {
-    git_config_free(*config);
+    if (*config != NULL) {
+        git_config_free(*config);
+    }
 }
 
 void
 git_object_freep(git_object **object)
 {
-    git_object_free(*object);
+    if (*object != NULL) {
+        git_object_free(*object);
+    }
 }
 
 void
 git_reference_freep(git_reference **reference)
 {
-    git_reference_free(*reference);
+    if (*reference != NULL) {
+        git_reference_free(*reference);
+    }
 }
 
 static void
@@ -57,11 +65,13 @@ start(void)
     git_stream_register_sockets();
 }
 
-void
+struct error *
 git_start(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT; // libgit2's own state is as global as this
+    TRY(git_library_load());
     (void)pthread_once(&once, start);
+    return NULL;
 }
 
 struct error *
@@ -95,7 +105,7 @@ refuse_open(const char *path, int status)
 struct error *
 git_open_checkout(const char *path, git_repository **out)
 {
-    git_start();
+    TRY(git_start());
     git_repository *repository CLEANUP(git_repository_freep) = NULL;
     int status = git_repository_open_ext(&repository, path, 0, NULL);
     if (status != 0) {

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <git2/sys/stream.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 // The HTTP side of the sandbox: server.c opens and closes it, connection.c speaks.
 #pragma once
 
-#include <microhttpd.h>
-
 #include "sandbox_internal.h"
+#include "server_library.h"
 
 struct exchange; // one request on its way through
 

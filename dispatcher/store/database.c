@@ -237,6 +237,7 @@ open_checked(struct store *store)
 struct error *
 store_open(const char *path, struct store **out)
 {
+    TRY(sqlite_library_load());
     TRY(prepare_file(path));
     struct store *store CLEANUP(store_closep) = xcalloc(1, sizeof(*store));
     store->path = xstrdup(path);

@@ -1,9 +1,8 @@
 // Shared inside store/: the open database and the few ways to talk to it.
 #pragma once
 
-#include <sqlite3.h>
-
 #include "dispatcher/store.h"
+#include "sqlite_library.h"
 
 struct store {
     sqlite3 *db;

@@ -254,7 +254,9 @@ static void
 run_sql(const char *path, const char *sql)
 {
     sqlite3 *db = NULL;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    assert_null(sqlite_library_load()); // no journal may have been opened so far
+    assert_int_equal(sqlite3_open_v2(path, &db, flags, NULL), SQLITE_OK);
     sqlite3_stmt *stmt = NULL;
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
     int code = sqlite3_step(stmt);

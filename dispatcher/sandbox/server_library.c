@@ -1,0 +1,25 @@
+// Describes libmicrohttpd and keeps its functions. Serves nothing.
+#include "server_library.h"
+
+#include "dispatcher/library.h"
+
+struct server_library server_library;
+
+#define SERVER_FUNCTION(name) LIBRARY_FUNCTION(struct server_library, name, name),
+static const struct library_function functions[] = {SERVER_FUNCTIONS};
+#undef SERVER_FUNCTION
+
+struct error *
+server_library_load(void)
+{
+    static const struct library description = {
+        .kind = ERROR_UNAVAILABLE,
+        .purpose = "the sandbox",
+        .name = "libmicrohttpd",
+        .file = MHD_SONAME,
+        .package = MHD_PACKAGE,
+        .functions = functions,
+        .count = ARRAY_LENGTH(functions),
+    };
+    return library_load(&description, &server_library);
+}
