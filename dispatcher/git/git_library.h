@@ -1,4 +1,4 @@
-// libgit2, loaded when a command first looks at a repository (docs/decisions/0010). Sources include
+// libgit2, loaded when a command first looks at a repository (docs/decisions/0013). Sources include
 // this instead of its headers, and call its functions by their own names.
 #pragma once
 

@@ -71,7 +71,7 @@ struct compressor {
     pthread_mutex_t lock;
     pthread_cond_t work, readable, idle; // for workers, readers, and those who free a layer
     pthread_t threads[THREADS_MAX];
-    unsigned thread_count;
+    unsigned thread_count, threads_max;
     bool stop;
     struct compressor_layer *layers;
     size_t layer_count;
@@ -304,16 +304,16 @@ threads_by_default(void)
     return processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (unsigned)processors;
 }
 
-// Signals stay with the thread that waits for them.
+// As many as there are blocks to work on. Signals stay with the thread that waits for them.
 static void
-start_threads(struct compressor *compressor, unsigned count)
+start_threads(struct compressor *compressor, int64_t blocks)
 {
     sigset_t all, before;
     (void)sigfillset(&all);
     BUG_ON(pthread_sigmask(SIG_SETMASK, &all, &before) != 0);
-    for (unsigned i = 0; i < count; i++) {
-        int code = pthread_create(&compressor->threads[i], NULL, work, compressor);
-        if (code != 0) {
+    for (; blocks > 0 && compressor->thread_count < compressor->threads_max; blocks--) {
+        pthread_t *thread = &compressor->threads[compressor->thread_count];
+        if (pthread_create(thread, NULL, work, compressor) != 0) {
             break;
         }
         compressor->thread_count++;
@@ -335,7 +335,7 @@ compressor_new(const struct compressor_options *options)
     BUG_ON(pthread_cond_init(&compressor->work, NULL) != 0);
     BUG_ON(pthread_cond_init(&compressor->readable, NULL) != 0);
     BUG_ON(pthread_cond_init(&compressor->idle, NULL) != 0);
-    start_threads(compressor, threads);
+    compressor->threads_max = threads;
     return compressor;
 }
 
@@ -381,6 +381,7 @@ compressor_add(struct compressor *compressor, struct image_file *file)
     compressor->layer_count++;
     (void)pthread_cond_broadcast(&compressor->work);
     (void)pthread_mutex_unlock(&compressor->lock);
+    start_threads(compressor, layer->file.size / COMPRESSOR_BLOCK + 1);
     return layer;
 }
 

@@ -1,4 +1,4 @@
-// libmicrohttpd, loaded when a sandbox starts (docs/decisions/0010). Sources include this instead
+// libmicrohttpd, loaded when a sandbox starts (docs/decisions/0013). Sources include this instead
 // of its header, and call its functions by their own names.
 #pragma once
 

@@ -1,4 +1,4 @@
-// SQLite, loaded when the journal is opened (docs/decisions/0010). Sources include this instead of
+// SQLite, loaded when the journal is opened (docs/decisions/0013). Sources include this instead of
 // its header, and call its functions by their own names.
 #pragma once
 

@@ -1,5 +1,5 @@
 // Shared libraries that are opened when the first thing needs them: a command that does not is
-// spared their memory and their start-up (docs/decisions/0010).
+// spared their memory and their start-up (docs/decisions/0013).
 //
 // A layer describes its library once: a struct with a pointer per function that it uses (the types
 // come from the library's own headers) and a list that says which pointer is which function's.

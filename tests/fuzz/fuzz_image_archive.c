@@ -1,5 +1,6 @@
 // Any bytes as an archive of either kind: refused with a sentence, or an image whose every part has
 // the size and digest that it promises.
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,6 +37,10 @@ open_as(enum image_kind kind, const char *path)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static void *kept = NULL; // or every archive would load libarchive anew, which takes the time
+    if (kept == NULL) {
+        kept = dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
+    }
     char path[] = "/tmp/dispatcher-fuzz-XXXXXX";
     int fd = mkstemp(path);
     FUZZ_CHECK(fd >= 0);

@@ -51,7 +51,7 @@ static const char *const with_login[] = {"Authorization: Basic QVdTOmNhbmFyeS13b
     }
 #define BASE_ABSENT                                                                                \
     {                                                                                              \
-        .method = HTTP_HEAD, .url = FIXTURE_BASE "/blobs/" FIXTURE_CONFIG, .status = 404           \
+        .method = HTTP_HEAD, .url = FIXTURE_BASE "/blobs/" FIXTURE_LAYER, .status = 404           \
     }
 // Up to the moment when the layer's bytes are needed.
 #define UP_TO_LAYER GET_ROOT, STEP_MANIFEST_ABSENT, GET_CONFIG, BASE_ABSENT, STEP_SESSION(SESSION)
