@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "curl_internal.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
 #include "dispatcher/url.h"
@@ -22,31 +23,6 @@ enum {
     DEFAULT_MAX_RESPONSE = 8 * 1024 * 1024,
     MAX_HEADERS = 500,
     UPLOAD_BUFFER = 64 * 1024,
-    POLL_MS = 1000,
-};
-
-struct curl_transport {
-    struct http_transport base; // first: the two are cast to each other
-    const struct platform *platform;
-    CURLM *multi;
-    CURL **idle;
-    size_t idle_count;
-    char *user_agent, *proxy, *no_proxy, *ca_file;
-};
-
-// One exchange on the wire.
-struct transfer {
-    struct curl_transport *transport;
-    struct http_exchange *exchange;
-    struct transfer *next; // of the batch
-    CURL *easy;
-    struct curl_slist *headers;
-    struct error *body_error; // from the caller's reader or writer
-    size_t header_lines;      // of all blocks, interim answers included
-    bool headers_ended;       // the blank line behind the last block has come
-    bool capped, finished;
-    bool reading_rests, writing_rests; // until their `ready` says otherwise
-    char problem[CURL_ERROR_SIZE];
 };
 
 // An option or question that this libcurl does not know is a bug of ours.
@@ -289,8 +265,8 @@ set_callbacks(struct transfer *transfer)
 }
 
 // NULL when the exchange failed before anything was sent.
-static struct transfer *
-transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
+struct transfer *
+curl_transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
 {
     const char *scheme = "https";
     exchange->error = check_url(exchange->request, &scheme);
@@ -366,8 +342,8 @@ microseconds(struct transfer *transfer, CURLINFO info)
 
 // May the server have seen a byte of it? libcurl counts what it sent to a proxy, too; on a
 // connection of our own nothing has left before the handshake is over. (A reused one has none.)
-static bool
-request_left(struct transfer *transfer)
+bool
+curl_request_left(struct transfer *transfer)
 {
     const struct http_request *request = transfer->exchange->request;
     long sent = 0;
@@ -402,7 +378,7 @@ static struct error *
 transfer_error(struct transfer *transfer, CURLcode code)
 {
     const struct http_request *request = transfer->exchange->request;
-    bool left = request_left(transfer);
+    bool left = curl_request_left(transfer);
     const char *name = tunnel_is_refused(transfer) ? "proxy" : code_name(code);
     if (transfer->body_error != NULL) {
         struct error *err = transfer->body_error;
@@ -421,8 +397,8 @@ transfer_error(struct transfer *transfer, CURLcode code)
     return err;
 }
 
-static void
-transfer_finish(struct transfer *transfer, CURLcode code)
+void
+curl_transfer_finish(struct transfer *transfer, CURLcode code)
 {
     struct http_exchange *exchange = transfer->exchange;
     exchange->response.status = status_of(transfer);
@@ -440,17 +416,8 @@ transfer_finish(struct transfer *transfer, CURLcode code)
         F_INT("status", exchange->response.status), F_INT("ms", exchange->response.elapsed_ms));
 }
 
-// Interrupted: what is still going ends as cancelled, and says whether the request had left.
-static void
-transfer_abandon(struct transfer *transfer)
-{
-    struct error *err = error_new(ERROR_CANCELLED, "interrupted");
-    transfer->exchange->error = error_remote(err, 0, "cancelled", NULL, request_left(transfer));
-    transfer->finished = true;
-}
-
-static void
-transfer_release(struct transfer *transfer)
+void
+curl_transfer_release(struct transfer *transfer)
 {
     struct curl_transport *transport = transfer->transport;
     (void)curl_multi_remove_handle(transport->multi, transfer->easy);
@@ -461,141 +428,6 @@ transfer_release(struct transfer *transfer)
     slist_wipe(transfer->headers);
     error_free(transfer->body_error);
     free(transfer);
-}
-
-// Notes the results of finished transfers.
-static void
-reap(struct curl_transport *transport)
-{
-    int left = 0;
-    CURLMsg *message = NULL;
-    while ((message = curl_multi_info_read(transport->multi, &left)) != NULL) {
-        struct transfer *transfer = NULL;
-        CURLcode code = message->data.result;
-        check(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer));
-        transfer_finish(transfer, code);
-    }
-}
-
-// Hands back what has finished; true when anything did.
-static bool
-sweep(struct transfer **list, const struct http_flow *flow)
-{
-    bool any = false;
-    while (*list != NULL) {
-        struct transfer *transfer = *list;
-        if (!transfer->finished) {
-            list = &transfer->next;
-            continue;
-        }
-        struct http_exchange *exchange = transfer->exchange;
-        *list = transfer->next;
-        transfer_release(transfer);
-        flow->ended(flow->ctx, exchange);
-        any = true;
-    }
-    return any;
-}
-
-// Begins whatever the flow has; *again_ms is when it wants to be asked again.
-static void
-begin_all(struct curl_transport *transport, const struct http_flow *flow, struct transfer **list,
-    int64_t *again_ms)
-{
-    struct http_exchange *exchange = NULL;
-    while ((exchange = flow->next(flow->ctx, again_ms)) != NULL) {
-        struct transfer *transfer = transfer_start(transport, exchange);
-        if (transfer == NULL) {
-            flow->ended(flow->ctx, exchange);
-            continue;
-        }
-        transfer->next = *list;
-        *list = transfer;
-    }
-}
-
-// Lets transfers go on whose reader or writer is ready now; true when one does.
-static bool
-resume(struct transfer *list)
-{
-    bool any = false;
-    for (struct transfer *transfer = list; transfer != NULL; transfer = transfer->next) {
-        const struct http_request *request = transfer->exchange->request;
-        bool read = transfer->reading_rests && request->reader->ready(request->reader->ctx);
-        bool write = transfer->writing_rests && request->writer->ready(request->writer->ctx);
-        if (!read && !write) {
-            continue;
-        }
-        transfer->reading_rests = transfer->reading_rests && !read;
-        transfer->writing_rests = transfer->writing_rests && !write;
-        int still = (transfer->reading_rests ? CURLPAUSE_SEND : 0) |
-                    (transfer->writing_rests ? CURLPAUSE_RECV : 0);
-        (void)curl_easy_pause(transfer->easy, still); // a failure ends the transfer by itself
-        any = true;
-    }
-    return any;
-}
-
-static struct error *
-wait_for_activity(struct curl_transport *transport, const struct transfer *list, int64_t again_ms)
-{
-    const struct platform *platform = transport->platform;
-    struct cancel *cancel = platform->cancel;
-    struct curl_waitfd wake = {.events = CURL_WAIT_POLLIN};
-    if (list == NULL) {
-        return clock_sleep_until(platform->clock, again_ms, cancel);
-    }
-    if (cancel != NULL) {
-        wake.fd = cancel_fd(cancel);
-    }
-    int64_t left = again_ms == INT64_MAX ? POLL_MS : again_ms - clock_mono(platform->clock);
-    left = left < 0 ? 0 : left;
-    int timeout = left < POLL_MS ? (int)left : POLL_MS;
-    (void)curl_multi_poll(transport->multi, &wake, cancel != NULL ? 1 : 0, timeout, NULL);
-    return cancel_check(cancel);
-}
-
-static void
-abandon_all(struct transfer **list, const struct http_flow *flow)
-{
-    for (struct transfer *transfer = *list; transfer != NULL; transfer = transfer->next) {
-        if (!transfer->finished) {
-            transfer_abandon(transfer);
-        }
-    }
-    (void)sweep(list, flow);
-}
-
-static struct error *
-transport_perform(struct http_transport *base, const struct http_flow *flow)
-{
-    struct curl_transport *transport = (struct curl_transport *)base;
-    struct transfer *list = NULL;
-    struct error *err = NULL;
-    while (err == NULL && !flow->stopped(flow->ctx)) {
-        int64_t again_ms = INT64_MAX;
-        begin_all(transport, flow, &list, &again_ms);
-        if (list == NULL && again_ms == INT64_MAX) {
-            break;
-        }
-        int running = 0;
-        BUG_ON(curl_multi_perform(transport->multi, &running) != CURLM_OK);
-        reap(transport);
-        bool ended = sweep(&list, flow);
-        bool resumed = resume(list);
-        if (!ended && !resumed) {
-            err = wait_for_activity(transport, list, again_ms);
-        }
-    }
-    abandon_all(&list, flow);
-    return err;
-}
-
-static void
-transport_wake(struct http_transport *base)
-{
-    struct curl_transport *transport = (struct curl_transport *)base;
-    (void)curl_multi_wakeup(transport->multi);
 }
 
 static void
@@ -631,7 +463,7 @@ curl_transport_new(const struct platform *platform, const struct http_client_opt
         return error_new(ERROR_BUG, "libcurl cannot be initialised");
     }
     struct curl_transport *transport = xcalloc(1, sizeof(*transport));
-    transport->base = (struct http_transport){transport_perform, transport_free, transport_wake};
+    transport->base = (struct http_transport){curl_flow_perform, transport_free, curl_flow_wake};
     transport->platform = platform;
     transport->multi = curl_multi_init();
     BUG_ON(transport->multi == NULL);
