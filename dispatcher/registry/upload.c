@@ -364,63 +364,6 @@ largest_first(const void *a, const void *b)
     return left->part < right->part ? -1 : 1;
 }
 
-// Questions first, since they decide about the rest; then sessions that are open, then new ones.
-static unsigned
-rank(enum upload_state state)
-{
-    static const unsigned ranks[] = {[UPLOAD_HELD] = 0,
-        [UPLOAD_DONE] = 0,
-        [UPLOAD_SESSION] = 1,
-        [UPLOAD_BODY] = 2,
-        [UPLOAD_COMMIT] = 3,
-        [UPLOAD_CHECK] = 4,
-        [UPLOAD_RECHECK] = 4};
-    return ranks[state];
-}
-
-static bool
-has_session(const struct upload *upload)
-{
-    bool asking = upload->state == UPLOAD_CHECK && upload->location != NULL;
-    return upload->state == UPLOAD_BODY || upload->state == UPLOAD_COMMIT || asking ||
-           (upload->active && upload->state == UPLOAD_SESSION);
-}
-
-static size_t
-large_sessions(const struct uploads *uploads)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < uploads->count; i++) {
-        count += has_session(&uploads->list[i]) && upload_is_large(&uploads->list[i]);
-    }
-    return count;
-}
-
-static struct upload *
-choose(struct uploads *uploads, int64_t *again_ms)
-{
-    struct upload *best = NULL;
-    int64_t now = clock_mono(uploads->client->platform->clock);
-    bool bodies_full = large_sessions(uploads) >= uploads->client->parallel_bodies;
-    for (size_t i = 0; i < uploads->count; i++) {
-        struct upload *upload = &uploads->list[i];
-        if (upload->active || rank(upload->state) == 0) {
-            continue;
-        }
-        if (upload->not_before_ms > now) {
-            *again_ms = upload->not_before_ms < *again_ms ? upload->not_before_ms : *again_ms;
-            continue;
-        }
-        if (upload->state == UPLOAD_SESSION && upload_is_large(upload) && bodies_full) {
-            continue;
-        }
-        if (best == NULL || rank(upload->state) > rank(best->state)) {
-            best = upload;
-        }
-    }
-    return best;
-}
-
 static struct http_exchange *
 next_exchange(void *ctx, int64_t *again_ms)
 {
@@ -428,7 +371,7 @@ next_exchange(void *ctx, int64_t *again_ms)
     if (uploads->failure != NULL || uploads->active >= uploads->client->parallel_small) {
         return NULL;
     }
-    struct upload *upload = choose(uploads, again_ms);
+    struct upload *upload = upload_choose(uploads, again_ms);
     if (upload == NULL) {
         return NULL;
     }

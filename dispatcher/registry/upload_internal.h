@@ -61,6 +61,8 @@ bool upload_is_large(const struct upload *upload);
 char *upload_name(const struct upload *upload);
 void upload_report(const struct upload *upload, enum registry_progress_kind what, int64_t done);
 
+/// The one that is to go on now, or NULL; *again_ms is lowered to when another will be due.
+struct upload *upload_choose(struct uploads *uploads, int64_t *again_ms);
 /// Fills upload->request for the state it is in.
 NODISCARD struct error *upload_prepare(struct upload *upload);
 /// Lets go of what belongs to the request at hand.
