@@ -183,6 +183,7 @@ push_image(
         .image = push->image,
         .compression = push->compression,
         .previous = push->previous,
+        .fetching = push_report_fetching,
         .progress = push_report_progress,
         .progress_ctx = report,
     };
@@ -263,7 +264,8 @@ const struct cli_command command_push = {
         "it is too much, fewer are sent at once.\n"
         "\n"
         "Credentials: DISPATCHER_REGISTRY_USER with DISPATCHER_REGISTRY_PASSWORD, else what "
-        "'docker login' left in config.json, else, for Elastic Container Registry, those of AWS. "
+        "'docker login' left in config.json or gave to a credential helper, else, for Elastic "
+        "Container Registry, those of AWS. "
         "Registries are spoken to over https; one on this machine (localhost) over http.\n"
         "\n"
         "Exit codes: 0 the tag names the image; 2 the command line, or an image that is not what "

@@ -36,10 +36,9 @@ append(struct push_layers *layers, const struct image_part *part)
 {
     layers->items = xrealloc(layers->items, (layers->count + 1) * sizeof(*layers->items));
     struct push_layer *layer = &layers->items[layers->count++];
-    *layer = (struct push_layer){
-        .total = part->diff_id != NULL ? part->plain_size : part->descriptor.size,
-        .tries = 1,
-    };
+    int64_t size = image_part_size(part);
+    *layer = (struct push_layer){.total = size > 0 ? size : 0, .tries = 1};
+    layers->sizes_unknown = layers->sizes_unknown || size < 0;
     keep_digest(layer->digest, part->descriptor.digest);
     keep_digest(layer->diff_id, part->diff_id);
 }
@@ -66,6 +65,7 @@ push_layers_reset(struct push_layers *layers, const struct image *image, int64_t
     push_layers_lock(layers);
     layers->count = layers->sample_count = layers->sample_next = 0;
     layers->started_ms = layers->told_ms = now_ms;
+    layers->sizes_unknown = false;
     layers->moved = (struct push_sample){.at_ms = now_ms};
     for (size_t i = 0; image != NULL && i < image_part_count(image); i++) {
         append(layers, image_part_at(image, i));

@@ -45,6 +45,7 @@ struct push_layers {
     pthread_mutex_t lock;
     struct push_layer *items;
     size_t count;
+    bool sizes_unknown; // of an image that a daemon has not sent yet
     int64_t started_ms;
     int64_t told_ms;                                 // as above, of the whole
     struct push_sample moved, samples[PUSH_SAMPLES]; // a ring

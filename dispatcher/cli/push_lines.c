@@ -113,8 +113,11 @@ push_lines_image(
         buf_puts(out, ", ");
         text_clean(str_of(platforms), SOURCE_MAX, out);
     }
-    buf_printf(out, ": %zu blob%s, ", layers->count, layers->count == 1 ? "" : "s");
-    human_size(sums.total, out);
+    buf_printf(out, ": %zu blob%s", layers->count, layers->count == 1 ? "" : "s");
+    if (!layers->sizes_unknown) {
+        buf_puts(out, ", ");
+        human_size(sums.total, out);
+    }
     buf_putc(out, '\n');
 }
 

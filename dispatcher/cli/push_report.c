@@ -19,6 +19,8 @@ struct push_report {
     bool json;
     struct live *live;
     struct push_layers layers;
+    const char *reference; // borrowed
+    bool fetching;         // the head says so
     int64_t started_ms;
 };
 
@@ -76,14 +78,21 @@ print_event(const struct push_report *report, struct json *object)
 }
 
 static void
-start_bars(struct push_report *report, const char *reference)
+show_head(struct push_report *report)
 {
     struct buf head CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-    report->live = live_new(report->cli, report->json);
-    buf_printf(&head, LIVE_SPINNER " pushing %s, ", reference);
+    buf_printf(&head, LIVE_SPINNER " pushing %s, ", report->reference);
     live_elapsed(report->started_ms, &head);
     buf_putc(&head, '\n');
     live_update(report->live, buf_str(&head));
+}
+
+static void
+start_bars(struct push_report *report, const char *reference)
+{
+    report->live = live_new(report->cli, report->json);
+    report->reference = reference;
+    show_head(report);
     live_follow(report->live, &(struct live_drawer){push_bars_live, &report->layers});
 }
 
@@ -103,7 +112,9 @@ push_report_image(
         json_set_str(object, "digest", digest);
         json_set_str(object, "platforms", platforms);
         json_set_int(object, "blobs", (int64_t)report->layers.count);
-        json_set_int(object, "bytes", sums.total);
+        if (!report->layers.sizes_unknown) {
+            json_set_int(object, "bytes", sums.total);
+        }
         print_event(report, object);
     } else {
         struct buf line CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
@@ -112,6 +123,35 @@ push_report_image(
     }
     start_bars(report, reference);
     return NULL;
+}
+
+// The daemon packs the image up first, which takes its time and tells no total.
+void
+push_report_fetching(void *ctx, int64_t done)
+{
+    struct push_report *report = ctx;
+    int64_t now = now_of(report);
+    bool first = done == 0;
+    if (!first && now - report->layers.told_ms < EVENT_EVERY_MS) {
+        return;
+    }
+    report->layers.told_ms = now;
+    report->fetching = true;
+    if (report->json) {
+        struct json *object = event(report, "fetching");
+        json_set_int(object, "done", done);
+        print_event(report, object);
+    } else if (first && !live_is_on(report->live)) {
+        cli_outf(report->cli, "  getting the image from the daemon\n");
+    } else {
+        struct buf head CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
+        buf_puts(&head, LIVE_SPINNER " getting the image from the daemon, ");
+        human_size(done, &head);
+        buf_puts(&head, ", ");
+        live_elapsed(report->started_ms, &head);
+        buf_putc(&head, '\n');
+        live_update(report->live, buf_str(&head));
+    }
 }
 
 static const char *
@@ -189,6 +229,10 @@ push_report_progress(void *ctx, const struct registry_progress *progress)
     int64_t now = now_of(report);
     const struct push_layer *layer = push_layers_note(&report->layers, progress, now);
     bool manifest = progress->what == REGISTRY_MANIFEST_SENT;
+    if (report->fetching) {
+        report->fetching = false;
+        show_head(report);
+    }
     if (manifest || progress->what == REGISTRY_PART_SENT) {
         report->cli->changed = true;
     }

@@ -30,11 +30,13 @@ static void
 put_image(struct json *object, const struct deploy_event *event)
 {
     int64_t bytes = 0;
+    bool known = true;
     const char *digest = NULL;
     size_t count = image_part_count(event->image);
     for (size_t i = 0; i < count; i++) {
-        const struct image_part *part = image_part_at(event->image, i);
-        bytes += part->diff_id != NULL ? part->plain_size : part->descriptor.size;
+        int64_t size = image_part_size(image_part_at(event->image, i));
+        known = known && size >= 0;
+        bytes += size;
     }
     if (image_is_settled(event->image)) {
         error_free(image_digest(event->image, &digest)); // the push tells what is wrong
@@ -44,7 +46,9 @@ put_image(struct json *object, const struct deploy_event *event)
     json_set_str(object, "digest", digest);
     json_set_str(object, "platforms", image_platforms(event->image));
     json_set_int(object, "blobs", (int64_t)count);
-    json_set_int(object, "bytes", bytes);
+    if (known) {
+        json_set_int(object, "bytes", bytes);
+    }
 }
 
 static void

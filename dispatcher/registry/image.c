@@ -217,6 +217,12 @@ image_fetch(struct image *image)
     return NULL;
 }
 
+int64_t
+image_part_size(const struct image_part *part)
+{
+    return part->diff_id != NULL ? part->plain_size : part->descriptor.size;
+}
+
 // What was composed of other parts no longer holds.
 static void
 forget_composed(struct image *image)

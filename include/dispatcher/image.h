@@ -105,6 +105,8 @@ NODISCARD struct error *image_fetch(struct image *image);
 /// Is told how many bytes have come while a fetch goes on: 0 when it begins, then from time to
 /// time. How many there will be nobody knows.
 void image_on_fetch(struct image *image, void (*progress)(void *ctx, int64_t done), void *ctx);
+/// Bytes that are read for it; -1 until a daemon has told.
+int64_t image_part_size(const struct image_part *part);
 /// What the plain layer becomes; media type, digest and size are copied.
 void image_settle(struct image *image, size_t index, const struct image_descriptor *descriptor);
 /// Takes it back, when the registry did not have it after all.

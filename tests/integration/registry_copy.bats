@@ -120,7 +120,7 @@ is_empty() { # REPOSITORY
     requests "$WORK/to" >/dev/null
     push "docker://$FROM/multi:1" "$HOST/again:1"
     [ "$status" -eq 0 ]
-    [ "${lines[1]}" = "$HOST/again:1 is there already" ]
+    [ "${lines[1]}" = "$HOST/again:1: everything was there already" ]
     run requests "$WORK/from"
     [ "${#lines[@]}" -eq 3 ]
     [ "$(grep -c ^GET.*manifests <<<"$output")" -eq 3 ]
