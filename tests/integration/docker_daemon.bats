@@ -168,6 +168,26 @@ every_way_to_name_it() { # DAEMON
     every_way_to_name_it podman podman
 }
 
+engine() { # METHOD PATH
+    curl -sS --fail --unix-socket "$WORK/dockerd/docker.sock" -X "$1" "http://localhost$2"
+}
+
+@test "Docker pulls layers of many members, and finds the layers that were given" {
+    use dockerd
+    command -v curl >/dev/null || skip "curl is not installed"
+    "$DISPATCHER_ROOT/tests/integration/fault_registry.py" images "$BATS_TEST_TMPDIR/images"
+    local archive=$BATS_TEST_TMPDIR/images/layers.tar given
+    given=$(tar -xOf "$archive" config.json | jq -c .rootfs.diff_ids)
+    for kind in fast small; do
+        push --compression "$kind" "docker-archive:$archive" "$HOST/docker/$kind:1"
+        [ "$status" -eq 0 ]
+        engine POST "/images/create?fromImage=$HOST/docker/$kind&tag=1" >"$BATS_TEST_TMPDIR/said"
+        grep -q "Downloaded newer image" "$BATS_TEST_TMPDIR/said"
+        [ "$(engine GET "/images/$HOST/docker/$kind:1/json" | jq -c .RootFS.Layers)" = "$given" ]
+        engine DELETE "/images/$HOST/docker/$kind:1" >/dev/null
+    done
+}
+
 @test "a name without a tag means latest" {
     use dockerd
     "$ENGINE" image "$BATS_TEST_TMPDIR/latest.tar" lab/latest:latest 1
