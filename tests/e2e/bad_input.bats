@@ -256,7 +256,7 @@ services:
     done
     deploy_image "docker-archive:$images/docker-layer-corrupt.tar"
     [ "$status" -eq 2 ]
-    says "is corrupt: its content has digest 'sha256:"
+    says "' but the configuration says 'sha256:"
     happened "posts=0 runs=0 versions=0 labels=0 manifests=0"
 }
 
