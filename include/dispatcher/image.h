@@ -8,9 +8,9 @@
 // it may be left out when there is one image. Nothing is unpacked to disk, and nothing is believed:
 // paths are derived from digests and opened beneath the layout without following links, sizes and
 // digests of manifests and configurations are checked, counts and sizes are capped (protocols.md
-// T24). Nothing is
-// decompressed either: archives must be plain tars, and layers that are compressed stay as they
-// are.
+// T24). The bytes of ready-made layers are held to their digests by the registry (decision 7).
+// Nothing is decompressed either: archives must be plain tars, and layers that are compressed stay
+// as they are. An image of a daemon is spooled into a file without a name (decision 11).
 //
 // A docker archive has no manifest: one of Docker's schema 2 is made (an OCI one where a layer is
 // zstd), and plain layers are compressed to bytes that depend on their content alone. An archive of
