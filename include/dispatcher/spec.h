@@ -16,13 +16,52 @@ struct spec_document {
     struct str text;
 };
 
-// What is to run where; all strings NULL when absent. May still hold late placeholders
-// (spec_expand).
+// How App Runner asks whether an instance is well; what is 0 or NULL was not said. `path` is the
+// service's written `health_check_path` where the target has none of its own.
+struct setting_health_check {
+    const char *protocol; // http | tcp
+    const char *path;
+    int64_t interval_ms, timeout_ms; // whole seconds, 1 to 20
+    int64_t healthy, unhealthy;      // answers in a row, 1 to 20
+};
+
+// What is to run where. Strings are NULL and numbers 0 when the spec does not say: what it does not
+// say is never sent, unless the service is created. Texts may still hold late placeholders
+// (spec_expand). Keys that the kind does not take are absent here, whoever wrote them.
 struct setting_target {
-    const char *kind; // ecs | ecs-express | apprunner
-    const char *cluster, *service, *container;
-    const char *source, *connection, *start, *access_role; // apprunner
-    int64_t port;                                          // 0: not given
+    const char *kind;                // ecs | ecs-express | apprunner
+    const char *cluster;             // ecs, ecs-express
+    const char *service;             // name; ecs-express, apprunner: or its ARN
+    const char *container;           // ecs; NULL: the only one of the task definition
+    bool force_new_deployment;       // ecs: roll the current revision out again, register none
+    bool allow_zero;                 // ecs, ecs-express: no task is wanted, and that is fine
+    const char *source;              // image | code; never NULL, "image" unless said
+    const char *connection;          // apprunner, code: ARN
+    const char *repository_url;      // apprunner, code; NULL when created: settings.repo on GitHub
+    const char *branch;              // apprunner, code; NULL when created: settings.branch
+    const char *source_directory;    // apprunner, code: where the commands run
+    const char *runtime;             // apprunner, code: NODEJS_22, …
+    const char *build, *start;       // apprunner: commands; start: also of an image
+    const char *access_role;         // apprunner, image: ARN of the role that pulls
+    const char *instance_role;       // apprunner: ARN of the role that the instances have
+    const char *vpc_connector;       // apprunner: ARN
+    const char *auto_scaling;        // apprunner: ARN of the configuration
+    const char *execution_role;      // ecs-express: ARN
+    const char *infrastructure_role; // ecs-express: ARN
+    const char *task_role;           // ecs-express: ARN
+    int64_t port;
+    int64_t cpu, memory; // 1024 for one vCPU; MiB
+    // Three sources of plain environment variables; a name in two of them has its value from the
+    // first of: environment, environment_from_outputs, environment_file.
+    struct pair_list environment;
+    struct pair_list environment_from_outputs; // variable to the output's name in `outputs_file`
+    const char *outputs_file;                  // in the app checkout: `tofu output -json`, or flat
+    const char *environment_file;              // in the app checkout: NAME=value lines
+    struct pair_list secrets; // variable to the ARN of a Secrets Manager secret or SSM parameter
+    bool has_health_check;    // the target has a block of that name
+    struct setting_health_check health_check;
+    bool create;                // ecs-express, apprunner: create the service when there is none
+    bool has_public, is_public; // apprunner: said at all; reachable from the internet (true)
 };
 
 // One service of an app, with the conventions applied.
@@ -32,11 +71,46 @@ struct setting_service {
     const char *image;     // external image, or NULL
     const char *image_tag; // pinned version, or NULL
     const char *dockerfile, *context;
-    const char *repository; // "my-app-staging-web"; {version} and the like already expanded
-    const char *parameter;  // "/my-app/staging/web/version"
-    bool deployable;        // no image_tag, no external image, and in `deploy.services` if given
+    const char *repository;        // "my-app-staging-web"; {version} and the like already expanded
+    const char *parameter;         // "/my-app/staging/web/version"
+    const char *health_check_path; // "/health" unless said
+    const char *subdomain;         // its own, else the app's, else the app's name
+    int64_t expose;                // the port behind the load balancer, 3000 unless said
+    bool deployable; // no image_tag, no external image, and in `deploy.services` if given
+    bool has_image;  // false: deployed from source code, so none is built, pushed or asked for
     struct setting_target target; // `deploy.targets.<key>` over `deploy.target`
     bool has_target;
+};
+
+// One service for each entry point that `files` finds in the app checkout. The texts of `target`
+// may hold {worker} and {worker_file}: expand them by spec_expand for each (spec_worker_name).
+// target.service is "{name}-{env}-{worker}" unless said.
+struct setting_workers {
+    const char *files;            // "apps/api/src/workers/*.ts": '*' does not cross a '/'
+    struct setting_target target; // nothing of `deploy.target`
+    bool remove_orphans;          // false: a service whose entry point is gone is only reported
+    const char *workflow_input;   // of the infra workflow: gets the names as a JSON list; or NULL
+};
+
+// A one-off task on the new image, before anything is rolled out; its target is of ECS.
+struct setting_migrate {
+    const char *service; // key of a deployable service that has a target
+    struct str_list command;
+    int64_t timeout_ms; // 10 min unless said
+};
+
+// One HTTP check after the rollout; all may still hold late placeholders.
+struct setting_verify {
+    const char *url;
+    int64_t expect;        // HTTP status, 200 unless said
+    struct pair_list body; // members of the JSON answer and what they must be
+    int64_t within_ms;     // how long to keep asking, 5 min unless said
+};
+
+struct setting_rollout {
+    int64_t parallel;      // how many services at a time, 4 unless said
+    struct str_list order; // keys of services: one after the other, before all others
+    int64_t timeout_ms;    // when we stop waiting, 30 min unless said
 };
 
 // One rule of `allow:`.
@@ -63,7 +137,8 @@ struct settings {
     const char *name; // `name:`
     const char *title;
     const char *env;
-    const char *repo; // owner/repo of the app, or NULL
+    const char *repo;      // owner/repo of the app, or NULL
+    const char *subdomain; // the app's name unless said
     bool enabled;
     const char *via;          // workflow | direct
     const char *version_from; // sha | tag
@@ -96,8 +171,18 @@ struct settings {
     size_t allow_count;
     struct setting_window *windows;
     size_t window_count;
+    const char *branch; // the environment's `branch`, or NULL
     struct setting_target target;
     bool has_target;
+    struct setting_workers workers;
+    bool has_workers;
+    struct setting_migrate migrate;
+    bool has_migrate;
+    struct setting_verify *verify;
+    size_t verify_count;
+    struct setting_rollout rollout;
+    bool rollback_lock;    // a rollback locks the environment
+    int64_t rollback_keep; // how many proven releases are kept to go back to, 10 unless said
 
     struct setting_origin *origins;
     size_t origin_count;
@@ -109,6 +194,20 @@ struct settings {
 void settings_resolve(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
+
+/// May this ref deploy by this rule (`*` inside a segment, `**` across)? `event` NULL: by any.
+bool setting_allow_accepts(const struct setting_allow *rule, const char *ref, const char *event);
+/// The environments of the spec whose `branch` or `allow` accepts a ref, in promotion order; an
+/// environment without either accepts none here, since it names no ref. Count 0: no error.
+void settings_environments_for_ref(const struct spec_document *config,
+    const struct spec_document *app_spec, const char *ref, const char *event, struct arena *arena,
+    struct diagnostics *diagnostics, struct str_list *out);
+
+/// What {worker} stands for: an entry point's file name up to its first dot ("mail" for
+/// "src/workers/mail.ts"). NULL when nothing is left.
+const char *spec_worker_name(const char *path, struct arena *arena);
+/// What {worker_file} stands for: the file name as it is ("mail.ts").
+const char *spec_worker_file(const char *path);
 
 /// What dispatcher.yaml says of where specs live, for deploy/specs ("appspecs" by default).
 void config_specs_directory(const struct spec_document *config, struct arena *arena,
@@ -132,7 +231,8 @@ void spec_reference(struct buf *out);
 // Values known only later.
 struct spec_context {
     const char *version, *digest, *sha, *tag, *service;
-    const char *account, *region; // used where the settings have none
+    const char *account, *region;     // used where the settings have none
+    const char *worker, *worker_file; // of setting_workers.target
 };
 /// Expands the late placeholders; ERROR_SPEC names one that is unset.
 NODISCARD struct error *spec_expand(const struct settings *settings,
