@@ -284,3 +284,16 @@ aws_fault_error(const struct aws_fault *fault, const struct aws_request *request
     err = error_remote(err, fault->status, code, fault->request_id, !aws_fault_is_refusal(fault));
     return add_hint(err, fault, request);
 }
+
+bool
+aws_has_code(const struct error *err, const char *code)
+{
+    return err != NULL && cstr_equal(error_remote_of(err)->code, code);
+}
+
+bool
+aws_is_denied(const struct error *err)
+{
+    return err != NULL &&
+           is_one_of(error_remote_of(err)->code, denial_codes, ARRAY_LENGTH(denial_codes));
+}

@@ -69,3 +69,9 @@ struct aws_call {
 /// after a lost answer, a 5xx or an answer that cannot be read.
 NODISCARD struct error *aws_call(
     struct aws_session *session, const struct aws_call *call, struct json **out);
+
+/// Is `code` what the service answered ("ServiceNotFoundException")? False for NULL.
+bool aws_has_code(const struct error *err, const char *code);
+/// Did the service refuse for lack of a permission? The hint names the action, as AWS does:
+/// "ecs:ListServiceDeployments". False for NULL.
+bool aws_is_denied(const struct error *err);
