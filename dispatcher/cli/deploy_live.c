@@ -7,6 +7,7 @@
 #include "dispatcher/memory.h"
 #include "live.h"
 #include "push_bars.h"
+#include "target_lines.h"
 
 enum { JOBS_MAX = 6, AREA_MAX = 64 * 1024 };
 
@@ -175,6 +176,9 @@ deploy_live_event(struct deploy_live *live, const struct deploy_event *event)
         &text, LIVE_SPINNER " %-18s %s\n", step->name, step->reason != NULL ? step->reason : "");
     if (strcmp(step->kind, "follow") == 0) {
         put_run(live, d, &text);
+    }
+    if (strcmp(step->kind, "rollout") == 0) {
+        target_area(d, LIVE_SPINNER, live->cli->color, &text);
     }
     live_update(live->area, buf_str(&text));
 }

@@ -9,6 +9,7 @@
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "push_lines.h"
+#include "target_lines.h"
 
 enum { EVENT_EVERY_MS = 1000 };
 
@@ -103,6 +104,14 @@ say_run(struct deploy_ui *ui, const struct deployment *d)
     buf_printf(&line, "  run %lld: %s%s%s\n", (long long)d->run_id,
         d->run_status != NULL ? d->run_status : "unknown", d->run_conclusion != NULL ? ", " : "",
         d->run_conclusion != NULL ? d->run_conclusion : "");
+    say(ui, buf_str(&line));
+}
+
+static void
+say_target(struct deploy_ui *ui, const struct deploy_event *event)
+{
+    struct buf line CLEANUP(buf_done) = BUF_INIT(8192);
+    target_line(event->target, event->move, &line);
     say(ui, buf_str(&line));
 }
 
@@ -255,7 +264,8 @@ on_event(void *ctx, const struct deploy_event *event)
     }
     deploy_live_event(ui->live, event);
     bool moving = event->kind == DEPLOY_EVENT_IMAGE || event->kind == DEPLOY_EVENT_PROGRESS ||
-                  event->kind == DEPLOY_EVENT_RUN || event->kind == DEPLOY_EVENT_JOBS;
+                  event->kind == DEPLOY_EVENT_RUN || event->kind == DEPLOY_EVENT_JOBS ||
+                  event->kind == DEPLOY_EVENT_TARGET;
     if (moving && deploy_live_is_on(ui->live)) {
         return;
     }
@@ -282,6 +292,9 @@ on_event(void *ctx, const struct deploy_event *event)
         return;
     case DEPLOY_EVENT_JOBS:
         say_jobs(ui, event->deployment);
+        return;
+    case DEPLOY_EVENT_TARGET:
+        say_target(ui, event);
         return;
     case DEPLOY_EVENT_OUTPUT:
         say_output(ui, event);

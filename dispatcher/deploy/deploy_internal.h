@@ -34,6 +34,8 @@ struct deploy_context {
     // The scan step at work; both as new for the next one.
     int64_t scan_mono_ms;
     bool scan_asked;
+    // The rollout at work: since when it is followed, proven, and out of reach.
+    int64_t rollout_mono_ms, prove_mono_ms, unseen_mono_ms;
     bool undo_disturbed; // a signal has come while something was taken back
     char **leftovers;    // of builds: removed once all is pushed, and at the end
     size_t leftover_count;
@@ -147,12 +149,14 @@ struct step_ops {
         const struct deployment *deployment, const struct deployment_step *step, struct buf *out);
     /// Idempotent: asks the world first whether it is already done.
     struct error *(*run)(const struct step_run *run, struct step_result *result);
-    /// NULL when there is nothing to take back.
+    /// NULL when there is nothing to take back. It says how that went where the report looks:
+    /// service->restore, target->restore.
     struct error *(*undo)(const struct step_run *run);
 };
 
 extern const struct step_ops step_build, step_push, step_scan, step_write;
 extern const struct step_ops step_trigger, step_follow, step_record;
+extern const struct step_ops step_migrate, step_rollout, step_verify;
 const struct step_ops *step_ops_find(const char *kind);
 
 // step_build.c
@@ -212,6 +216,24 @@ bool version_is_touched(const struct deployment_service *service);
 /// Puts back what stood before and sets service->restore; does nothing when that is done.
 NODISCARD struct error *version_restore(
     const struct step_run *run, struct deployment_service *service);
+
+// standing.c: how everything that a deployment may have changed stands, for outcome.c.
+/// May this step have changed something that its undo takes back?
+bool standing_is_touched(const struct deployment *d, const struct deployment_step *step);
+/// Is all of that as it was before? *note: in whose words, may be NULL.
+bool standing_is_restored(
+    const struct deployment *d, const struct deployment_step *step, const char **note);
+/// Does everything say and run again what it did before (or never anything else)?
+bool standing_is_all_restored(const struct deployment *d);
+bool standing_is_any(const struct deployment *d, const char *restore);
+/// "; parameter /shop/staging/web/version is restored (…); 'web' runs …", or why not.
+void standing_put(const struct deployment *d, struct buf *out);
+/// Nothing is taken back: everything that was changed is marked `kept`.
+void standing_keep(const struct deployment *d);
+/// Was the infra workflow or a platform asked for anything? Then only their own end is one.
+bool standing_is_sent(const struct deployment *d);
+/// Has the new version run anywhere, as far as is known?
+bool standing_has_run(const struct deployment *d);
 
 // earlier.c: what other deployments of the same CI job have dispatched.
 /// ERROR_CONFLICT when this machine's journal holds one whose dispatch is an open question.

@@ -3,12 +3,16 @@
 
 #include <string.h>
 
+#include "target_internal.h"
+
 #define S(type, member) FIELD(type, member, #member, FIELD_STR)
 #define I(type, member) FIELD(type, member, #member, FIELD_INT)
 #define B(type, member) FIELD(type, member, #member, FIELD_BOOL)
 
 static const struct field service_fields[] = {
     S(struct deployment_service, name),
+    B(struct deployment_service, no_image),
+    S(struct deployment_service, version),
     S(struct deployment_service, source),
     B(struct deployment_service, build),
     S(struct deployment_service, dockerfile),
@@ -69,6 +73,128 @@ static const struct field job_fields[] = {
 };
 static const struct field_table job_table = FIELD_TABLE("job", struct deployment_job, job_fields);
 
+static const struct field move_fields[] = {
+    S(struct deployment_move, revision),
+    S(struct deployment_move, digest),
+    S(struct deployment_move, state),
+    I(struct deployment_move, asked_ms),
+    S(struct deployment_move, id),
+    S(struct deployment_move, classic_id),
+    S(struct deployment_move, status),
+    S(struct deployment_move, stage),
+    S(struct deployment_move, progress),
+    B(struct deployment_move, rolling_back),
+    S(struct deployment_move, hook),
+    S(struct deployment_move, outcome),
+    S(struct deployment_move, reason),
+    I(struct deployment_move, refused_kind),
+    I(struct deployment_move, ended_ms),
+};
+static const struct field_table move_table =
+    FIELD_TABLE("move", struct deployment_move, move_fields);
+
+static const struct field health_check_fields[] = {
+    S(struct setting_health_check, protocol),
+    S(struct setting_health_check, path),
+    I(struct setting_health_check, interval_ms),
+    I(struct setting_health_check, timeout_ms),
+    I(struct setting_health_check, healthy),
+    I(struct setting_health_check, unhealthy),
+};
+static const struct field_table health_check_table =
+    FIELD_TABLE("health check", struct setting_health_check, health_check_fields);
+
+static const struct field want_fields[] = {
+    S(struct setting_target, kind),
+    S(struct setting_target, cluster),
+    S(struct setting_target, service),
+    S(struct setting_target, container),
+    B(struct setting_target, force_new_deployment),
+    B(struct setting_target, allow_zero),
+    S(struct setting_target, source),
+    S(struct setting_target, connection),
+    S(struct setting_target, repository_url),
+    S(struct setting_target, branch),
+    S(struct setting_target, source_directory),
+    S(struct setting_target, runtime),
+    S(struct setting_target, build),
+    S(struct setting_target, start),
+    S(struct setting_target, access_role),
+    S(struct setting_target, instance_role),
+    S(struct setting_target, vpc_connector),
+    S(struct setting_target, auto_scaling),
+    S(struct setting_target, execution_role),
+    S(struct setting_target, infrastructure_role),
+    S(struct setting_target, task_role),
+    I(struct setting_target, port),
+    I(struct setting_target, cpu),
+    I(struct setting_target, memory),
+    FIELD(struct setting_target, environment, "environment", FIELD_MAP_STR),
+    FIELD(
+        struct setting_target, environment_from_outputs, "environment_from_outputs", FIELD_MAP_STR),
+    S(struct setting_target, outputs_file),
+    S(struct setting_target, environment_file),
+    FIELD(struct setting_target, secrets, "secrets", FIELD_MAP_STR),
+    B(struct setting_target, has_health_check),
+    FIELD(struct setting_target, health_check, "health_check", FIELD_OBJECT,
+        .table = &health_check_table),
+    B(struct setting_target, create),
+    B(struct setting_target, has_public),
+    B(struct setting_target, is_public),
+};
+const struct field_table deployment_want_table =
+    FIELD_TABLE("target settings", struct setting_target, want_fields);
+
+static const struct field target_fields[] = {
+    S(struct deployment_target, name),
+    FIELD(struct deployment_target, service, "service", FIELD_INT, .required = true),
+    S(struct deployment_target, worker),
+    FIELD(struct deployment_target, want, "want", FIELD_OBJECT, .table = &deployment_want_table),
+    S(struct deployment_target, arn),
+    S(struct deployment_target, before),
+    S(struct deployment_target, before_digest),
+    S(struct deployment_target, before_version),
+    S(struct deployment_target, note),
+    FIELD(struct deployment_target, forward, "forward", FIELD_OBJECT, .table = &move_table),
+    FIELD(struct deployment_target, back, "back", FIELD_OBJECT, .table = &move_table),
+    FIELD(struct deployment_target, evidence, "evidence", FIELD_LIST_STR),
+    S(struct deployment_target, running_digest),
+    B(struct deployment_target, proven),
+    S(struct deployment_target, proof),
+    S(struct deployment_target, restore),
+    S(struct deployment_target, restore_note),
+};
+static const struct field_table target_table =
+    FIELD_TABLE("target", struct deployment_target, target_fields);
+
+static const struct field migration_fields[] = {
+    S(struct deployment_migration, service),
+    FIELD(struct deployment_migration, command, "command", FIELD_LIST_STR),
+    I(struct deployment_migration, timeout_ms),
+    S(struct deployment_migration, task_definition),
+    S(struct deployment_migration, task),
+    S(struct deployment_migration, state),
+    B(struct deployment_migration, has_exit_code),
+    I(struct deployment_migration, exit_code),
+    S(struct deployment_migration, reason),
+    I(struct deployment_migration, started_ms),
+    I(struct deployment_migration, ended_ms),
+};
+static const struct field_table migration_table =
+    FIELD_TABLE("migration", struct deployment_migration, migration_fields);
+
+static const struct field check_fields[] = {
+    S(struct deployment_check, url),
+    I(struct deployment_check, expect),
+    I(struct deployment_check, within_ms),
+    FIELD(struct deployment_check, body, "body", FIELD_MAP_STR),
+    I(struct deployment_check, attempts),
+    S(struct deployment_check, state),
+    S(struct deployment_check, seen),
+};
+static const struct field_table check_table =
+    FIELD_TABLE("check", struct deployment_check, check_fields);
+
 static const struct field step_fields[] = {
     S(struct deployment_step, name),
     S(struct deployment_step, kind),
@@ -85,6 +211,10 @@ static const struct field_table step_table =
 
 static const struct field deployment_fields[] = {
     FIELD(struct deployment, id, "id", FIELD_STR, .required = true),
+    S(struct deployment, verb),
+    S(struct deployment, via),
+    S(struct deployment, because),
+    S(struct deployment, replaces),
     FIELD(struct deployment, app, "app", FIELD_STR, .required = true),
     S(struct deployment, name),
     S(struct deployment, title),
@@ -132,6 +262,16 @@ static const struct field deployment_fields[] = {
     S(struct deployment, claim_key),
     B(struct deployment, has_target),
     FIELD(struct deployment, services, "services", FIELD_LIST_OBJECT, .table = &service_table),
+    FIELD(struct deployment, targets, "targets", FIELD_LIST_OBJECT, .table = &target_table),
+    I(struct deployment, parallel),
+    FIELD(struct deployment, order, "order", FIELD_LIST_STR),
+    I(struct deployment, rollout_timeout_ms),
+    FIELD(struct deployment, orphans, "orphans", FIELD_LIST_STR),
+    B(struct deployment, remove_orphans),
+    S(struct deployment, workers_input),
+    FIELD(struct deployment, migrate, "migrate", FIELD_OBJECT, .table = &migration_table),
+    FIELD(struct deployment, verify, "verify", FIELD_LIST_OBJECT, .table = &check_table),
+    I(struct deployment, keep),
     FIELD(struct deployment, commits, "commits", FIELD_LIST_OBJECT, .table = &commit_table),
     B(struct deployment, commits_complete),
     FIELD(struct deployment, notes, "notes", FIELD_LIST_STR),
@@ -205,6 +345,18 @@ struct deployment_step *
 deployment_step_at(const struct deployment *deployment, size_t index)
 {
     return (struct deployment_step *)deployment->steps.items + index;
+}
+
+struct deployment_target *
+deployment_target_at(const struct deployment *deployment, size_t index)
+{
+    return (struct deployment_target *)deployment->targets.items + index;
+}
+
+struct deployment_check *
+deployment_check_at(const struct deployment *deployment, size_t index)
+{
+    return (struct deployment_check *)deployment->verify.items + index;
 }
 
 void

@@ -3,8 +3,8 @@
 // back when the row is due. What an end means is outcome.c's.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
+#include "target_internal.h"
 
 static const char *
 describe_note(const struct deployment_step *step)
@@ -123,6 +123,7 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
     struct step_run run = {.context = context, .deployment = d, .arena = arena};
     context->wait_mono_ms = context->running_mono_ms = context->missing_mono_ms = 0;
     context->scan_mono_ms = 0;
+    context->rollout_mono_ms = context->prove_mono_ms = context->unseen_mono_ms = 0;
     context->scan_asked = context->undo_disturbed = false;
     if (d->ending_kind != 0) {
         run.step = deployment_step_at(d, d->steps.count - 1);
@@ -257,6 +258,11 @@ is_open(const struct deployment *d)
 static void
 reopen(struct deployment *d)
 {
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        bool is_unknown = cstr_equal(target->forward.outcome, "unknown");
+        target->forward.outcome = is_unknown ? NULL : target->forward.outcome;
+    }
     d->result = NULL;
     d->unfinished = NULL;
     d->message = NULL;
@@ -389,6 +395,12 @@ deploy_cancel(
     struct deployment *d = NULL;
     struct github_client *github = NULL;
     TRY(deploy_load(context, id, arena, &d));
+    if (d->run_id == 0 && d->targets.count > 0 && cstr_equal(d->via, "direct")) {
+        const struct step_run run = {.context = context, .deployment = d, .arena = arena};
+        TRY(rollout_stop(&run));
+        *out = d;
+        return NULL;
+    }
     if (d->run_id == 0) {
         return error_hint(error_new(ERROR_USAGE, "deployment '%s' has no remote run", d->id),
             "Interrupt the process that is at work on it instead.");

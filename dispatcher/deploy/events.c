@@ -9,6 +9,7 @@ static const char *const kind_names[] = {
     [DEPLOY_EVENT_OUTPUT] = "output",
     [DEPLOY_EVENT_RUN] = "run",
     [DEPLOY_EVENT_JOBS] = "jobs",
+    [DEPLOY_EVENT_TARGET] = "target",
     [DEPLOY_EVENT_NOTE] = "note",
     [DEPLOY_EVENT_WARNING] = "warning",
     [DEPLOY_EVENT_FINISHED] = "finished",
@@ -110,6 +111,30 @@ put_jobs(struct json *object, const struct deployment *d)
 }
 
 static void
+put_target(struct json *object, const struct deploy_event *event)
+{
+    const struct deployment_target *target = event->target;
+    const struct deployment_move *move = event->move;
+    json_set_str(object, "target", target->name);
+    json_set_str(object, "kind", target->want.kind);
+    json_set_str(object, "service", target->want.service);
+    json_set_str(object, "cluster", target->want.cluster);
+    json_set_str(object, "direction", move == &target->back ? "back" : "forward");
+    json_set_str(object, "id", move->id);
+    json_set_str(object, "revision", move->revision);
+    json_set_str(object, "digest", move->digest);
+    json_set_str(object, "status", move->status);
+    json_set_str(object, "stage", move->stage);
+    json_set_str(object, "progress", move->progress);
+    json_set_bool(object, "rolling_back", move->rolling_back);
+    json_set_str(object, "hook", move->hook);
+    json_set_str(object, "outcome", move->outcome);
+    json_set_str(object, "reason", move->reason);
+    json_set_bool(object, "proven", target->proven);
+    json_set_str(object, "running_digest", target->running_digest);
+}
+
+static void
 put_end(struct json *object, const struct deployment *d)
 {
     const struct deployment_service *first =
@@ -156,6 +181,8 @@ deploy_event_json(const struct deploy_event *event, int64_t wall_ms)
         put_run(object, d);
     } else if (event->kind == DEPLOY_EVENT_JOBS) {
         put_jobs(object, d);
+    } else if (event->kind == DEPLOY_EVENT_TARGET) {
+        put_target(object, event);
     } else if (event->kind == DEPLOY_EVENT_FINISHED) {
         put_end(object, d);
     } else {

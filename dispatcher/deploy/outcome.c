@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
 #include "dispatcher/ssm.h"
+#include "target_internal.h"
 
 enum { TIDY_MS = 5000 }; // what an interrupted process may still take (protocols.md F25)
 
@@ -38,8 +38,9 @@ outcome_succeeded(const struct step_run *run)
 {
     struct deployment *d = run->deployment;
     set_end(run, "deployed", 0);
-    d->message = arena_printf(run->arena, "'%s' %s is deployed to '%s'%s", d->app, d->version,
-        d->env, d->proven ? " and proven to run" : "");
+    d->message = arena_printf(run->arena, "'%s' %s is %s '%s'%s", d->app, d->version,
+        cstr_equal(d->verb, "rollback") ? "back in" : "deployed to", d->env,
+        d->proven ? " and proven to run" : "");
 }
 
 // --- undoing -----------------------------------------------------------------------------------
@@ -65,12 +66,8 @@ undo_step(const struct step_run *run, size_t index)
     struct step_run here = *run;
     here.step = deployment_step_at(run->deployment, index);
     const struct step_ops *ops = step_ops_find(here.step->kind);
-    if (ops->undo == NULL || here.step->state == NULL || here.step->skip) {
-        return NULL;
-    }
-    const struct deployment_service *service =
-        deployment_service_at(run->deployment, (size_t)here.step->service);
-    if (!version_is_touched(service)) {
+    if (ops->undo == NULL || here.step->state == NULL || here.step->skip ||
+        !standing_is_touched(run->deployment, here.step)) {
         return NULL;
     }
     TRY(engine_save(&here, "undoing", NULL));
@@ -78,9 +75,11 @@ undo_step(const struct step_run *run, size_t index)
     if (err != NULL && cancel_signal(run->context->platform->cancel) != 0) {
         return err;
     }
-    error_free(err); // the service says it in its own words
-    here.step->state = cstr_equal(service->restore, "restored") ? "undone" : "undo-failed";
-    here.step->note = service->restore_note;
+    error_free(err); // the service and the target say it in their own words
+    const char *note = NULL;
+    here.step->state =
+        standing_is_restored(run->deployment, here.step, &note) ? "undone" : "undo-failed";
+    here.step->note = note;
     TRY(engine_save(&here, here.step->state, here.step->note));
     context_emit(run->context,
         &(struct deploy_event){
@@ -98,78 +97,15 @@ undo_all(const struct step_run *run)
     return NULL;
 }
 
-// Does every parameter say again what it said before (or never said anything else)?
-static bool
-is_all_restored(const struct deployment *d)
-{
-    for (size_t i = 0; i < d->services.count; i++) {
-        const struct deployment_service *service = deployment_service_at(d, i);
-        if (version_is_touched(service) && !cstr_equal(service->restore, "restored")) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-is_any(const struct deployment *d, const char *restore)
-{
-    for (size_t i = 0; i < d->services.count; i++) {
-        if (cstr_equal(deployment_service_at(d, i)->restore, restore)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// "; parameter /shop/staging/web/version is restored (…)", or why not and what it says instead.
-static void
-put_restore(const struct deployment_service *service, struct buf *out)
-{
-    const char *note = service->restore_note != NULL ? service->restore_note : "not tried";
-    const char *says = service->says != NULL ? service->says : "the new version";
-    const char *before = service->previous != NULL ? service->previous : "";
-    if (cstr_equal(service->restore, "unknown")) {
-        buf_printf(
-            out, "; whether parameter %s was written is unknown: %s", service->parameter, note);
-        return;
-    }
-    buf_printf(out, "; parameter %s ", service->parameter);
-    if (cstr_equal(service->restore, "restored")) {
-        buf_printf(out, "is restored (%s)", note);
-    } else if (cstr_equal(service->restore, "superseded")) {
-        buf_printf(out, "is NOT restored (%s)", note);
-    } else if (cstr_equal(service->restore, "kept")) {
-        buf_printf(out, "is NOT restored (on_failure: keep): it says %s", says);
-    } else if (cstr_equal(service->restore, "nothing")) {
-        buf_printf(out, "is NOT restored (%s): it says %s", note, says);
-    } else {
-        buf_printf(out, "could NOT be restored to '%s': it says %s: %s", before, says, note);
-    }
-}
-
-static void
-put_restores(const struct deployment *d, struct buf *out)
-{
-    for (size_t i = 0; i < d->services.count; i++) {
-        if (version_is_touched(deployment_service_at(d, i))) {
-            put_restore(deployment_service_at(d, i), out);
-        }
-    }
-}
-
-static void
-keep_all(const struct step_run *run)
-{
-    for (size_t i = 0; i < run->deployment->services.count; i++) {
-        struct deployment_service *service = deployment_service_at(run->deployment, i);
-        if (service->written_version != 0 && service->restore == NULL) {
-            service->restore = "kept";
-        }
-    }
-}
-
 // --- the ends ----------------------------------------------------------------------------------
+
+static const char *
+verb_text(const struct deployment *d)
+{
+    return cstr_equal(d->verb, "rollout")    ? "roll out"
+           : cstr_equal(d->verb, "rollback") ? "roll back"
+                                             : "deploy";
+}
 
 static void
 set_message(const struct step_run *run, const struct error *err, bool with_restore)
@@ -177,9 +113,10 @@ set_message(const struct step_run *run, const struct error *err, bool with_resto
     struct deployment *d = run->deployment;
     char *text CLEANUP(xfreep) = error_text(err);
     struct buf message CLEANUP(buf_done) = BUF_INIT(256 * 1024);
-    buf_printf(&message, "deploy '%s' to '%s': %s", d->app, d->env, text);
+    buf_printf(&message, "%s '%s' %s '%s': %s", verb_text(d), d->app,
+        cstr_equal(d->verb, "rollback") ? "in" : "to", d->env, text);
     if (with_restore) {
-        put_restores(d, &message);
+        standing_put(d, &message);
     }
     d->message = context_masked(run->arena, buf_cstr(&message));
     const char *hint = error_hint_of(err);
@@ -204,30 +141,22 @@ label_pending(const struct step_run *run)
     }
 }
 
-// May a run exist that this deployment asked for?
-static bool
-is_sent(const struct deployment *d)
-{
-    return d->run_id != 0 || cstr_equal(d->dispatch_state, "intent") ||
-           cstr_equal(d->dispatch_state, "sent") || cstr_equal(d->dispatch_state, "unknown");
-}
-
 // Which code is true: 8 whenever a parameter does not say what it said before, 9 when even that is
 // not known.
 static int
 exit_code_of(const struct deployment *d, enum error_kind cause)
 {
     enum error_kind kind = cause;
-    if (is_any(d, "unknown")) {
+    if (standing_is_any(d, "unknown")) {
         kind = ERROR_UNKNOWN;
-    } else if (!is_all_restored(d)) {
+    } else if (!standing_is_all_restored(d)) {
         kind = ERROR_NOT_RESTORED;
     } else if (cause == ERROR_CANCELLED && d->ending_signal > 0) {
         return 128 + (int)d->ending_signal;
     } else if (cause == ERROR_UNKNOWN) { // of a write, and found out since: nothing is changed
         kind = ERROR_UNAVAILABLE;
     } else if (cause != ERROR_SUPERSEDED) {
-        bool ran = d->run_id != 0 || (cause == ERROR_REFUSED && d->dispatch_state != NULL);
+        bool ran = standing_has_run(d) || (cause == ERROR_REFUSED && d->dispatch_state != NULL);
         kind = ran ? ERROR_RESTORED : cause;
     }
     return error_kind_exit_code(kind);
@@ -281,16 +210,16 @@ close_ending(const struct step_run *run, const struct error *err)
     bool stopped = cause == ERROR_SUPERSEDED || cause == ERROR_CANCELLED;
     set_message(run, err, true);
     set_end(run,
-        is_any(d, "unknown") ? "unknown"
-        : stopped            ? "cancelled"
-                             : "failed",
+        standing_is_any(d, "unknown") ? "unknown"
+        : stopped                     ? "cancelled"
+                                      : "failed",
         exit_code_of(d, cause));
     if (cause == ERROR_CANCELLED) {
         d->hint = "Nothing was triggered.";
     }
-    if (is_any(d, "unknown")) {
-        d->hint = arena_printf(
-            run->arena, "Nothing was triggered. 'dispatcher resume %s' looks again.", d->id);
+    if (standing_is_any(d, "unknown")) {
+        d->hint = arena_printf(run->arena, "%s'dispatcher resume %s' looks again.",
+            standing_has_run(d) ? "" : "Nothing was triggered. ", d->id);
     }
     hint_by_hand(run);
 }
@@ -305,7 +234,12 @@ hint_unsaved(const struct step_run *run, struct error *err)
             "Run %lld was started: %s. 'dispatcher resume %s' follows it to its end.",
             (long long)d->run_id, d->run_url, d->id);
     }
-    if (is_sent(d)) {
+    if (standing_has_run(d)) {
+        return error_hint(err,
+            "The rollout of '%s' in '%s' was begun. 'dispatcher resume %s' follows it to its end.",
+            d->app, d->env, d->id);
+    }
+    if (standing_is_sent(d)) {
         return error_hint(err,
             "Whether a run was started is not known: look at %s/%s/actions. 'dispatcher resume "
             "%s' looks for it.",
@@ -344,8 +278,8 @@ end_failed(const struct step_run *run, struct error *err)
     struct deployment *d = run->deployment;
     struct error *stop = NULL;
     cancel_clear(run->context->platform->cancel); // from here on we tidy up
-    if (d->run_id != 0 && cstr_equal(d->on_failure, "keep")) {
-        keep_all(run);
+    if (standing_has_run(d) && cstr_equal(d->on_failure, "keep")) {
+        standing_keep(d);
     } else {
         stop = undo_all(run);
     }
@@ -429,10 +363,11 @@ end_interrupted(const struct step_run *run, struct error *err)
     struct deployment *d = run->deployment;
     int signal = cancel_signal(run->context->platform->cancel);
     cancel_clear(run->context->platform->cancel);
-    const char *fate =
-        d->run_id != 0 ? settle_fate(run) : "whether a run was started is not known yet";
-    d->message = arena_printf(run->arena, "deploy '%s' to '%s': interrupted by signal %d; %s%s%s",
-        d->app, d->env, signal, fate, d->run_url != NULL ? ": " : "",
+    const char *fate = d->run_id != 0        ? settle_fate(run)
+                       : standing_has_run(d) ? rollout_fate(run)
+                                             : "whether a run was started is not known yet";
+    d->message = arena_printf(run->arena, "%s '%s' to '%s': interrupted by signal %d; %s%s%s",
+        verb_text(d), d->app, d->env, signal, fate, d->run_url != NULL ? ": " : "",
         d->run_url != NULL ? d->run_url : "");
     d->hint = arena_printf(run->arena, "'dispatcher resume %s' follows it to its end.", d->id);
     d->unfinished = "interrupted";
@@ -460,8 +395,12 @@ begin_ending(const struct step_run *run, const struct error *err)
 static bool
 is_definite(const struct deployment *d, enum error_kind kind)
 {
-    bool concluded = d->run_conclusion != NULL && cstr_equal(d->run_status, "completed");
-    return !is_sent(d) || (concluded && (kind == ERROR_REFUSED || kind == ERROR_SUPERSEDED));
+    // A rollout refuses only once one of its targets has ended; what still moves is stopped then.
+    bool concluded = d->run_id != 0
+                         ? d->run_conclusion != NULL && cstr_equal(d->run_status, "completed")
+                         : d->dispatch_state == NULL;
+    return !standing_is_sent(d) ||
+           (concluded && (kind == ERROR_REFUSED || kind == ERROR_SUPERSEDED));
 }
 
 struct error *

@@ -69,44 +69,107 @@ plan_write(
     };
 }
 
-void
-plan_make(struct deployment *d, struct arena *arena)
+// The end of a deployment that the infra workflow rolls out.
+static size_t
+plan_workflow(const struct deployment *d, struct deployment_step *steps)
 {
-    size_t services = d->services.count, count = 4 * services + 3, at = 0;
-    struct deployment_step *steps = arena_array(arena, count, sizeof(*steps));
-    for (size_t i = 0; i < services; i++) {
-        if (deployment_service_at(d, i)->build) {
-            plan_build(d, i, arena, &steps[at++]);
-        }
-    }
-    for (size_t i = 0; i < services; i++) {
-        plan_push(d, i, arena, &steps[at++]);
-    }
-    for (size_t i = 0; d->scan_block != NULL && i < services; i++) {
-        plan_scan(d, i, arena, &steps[at++]);
-    }
-    for (size_t i = 0; i < services; i++) {
-        plan_write(d, i, arena, &steps[at++]);
-    }
-    steps[at++] = (struct deployment_step){.name = "trigger",
+    steps[0] = (struct deployment_step){.name = "trigger",
         .kind = "trigger",
         .service = -1,
         .reason = "the infra side rolls out what the parameters say"};
-    steps[at++] = (struct deployment_step){.name = "follow",
+    steps[1] = (struct deployment_step){.name = "follow",
         .kind = "follow",
         .service = -1,
         .skip = d->no_wait,
         .reason = d->no_wait ? "--no-wait" : "only 'success' is green"};
-    steps[at++] = (struct deployment_step){.name = "record",
+    steps[2] = (struct deployment_step){.name = "record",
         .kind = "record",
         .service = -1,
         .skip = d->no_wait,
         .reason = d->no_wait ? "--no-wait" : "tells everybody which version a run succeeded with"};
+    return 3;
+}
+
+static const char *
+rollout_reason(const struct deployment *d, struct arena *arena)
+{
+    if (d->targets.count == 1) {
+        const char *note = deployment_target_at(d, 0)->note;
+        return note != NULL ? note : "only a rollout that ended well, proven by digest, is green";
+    }
+    return arena_printf(arena, "%zu targets, %lld at a time; green only when all are proven",
+        d->targets.count, (long long)d->parallel);
+}
+
+// The end of one that is rolled out from here.
+static size_t
+plan_direct(const struct deployment *d, struct arena *arena, struct deployment_step *steps)
+{
+    size_t at = 0;
+    if (d->migrate.command.count > 0 && !cstr_equal(d->verb, "rollback")) {
+        steps[at++] = (struct deployment_step){.name = "migrate",
+            .kind = "migrate",
+            .service = -1,
+            .reason = "on the new image, before anything is rolled out"};
+    }
+    steps[at++] = (struct deployment_step){
+        .name = "rollout", .kind = "rollout", .service = -1, .reason = rollout_reason(d, arena)};
+    if (d->verify.count > 0) {
+        steps[at++] = (struct deployment_step){.name = "verify",
+            .kind = "verify",
+            .service = -1,
+            .reason = "what answers must be well, too"};
+    }
+    steps[at++] = (struct deployment_step){.name = "record",
+        .kind = "record",
+        .service = -1,
+        .reason = "a proven release can be gone back to"};
+    return at;
+}
+
+static size_t
+plan_images(const struct deployment *d, struct arena *arena, struct deployment_step *steps)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < d->services.count; i++) {
+        if (deployment_service_at(d, i)->build) {
+            plan_build(d, i, arena, &steps[at++]);
+        }
+    }
+    for (size_t i = 0; i < d->services.count; i++) {
+        if (!deployment_service_at(d, i)->no_image) {
+            plan_push(d, i, arena, &steps[at++]);
+        }
+    }
+    for (size_t i = 0; d->scan_block != NULL && i < d->services.count; i++) {
+        if (!deployment_service_at(d, i)->no_image) {
+            plan_scan(d, i, arena, &steps[at++]);
+        }
+    }
+    return at;
+}
+
+void
+plan_make(struct deployment *d, struct arena *arena)
+{
+    enum { AFTER_SERVICES = 4 };
+    size_t services = d->services.count, at = 0;
+    bool is_rollout = cstr_equal(d->verb, "rollout");
+    struct deployment_step *steps =
+        arena_array(arena, 4 * services + AFTER_SERVICES, sizeof(*steps));
+    if (!is_rollout && !cstr_equal(d->verb, "rollback")) {
+        at = plan_images(d, arena, steps);
+    }
+    for (size_t i = 0; !is_rollout && i < services; i++) {
+        plan_write(d, i, arena, &steps[at++]);
+    }
+    bool direct = is_rollout || cstr_equal(d->via, "direct");
+    at += direct ? plan_direct(d, arena, &steps[at]) : plan_workflow(d, &steps[at]);
     d->steps = (struct object_list){steps, at};
 }
 
-static const struct step_ops *const all_steps[] = {
-    &step_build, &step_push, &step_scan, &step_write, &step_trigger, &step_follow, &step_record};
+static const struct step_ops *const all_steps[] = {&step_build, &step_push, &step_scan, &step_write,
+    &step_trigger, &step_follow, &step_migrate, &step_rollout, &step_verify, &step_record};
 
 const struct step_ops *
 step_ops_find(const char *kind)

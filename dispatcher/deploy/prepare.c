@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/actions.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
+#include "target_internal.h"
 
 static struct error *
 check_enabled(const struct preparation *p)
@@ -15,11 +15,6 @@ check_enabled(const struct preparation *p)
         return error_hint(
             error_new(ERROR_DENIED, "app '%s' is disabled by 'enabled: false'", p->settings->app),
             "Take the key out of its spec to deploy it again.");
-    }
-    if (cstr_equal(p->settings->via, "direct")) {
-        return error_hint(
-            error_new(ERROR_SPEC, "app '%s' asks for 'via: direct'", p->settings->app),
-            "This version deploys through the infra workflow only; use 'via: workflow'.");
     }
     return NULL;
 }
@@ -301,7 +296,7 @@ collect_services(const struct preparation *p)
         }
         parts[count++] = (struct deployment_service){
             .name = service->key,
-
+            .no_image = !service->has_image,
             .repository = service->repository,
             .parameter = service->parameter,
         };
@@ -377,7 +372,9 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     d->workflow_file = s->workflow_file;
     d->workflow_ref = s->workflow_ref;
     d->id_input = s->workflow_id_input;
-    d->has_target = s->has_target;
+    d->via = s->via;
+    d->verb = r->verb != NULL ? r->verb : "deploy";
+    d->because = arena_dup(p->arena, r->because);
 }
 
 static void
@@ -527,9 +524,15 @@ prepare_locally(struct deploy_context *context, const struct deploy_request *req
     struct preparation p = {0};
     TRY(prepare_settings(context, request, arena, diagnostics, &p));
     TRY(check_enabled(&p));
-    TRY(prepare_checkout(context, &p));
-    TRY(collect_services(&p));
-    TRY(build_prepare(&p));
+    if (cstr_equal(p.deployment->verb, "deploy")) {
+        TRY(prepare_checkout(context, &p));
+        TRY(collect_services(&p));
+        TRY(build_prepare(&p));
+        TRY(targets_prepare(context, &p));
+    } else { // no checkout of the app: what the parameters say decides (snapshot.c)
+        name_caller(&p, context);
+        TRY(collect_services(&p));
+    }
     *out = p;
     return NULL;
 }

@@ -3,11 +3,12 @@
 // Changes nothing anywhere.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/name.h"
 #include "dispatcher/ssm.h"
 #include "dispatcher/sts.h"
+#include "target_internal.h"
 
 enum { COMMITS_MAX = 50, VALUE_MAX = 200 };
 
@@ -135,12 +136,12 @@ snapshot_registry(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
 {
     struct ecr_repository repository = {0};
+    const char *version = service->version != NULL ? service->version : p->deployment->version;
     if (provider_ecr_repository(service, p->arena, &repository)) {
         struct aws_session *aws = NULL;
         bool found = true;
         TRY(provider_aws(context, p->deployment, &aws));
-        TRY(ecr_image_digest(
-            aws, &repository, p->deployment->version, p->arena, &service->digest, &found));
+        TRY(ecr_image_digest(aws, &repository, version, p->arena, &service->digest, &found));
         service->no_repository = !found;
         if (!found && !p->deployment->create_repository) {
             return error_hint(error_new(ERROR_SPEC, "repository '%s' does not exist in '%s'",
@@ -152,7 +153,7 @@ snapshot_registry(
     struct registry_client *client = NULL;
     TRY(provider_registry(context, p->deployment, service->registry, &client));
     return registry_manifest_digest(
-        client, service->repository, p->deployment->version, p->arena, &service->digest);
+        client, service->repository, version, p->arena, &service->digest);
 }
 
 // A source that cannot be read is refused now, while nothing has been changed.
@@ -360,15 +361,78 @@ snapshot_place(struct deploy_context *context, const struct preparation *p)
     return NULL;
 }
 
+static bool
+is_direct(const struct deployment *d)
+{
+    return cstr_equal(d->via, "direct") || cstr_equal(d->verb, "rollout");
+}
+
+// What the parameters say is what a rollout rolls out; nobody gives it a version.
+static struct error *
+take_versions(struct deploy_context *context, const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    for (size_t i = 0; i < d->services.count; i++) {
+        struct deployment_service *service = deployment_service_at(d, i);
+        TRY(snapshot_parameter(context, p, service));
+        if (service->previous == NULL) {
+            return error_hint(
+                error_new(ERROR_SPEC, "parameter '%s' does not exist", service->parameter),
+                "'dispatcher deploy %s --env %s' in the app's repository writes it.", d->app,
+                d->env);
+        }
+        if (!tag_is_valid(str_of(service->previous))) {
+            return error_new(ERROR_SPEC, "parameter '%s' says '%s', which cannot be an image tag",
+                service->parameter, service->previous);
+        }
+        service->version = service->previous;
+    }
+    d->version = deployment_service_at(d, 0)->version;
+    return NULL;
+}
+
+static struct error *
+take_rollout(struct deploy_context *context, const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    TRY(take_versions(context, p));
+    TRY(snapshot_place(context, p));
+    for (size_t i = 0; i < d->services.count; i++) {
+        struct deployment_service *service = deployment_service_at(d, i);
+        if (!service->no_image) {
+            TRY(look_at_image(context, p, service));
+        }
+    }
+    TRY(targets_prepare(context, p));
+    if (d->targets.count == 0) {
+        return error_hint(error_new(ERROR_SPEC, "app '%s' has no 'target' in '%s'", d->app, d->env),
+            "Add 'deploy.target' to its spec: that is what is rolled out.");
+    }
+    return targets_look(context, p);
+}
+
+static struct error *
+take_deploy(struct deploy_context *context, const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    if (!is_direct(d)) {
+        TRY(snapshot_workflow(context, p));
+    }
+    TRY(snapshot_place(context, p));
+    for (size_t i = 0; i < d->services.count; i++) {
+        struct deployment_service *service = deployment_service_at(d, i);
+        if (!service->no_image) {
+            TRY(look_at_image(context, p, service));
+        }
+        TRY(snapshot_parameter(context, p, service));
+    }
+    TRY(look_at_history(p));
+    return is_direct(d) ? targets_look(context, p) : NULL;
+}
+
 struct error *
 snapshot_take(struct deploy_context *context, struct preparation *p)
 {
-    TRY(snapshot_workflow(context, p));
-    TRY(snapshot_place(context, p));
-    for (size_t i = 0; i < p->deployment->services.count; i++) {
-        struct deployment_service *service = deployment_service_at(p->deployment, i);
-        TRY(look_at_image(context, p, service));
-        TRY(snapshot_parameter(context, p, service));
-    }
-    return look_at_history(p);
+    return cstr_equal(p->deployment->verb, "rollout") ? take_rollout(context, p)
+                                                      : take_deploy(context, p);
 }

@@ -23,6 +23,7 @@ enum deploy_event_kind {
     DEPLOY_EVENT_OUTPUT,   // `text`: a line that the builder of `step` wrote
     DEPLOY_EVENT_RUN,      // the remote run changed; see deployment->run_*
     DEPLOY_EVENT_JOBS,     // its jobs and steps changed; see deployment->jobs
+    DEPLOY_EVENT_TARGET,   // `target` moved on; see its forward and back
     DEPLOY_EVENT_NOTE,     // `text` is worth a line
     DEPLOY_EVENT_WARNING,  // `text` is worth an annotation
     DEPLOY_EVENT_FINISHED, // result is final, or we stop waiting
@@ -34,6 +35,8 @@ struct deploy_event {
     enum deploy_event_kind kind;
     const struct deployment *deployment;
     const struct deployment_step *step;
+    const struct deployment_target *target; // TARGET
+    const struct deployment_move *move;     // TARGET: the one of its two that changed
     const char *text;
     struct image *image;                  // IMAGE
     const struct registry_progress *part; // PROGRESS
@@ -48,7 +51,11 @@ struct deploy_observer {
 struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
 
 struct deploy_request {
+    const char *verb; // NULL: deploy; else rollout | rollback
     const char *app, *env;
+    const char *to;         // rollback: the version; NULL: the newest proven one before
+    const char *because;    // rollback: the reason
+    const char *workers;    // rollout: names of the workers as a JSON list; NULL: from the checkout
     struct str_list images; // "[SERVICE=]SOURCE"
     const char *version;    // NULL: from git, by the spec's rule
     const char *specs, *config;

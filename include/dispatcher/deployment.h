@@ -7,13 +7,16 @@
 
 #include "dispatcher/field.h"
 #include "dispatcher/json.h"
+#include "dispatcher/spec.h"
 
 // A service of the app that takes part.
 struct deployment_service {
-    const char *name;   // key in `services:`
-    const char *source; // `--image` as written, NULL when the registry must have it already
-    bool build;         // --build: made here unless the registry has it; `source` is then what
-                        // this process built, or NULL
+    const char *name;    // key in `services:`
+    bool no_image;       // its platform builds it from source
+    const char *version; // rollout: what its parameter says; NULL: the deployment's
+    const char *source;  // `--image` as written, NULL when the registry must have it already
+    bool build;          // --build: made here unless the registry has it; `source` is then what
+                         // this process built, or NULL
     const char *dockerfile, *context; // of that, from the checkout
     const char *registry;             // host
     const char *repository;
@@ -52,10 +55,77 @@ struct deployment_job {
     struct object_list steps; // struct deployment_job_step
 };
 
+// One change of a target that we asked the platform for, followed by the id that it created.
+struct deployment_move {
+    const char *revision; // where to: task definition ARN, image identifier, commit
+    const char *digest;   // that is to run there; NULL when nobody can say (source code)
+    const char *state;    // NULL | intent | sent | nothing (runs already)
+    int64_t asked_ms;     // just before the request, by the platform's clock: ours is not older
+    const char *id;       // service deployment ARN or operation id
+    const char
+        *classic_id;    // ECS: "ecs-svc/…", for credentials that may not read service deployments
+    const char *status; // in the platform's own words
+    const char *stage;  // ECS lifecycle stage, NULL when there is none
+    const char *progress; // "2 of 4 tasks run"
+    bool rolling_back;    // the platform has begun to; told once
+    const char *hook;     // a PAUSE hook that it waits for: its id
+    // NULL while open | succeeded | rolled-back | rollback-failed | failed | stopped | superseded |
+    // unknown
+    const char *outcome;
+    const char *reason;   // one sentence, sanitized
+    int64_t refused_kind; // enum error_kind + 1 of a request that was refused, else 0
+    int64_t ended_ms;
+};
+
+// Where a service's image, or a worker's source, is to run. What a target is called on its platform
+// stands in `want`.
+struct deployment_target {
+    const char *name;           // the service's key, or the worker's name
+    int64_t service;            // whose image it gets; -1: built from source
+    const char *worker;         // entry point, NULL unless it is a worker
+    struct setting_target want; // what the spec says, placeholders expanded
+    const char *arn;            // of the platform's service; NULL: it is to be created
+    const char *before;         // revision that ran before
+    const char *before_digest, *before_version;
+    const char *note; // for the plan: "replaces 'v1' (2 tasks)"
+    struct deployment_move forward, back;
+    struct str_list evidence; // of a failure, the best first; sanitized
+    const char *running_digest;
+    bool proven;
+    const char *proof;   // one sentence: what runs and how that was seen
+    const char *restore; // NULL | restored | kept | superseded | nothing | failed | unknown
+    const char *restore_note;
+};
+
+// The one-off task before the rollout.
+struct deployment_migration {
+    const char *service; // key
+    struct str_list command;
+    int64_t timeout_ms;
+    const char *task_definition; // that it runs
+    const char *task;            // ARN, NULL while not started
+    const char *state;           // NULL | intent | running | succeeded | failed | unknown
+    bool has_exit_code;
+    int64_t exit_code;
+    const char *reason;
+    int64_t started_ms, ended_ms;
+};
+
+// An HTTP check after the rollout.
+struct deployment_check {
+    const char *url;
+    int64_t expect, within_ms;
+    struct pair_list body;
+    int64_t attempts;
+    const char *state; // NULL | passed | failed
+    const char *seen;  // "HTTP 503", "status is 'starting' where 'ok' was expected"
+};
+
 // One planned step. `kind` names the step_ops; `service` is the index it is about, -1 for none.
 struct deployment_step {
     const char *name; // "push web"
-    const char *kind; // build | push | scan | write | trigger | follow | record
+    const char *kind; // build | push | scan | write | trigger | follow | migrate | rollout |
+                      // verify | record
     int64_t service;
     const char *reason; // "not in the registry"
     bool skip;          // planned as not needed
@@ -67,6 +137,10 @@ struct deployment_step {
 struct deployment {
     // What was asked
     const char *id;
+    const char *verb;     // deploy | rollout | rollback
+    const char *via;      // workflow | direct
+    const char *because;  // rollback: the reason that was given
+    const char *replaces; // rollback: the version that is left
     const char *app, *name, *title, *env;
     const char *version;
     const char *repository; // owner/repo of the app
@@ -101,7 +175,17 @@ struct deployment {
     bool has_target;
 
     struct object_list services; // struct deployment_service
-    struct object_list commits;  // struct deployment_commit: since the version deployed before
+    struct object_list targets;  // struct deployment_target, in the order of their rollout
+    int64_t parallel;            // how many targets move at once
+    struct str_list order;       // services whose targets move one after the other, first
+    int64_t rollout_timeout_ms;
+    struct str_list orphans; // services on the platform that lost their worker
+    bool remove_orphans;
+    const char *workers_input; // of the infra workflow, that gets the list of workers
+    struct deployment_migration migrate;
+    struct object_list verify;  // struct deployment_check
+    int64_t keep;               // proven releases that the ledger keeps
+    struct object_list commits; // struct deployment_commit: since the version deployed before
     bool commits_complete;
     struct str_list notes; // what a reader should know: "ancestry unknown: shallow clone"
 
@@ -146,5 +230,7 @@ NODISCARD struct error *deployment_decode(
 
 struct deployment_service *deployment_service_at(const struct deployment *deployment, size_t index);
 struct deployment_step *deployment_step_at(const struct deployment *deployment, size_t index);
+struct deployment_target *deployment_target_at(const struct deployment *deployment, size_t index);
+struct deployment_check *deployment_check_at(const struct deployment *deployment, size_t index);
 /// Adds a sentence to `notes` unless it stands there already.
 void deployment_note(struct deployment *deployment, struct arena *arena, const char *text);

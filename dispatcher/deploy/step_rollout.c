@@ -1,0 +1,489 @@
+// Step "rollout": every target is moved to the new revision, followed by the id that the platform
+// gave, and proven to run the digest that was asked for. Its undo leaves no target half way: what
+// still moves is stopped, what has moved goes back, and what runs then is looked at.
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "target_internal.h"
+
+enum { PROVE_MS = 120 * 1000, REASON_MAX = 400 };
+
+static struct target_move *
+moves_of(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct target_move *moves = arena_array(run->arena, d->targets.count, sizeof(*moves));
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        moves[i] = (struct target_move){target, &target->forward};
+    }
+    return moves;
+}
+
+static void
+describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
+{
+    (void)step;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        buf_puts(out, i > 0 ? "\n     " : "");
+        target_ops_find(target->want.kind)->describe(d, target, out);
+    }
+    char limit[32];
+    clock_format_duration(d->rollout_timeout_ms, limit);
+    buf_printf(out, "%sfollow %s to the end, %s at most", d->targets.count > 1 ? "\n     " : "; ",
+        d->targets.count > 1 ? "all" : "it", limit);
+}
+
+static int64_t
+now_ms(const struct step_run *run)
+{
+    return clock_mono(run->context->platform->clock);
+}
+
+static void
+wait_more(const struct step_run *run, struct step_result *out)
+{
+    out->outcome = STEP_WAIT;
+    out->until_ms = now_ms(run) + rollout_poll_ms(run);
+}
+
+// --- the time limit ----------------------------------------------------------------------------
+
+static const struct deployment_target *
+first_open(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        if (target->forward.outcome == NULL) {
+            return target;
+        }
+    }
+    return deployment_target_at(d, 0);
+}
+
+static struct error *
+too_late(const struct step_run *run)
+{
+    const struct deployment *d = run->deployment;
+    const struct deployment_target *target = first_open(d);
+    const struct deployment_move *move = &target->forward;
+    char text[32];
+    clock_format_duration(d->rollout_timeout_ms, text);
+    struct error *err = error_new(ERROR_STILL_RUNNING, "'%s' is still '%s'%s%s%s%s after %s",
+        target->name, move->status != NULL ? move->status : "not begun",
+        move->stage != NULL ? " at " : "", move->stage != NULL ? move->stage : "",
+        move->progress != NULL ? ", " : "", move->progress != NULL ? move->progress : "", text);
+    return error_hint(err,
+        "It goes on. 'dispatcher resume %s' follows it; 'dispatcher rollback %s --env %s --reason "
+        "TEXT' takes it back.",
+        d->id, d->app, d->env);
+}
+
+static struct error *
+check_time(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct deploy_context *context = run->context;
+    if (context->rollout_mono_ms == 0) {
+        context->rollout_mono_ms = now_ms(run);
+    }
+    if (now_ms(run) - context->rollout_mono_ms < d->rollout_timeout_ms) {
+        return NULL;
+    }
+    struct error *late = too_late(run);
+    if (!cstr_equal(d->on_timeout, "cancel")) {
+        return late;
+    }
+    char *text CLEANUP(xfreep) = error_text(late);
+    error_free(late);
+    return error_new(ERROR_REFUSED, "out of time: %s", text); // the undo stops it
+}
+
+// --- how it ended ------------------------------------------------------------------------------
+
+static const struct deployment_target *
+find_outcome(const struct deployment *d, const char *outcome)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        if (cstr_equal(target->forward.outcome, outcome)) {
+            return target;
+        }
+    }
+    return NULL;
+}
+
+// Worst first: what is unknown decides, then what is broken.
+static const struct deployment_target *
+find_failure(const struct deployment *d)
+{
+    static const char *const outcomes[] = {
+        "unknown", "rollback-failed", "failed", "rolled-back", "stopped", "superseded"};
+    for (size_t i = 0; i < ARRAY_LENGTH(outcomes); i++) {
+        const struct deployment_target *found = find_outcome(d, outcomes[i]);
+        if (found != NULL) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_any_touched(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        if (target_is_touched(deployment_target_at(d, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct error *
+failure_of(const struct deployment *d, const struct deployment_target *target)
+{
+    static const struct {
+        const char *outcome;
+        enum error_kind kind;
+        const char *text;
+    } words[] = {
+        {"unknown", ERROR_UNKNOWN, "what became of it is not known"},
+        {"rollback-failed", ERROR_REFUSED, "failed, and the platform could not roll it back"},
+        {"failed", ERROR_REFUSED, "failed"},
+        {"rolled-back", ERROR_REFUSED, "was rolled back by the platform"},
+        {"stopped", ERROR_SUPERSEDED, "was stopped"},
+        {"superseded", ERROR_SUPERSEDED, "was superseded by another deployment"},
+    };
+    const struct deployment_move *move = &target->forward;
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (!cstr_equal(words[i].outcome, move->outcome)) {
+            continue;
+        }
+        enum error_kind kind = words[i].kind;
+        if (move->refused_kind != 0 && !is_any_touched(d)) {
+            kind = (enum error_kind)(move->refused_kind - 1);
+        }
+        struct error *err = error_new(kind, "'%s' %s%s%s", target->name, words[i].text,
+            move->reason != NULL ? ": " : "", move->reason != NULL ? move->reason : "");
+        return target->evidence.count > 0 ? error_hint(err, "%s", target->evidence.items[0]) : err;
+    }
+    return error_new(ERROR_BUG, "target '%s' ended as '%s'", target->name, move->outcome);
+}
+
+static void
+explain_all(const struct step_run *run)
+{
+    for (size_t i = 0; i < run->deployment->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(run->deployment, i);
+        const char *outcome = target->forward.outcome;
+        bool failed = outcome != NULL && strcmp(outcome, "succeeded") != 0;
+        if (failed && target->forward.refused_kind == 0) {
+            const struct target_move move = {target, &target->forward};
+            target_ops_find(target->want.kind)->explain(run, &move);
+        }
+    }
+}
+
+// --- the proof ---------------------------------------------------------------------------------
+
+// NULL and *left targets that do not run it yet: tasks of before may still be on their way out.
+static struct error *
+prove_all(const struct step_run *run, size_t *left, const struct deployment_target **which)
+{
+    *left = 0;
+    for (size_t i = 0; i < run->deployment->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(run->deployment, i);
+        if (target->proven || target->forward.digest == NULL) {
+            continue; // source code: nobody can say
+        }
+        TRY(target_ops_find(target->want.kind)->prove(run, target, target->forward.digest));
+        if (!target->proven) {
+            *which = target;
+            (*left)++;
+        } else {
+            context_emit(run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_TARGET,
+                                           .deployment = run->deployment,
+                                           .step = run->step,
+                                           .target = target,
+                                           .move = &target->forward});
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+prove(const struct step_run *run, struct step_result *out)
+{
+    struct deploy_context *context = run->context;
+    const struct deployment_target *which = NULL;
+    size_t left = 0;
+    if (context->prove_mono_ms == 0) {
+        context->prove_mono_ms = now_ms(run);
+    }
+    struct error *err = prove_all(run, &left, &which);
+    if (err != NULL) {
+        return error_kind(err) == ERROR_CANCELLED
+                   ? err
+                   : error_wrap_as(ERROR_UNKNOWN, err, "what runs now could not be read");
+    }
+    if (left == 0) {
+        out->outcome = STEP_DONE;
+        out->note = arena_printf(run->arena, "%zu of %zu", run->deployment->targets.count,
+            run->deployment->targets.count);
+        return NULL;
+    }
+    int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", PROVE_MS);
+    if (now_ms(run) - context->prove_mono_ms < limit) {
+        wait_more(run, out);
+        return NULL;
+    }
+    return error_new(ERROR_REFUSED, "'%s' does not run what was asked for: %s", which->name,
+        which->proof != NULL ? which->proof : "no running task was found");
+}
+
+static struct error *
+run_rollout(const struct step_run *run, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    size_t open = 0;
+    TRY(rollout_advance(run, moves_of(run), d->targets.count, &open));
+    const struct deployment_target *failed = find_failure(d);
+    bool conclude = open == 0 || (failed != NULL && !cstr_equal(d->on_failure, "keep"));
+    if (failed != NULL && conclude) {
+        explain_all(run);
+        return failure_of(d, failed);
+    }
+    if (open > 0) {
+        TRY(check_time(run));
+        wait_more(run, out);
+        return NULL;
+    }
+    return prove(run, out);
+}
+
+// --- taking back -------------------------------------------------------------------------------
+
+static void
+set_restore(const struct step_run *run, struct deployment_target *target, const char *word,
+    const char *note)
+{
+    target->restore = word;
+    target->restore_note = note != NULL ? context_clean(run->arena, note, REASON_MAX) : NULL;
+}
+
+static bool
+is_settled(const struct deployment_target *target)
+{
+    return target->restore != NULL && strcmp(target->restore, "failed") != 0 &&
+           strcmp(target->restore, "unknown") != 0;
+}
+
+static const char *
+name_before(const struct step_run *run, const struct deployment_target *target)
+{
+    return target->before_version != NULL
+               ? arena_printf(run->arena, "'%s' (%s)", target->before_version, target->before)
+               : target->before;
+}
+
+// What runs again, seen with our own eyes.
+static struct error *
+confirm(const struct step_run *run, struct deployment_target *target)
+{
+    target->proven = false;
+    if (target->before_digest == NULL) {
+        set_restore(run, target, "restored",
+            arena_printf(run->arena, "%s is back; its digest is not known, so it was not compared",
+                name_before(run, target)));
+        return NULL;
+    }
+    TRY(target_ops_find(target->want.kind)->prove(run, target, target->before_digest));
+    if (target->proven) {
+        set_restore(run, target, "restored",
+            arena_printf(run->arena, "%s runs again", name_before(run, target)));
+    } else {
+        set_restore(run, target, "failed", target->proof);
+    }
+    target->proven = false; // of what was asked for
+    return NULL;
+}
+
+// The move back of a target whose move forward has ended; false when it needs none.
+static bool
+needs_move_back(const struct step_run *run, struct deployment_target *target)
+{
+    const char *outcome = target->forward.outcome;
+    if (target->before == NULL) {
+        set_restore(run, target, "nothing", "nothing ran there before");
+        return false;
+    }
+    if (cstr_equal(outcome, "superseded")) {
+        set_restore(run, target, "superseded", target->forward.reason);
+        return false;
+    }
+    return cstr_equal(outcome, "succeeded") || cstr_equal(outcome, "failed") ||
+           cstr_equal(outcome, "rollback-failed");
+}
+
+static struct error *
+stop_open(const struct step_run *run, struct deployment_target *target)
+{
+    const struct target_ops *ops = target_ops_find(target->want.kind);
+    const struct target_move move = {target, &target->forward};
+    if (target->forward.outcome != NULL || target->forward.rolling_back || ops->stop == NULL) {
+        return NULL;
+    }
+    struct error *err = ops->stop(run, &move);
+    if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    char *text CLEANUP(xfreep) = error_text(err); // it ends by itself, or the limit says so
+    error_free(err);
+    context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
+        context_clean(run->arena,
+            arena_printf(run->arena, "cannot stop '%s': %s", target->name, text), REASON_MAX));
+    return NULL;
+}
+
+// Drives some moves to their end, sleeping in between.
+static struct error *
+drive(const struct step_run *run, struct target_move *moves, size_t count)
+{
+    const struct platform *platform = run->context->platform;
+    int64_t limit = now_ms(run) + run->deployment->rollout_timeout_ms;
+    size_t open = count;
+    while (count > 0) {
+        TRY(rollout_advance(run, moves, count, &open));
+        if (open == 0 || now_ms(run) >= limit) {
+            break;
+        }
+        TRY(clock_sleep_until(
+            platform->clock, now_ms(run) + rollout_poll_ms(run), platform->cancel));
+    }
+    return NULL;
+}
+
+static struct error *
+end_forward(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct target_move *moves = arena_array(run->arena, d->targets.count, sizeof(*moves));
+    size_t count = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        if (cstr_equal(target->forward.state, "sent") && target->forward.outcome == NULL) {
+            TRY(stop_open(run, target));
+            moves[count++] = (struct target_move){target, &target->forward};
+        }
+    }
+    return drive(run, moves, count);
+}
+
+static struct error *
+move_back(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct target_move *moves = arena_array(run->arena, d->targets.count, sizeof(*moves));
+    size_t count = 0;
+    for (size_t i = d->targets.count; i > 0; i--) {
+        struct deployment_target *target = deployment_target_at(d, i - 1);
+        if (!target_is_touched(target) || is_settled(target) || target->forward.outcome == NULL ||
+            !needs_move_back(run, target)) {
+            continue;
+        }
+        target->back.revision = target->before;
+        target->back.digest = target->before_digest;
+        moves[count++] = (struct target_move){target, &target->back};
+    }
+    return drive(run, moves, count);
+}
+
+static struct error *
+settle(const struct step_run *run, struct deployment_target *target)
+{
+    const struct deployment_move *move = target->back.state != NULL || target->back.outcome != NULL
+                                             ? &target->back
+                                             : &target->forward;
+    if (move->outcome == NULL || strcmp(move->outcome, "unknown") == 0) {
+        set_restore(run, target, "unknown",
+            move->reason != NULL ? move->reason : "it had not come to an end when we stopped");
+        return NULL;
+    }
+    if (move == &target->back && strcmp(move->outcome, "succeeded") != 0) {
+        set_restore(run, target, "failed", move->reason != NULL ? move->reason : move->outcome);
+        return NULL;
+    }
+    return confirm(run, target);
+}
+
+static struct error *
+undo_rollout(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    run->context->rollout_mono_ms = run->context->unseen_mono_ms = 0;
+    struct error *err = end_forward(run);
+    if (err == NULL) {
+        err = move_back(run);
+    }
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        if (!target_is_touched(target) || is_settled(target)) {
+            continue;
+        }
+        if (err == NULL) {
+            err = settle(run, target);
+        }
+        if (err != NULL) {
+            char *text CLEANUP(xfreep) = error_text(err);
+            set_restore(run, target, "unknown", text);
+        }
+    }
+    return err;
+}
+
+struct error *
+rollout_stop(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    size_t asked = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        const struct target_ops *ops = target_ops_find(target->want.kind);
+        const struct target_move move = {target, &target->forward};
+        if (!cstr_equal(target->forward.state, "sent") || target->forward.outcome != NULL) {
+            continue;
+        }
+        if (ops->stop == NULL) {
+            return error_hint(
+                error_new(ERROR_USAGE, "the rollout of '%s' cannot be stopped", target->name),
+                "Its platform finishes what it has begun; 'dispatcher rollback' goes back then.");
+        }
+        TRY(ops->stop(run, &move));
+        asked++;
+    }
+    if (asked == 0) {
+        return error_new(ERROR_USAGE, "deployment '%s' has no rollout under way", d->id);
+    }
+    return NULL;
+}
+
+const char *
+rollout_fate(const struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    if (cstr_equal(d->migrate.state, "running") || cstr_equal(d->migrate.state, "intent")) {
+        return "the one-off task goes on";
+    }
+    if (!cstr_equal(d->on_cancel, "cancel")) {
+        return "the rollout goes on";
+    }
+    struct error *err = rollout_stop(run);
+    bool asked = err == NULL;
+    error_free(err);
+    d->cancel_requested = asked;
+    return asked ? "the rollout was asked to stop and to go back"
+                 : "the rollout could not be asked to stop and goes on";
+}
+
+const struct step_ops step_rollout = {"rollout", describe, run_rollout, undo_rollout};
