@@ -5,7 +5,8 @@
 // asked for (prove). Putting back is a move to what ran before. All of it is data in the deployment
 // (struct deployment_move), so a killed process goes on with the id that it had.
 //
-//     targets.c           settings → targets; finding the ops; looking at all of them
+//     targets.c           settings → targets; looking at all of them
+//     target_kinds.c      the kinds there are
 //     rollout.c           the loop: begins within the limits, follows, says what changed
 //     step_rollout.c      the step and its undo
 //     target_ecs*.c       ECS; target_express.c: Express Mode, which is followed the same way
