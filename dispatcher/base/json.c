@@ -8,6 +8,7 @@
 #undef json_is_object
 #undef json_is_array
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,10 +304,45 @@ append_to_buf(const char *bytes, size_t len, void *ctx)
     return 0;
 }
 
+// Digits that make this number the same again when it is read: 15 for what people write ("0.1"), 17
+// at most.
+static int
+digits_of(double number)
+{
+    for (int digits = 15; digits < 17; digits++) {
+        char text[40];
+        (void)snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number) {
+            return digits;
+        }
+    }
+    return 17;
+}
+
+// One precision serves the whole document: that of its most demanding fraction.
+static int
+precision_of(json_t *value)
+{
+    if (json_is_real(value)) {
+        return digits_of(json_real_value(value));
+    }
+    int most = 15;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        int digits = precision_of(json_array_get(value, i));
+        most = digits > most ? digits : most;
+    }
+    for (void *at = json_object_iter(value); at != NULL; at = json_object_iter_next(value, at)) {
+        int digits = precision_of(json_object_iter_value(at));
+        most = digits > most ? digits : most;
+    }
+    return most;
+}
+
 void
 json_print(const struct json *value, bool indented, struct buf *out)
 {
-    size_t flags = JSON_ENCODE_ANY | (indented ? JSON_INDENT(2) : JSON_COMPACT);
+    size_t flags = JSON_ENCODE_ANY | (indented ? JSON_INDENT(2) : JSON_COMPACT) |
+                   JSON_REAL_PRECISION(precision_of(inner(value)));
     int failed = json_dump_callback(inner(value), append_to_buf, out, flags);
     BUG_ON(failed != 0);
 }

@@ -68,7 +68,8 @@ void json_set_str(struct json *object, const char *key, const char *text);
 void json_set_int(struct json *object, const char *key, int64_t number);
 void json_set_bool(struct json *object, const char *key, bool value);
 void json_append(struct json *array, struct json *child);
-/// Appends the text of `value` to `out`: one line, or indented by two.
+/// Appends the text of `value` to `out`: one line, or indented by two. Parsed again it is the same
+/// value, fractions to the last bit.
 void json_print(const struct json *value, bool indented, struct buf *out);
 /// Heap, free().
 char *json_text(const struct json *value);

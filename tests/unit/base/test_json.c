@@ -241,6 +241,28 @@ members_come_in_insertion_order(void **state)
 }
 
 static void
+fractions_are_printed_to_the_last_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *out;
+    } rows[] = {
+        {"[0.1,5.5,0.25,100.0]", "[0.1,5.5,0.25,100.0]"},
+        {"{\"at\":1795290480.123}", "{\"at\":1795290480.123}"},
+        {"[1e22,-0.0,1.50]", "[1e22,-0.0,1.5]"},
+        {"[0.30000000000000004,9007199254740993]", "[0.30000000000000004,9007199254740993]"},
+        {"[[{\"a\":5e-324}],1.7976931348623157e308]",
+            "[[{\"a\":4.9406564584124654e-324}],1.7976931348623157e308]"},
+        {"0.2", "0.2"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct json *doc CLEANUP(json_freep) = parse(rows[i].in);
+        char *text CLEANUP(xfreep) = json_text(doc);
+        assert_string_equal(text, rows[i].out);
+    }
+}
+
+static void
 a_full_buffer_fails_the_print(void **state)
 {
     (void)state;
@@ -266,6 +288,7 @@ main(void)
         cmocka_unit_test(bad_utf8_is_replaced_in_strings_and_keys),
         cmocka_unit_test(clones_live_on_their_own),
         cmocka_unit_test(members_come_in_insertion_order),
+        cmocka_unit_test(fractions_are_printed_to_the_last_bit),
         cmocka_unit_test(a_full_buffer_fails_the_print),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
