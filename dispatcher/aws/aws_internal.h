@@ -1,6 +1,8 @@
 // Shared by the files of aws/: the session's insides, the provider chain and the stages of a call.
 #pragma once
 
+#include <stddef.h>
+
 #include "dispatcher/arena.h"
 #include "dispatcher/aws.h"
 #include "dispatcher/retry.h"
@@ -147,6 +149,7 @@ struct aws_request {
     bool is_unsigned;
     bool idempotent, read;  // aws.h
     const char *final_code; // aws.h
+    struct json **refusal;  // aws.h
 };
 /// Returns with a 2xx answer, or an error that says everything.
 NODISCARD struct error *aws_send(
@@ -170,6 +173,88 @@ struct error *aws_fault_error(const struct aws_fault *fault, const struct aws_re
 /// Text of the first element at `path` ("Root/Child/Leaf"), entities decoded; *out NULL when
 /// absent.
 NODISCARD struct error *aws_xml_text(struct str xml, const char *path, char **out);
+
+// ---- reading answers (answer.c), pages (pages.c)
+
+/// ERROR_UNAVAILABLE "unusable answer: …" of an answer with HTTP 200: whatever was asked for is
+/// done.
+struct error *aws_unusable(const char *format, ...) PRINTF_LIKE(1, 2)
+    __attribute__((returns_nonnull));
+/// The text as one clean line (text.h) in the arena; NULL when it is no string, or empty.
+const char *aws_line(struct arena *arena, const struct json *text);
+
+// Like struct field (field.h) for answers: texts become clean lines, times milliseconds, lists
+// arrays of the struct they are, and a path may lead into objects.
+enum aws_kind {
+    AWS_LINE,   // const char *
+    AWS_LINES,  // struct str_list
+    AWS_INT,    // int64_t
+    AWS_BOOL,   // bool
+    AWS_NUMBER, // double
+    AWS_TIME,   // int64_t ms, from epoch seconds with a fraction
+    AWS_JSON,   // const char *: the text of an object or a list; NULL when absent or empty
+    AWS_LIST,   // pointer to the first of `table`'s structs; their number at count_offset
+};
+struct aws_table;
+struct aws_field {
+    const char *path; // "deploymentConfiguration.strategy"
+    enum aws_kind kind;
+    size_t offset;
+    const struct aws_table *table; // LIST
+    size_t count_offset;           // LIST: a size_t
+    bool required;
+    size_t present_offset; // 0: none; else of a bool that is set when it was said
+    double absent;         // NUMBER: what an absent one reads as
+};
+struct aws_table {
+    size_t size;
+    const struct aws_field *fields;
+    size_t count;
+};
+// AWS_FIELD(struct, member, "path", AWS_KIND, .required = true, …): the two come first in struct
+// aws_field.
+#define AWS_FIELD(type, member, ...)                                                               \
+    {                                                                                              \
+        __VA_ARGS__, .offset = offsetof(type, member)                                              \
+    }
+#define AWS_TABLE(type, list)                                                                      \
+    {                                                                                              \
+        .size = sizeof(type), .fields = (list), .count = ARRAY_LENGTH(list)                        \
+    }
+/// Fills the struct from an object. An absent member leaves its slot alone (but for NUMBER); one of
+/// another type, or a required one that is absent, is aws_unusable with its path.
+NODISCARD struct error *aws_read(
+    const struct json *object, const struct aws_table *table, struct arena *arena, void *out);
+/// The JSON text of an object or a list into the arena; NULL when absent or empty.
+const char *aws_json_text(const struct json *value, struct arena *arena);
+/// JSON text of ours back into a tree, as a member; NULL sets nothing. `what` names it in errors.
+NODISCARD struct error *aws_set_json(
+    struct json *object, const char *key, const char *text, const char *what);
+void aws_set_strings(struct json *object, const char *key, const char *const *items, size_t count);
+
+// An array that grows in an arena.
+struct aws_list {
+    struct arena *arena;
+    size_t size; // of an element
+    void *items;
+    size_t count, room;
+};
+/// A new zeroed element at the end.
+void *aws_list_add(struct aws_list *list) __attribute__((returns_nonnull));
+
+// The pages of a list operation: `call` again and again, with the token of the page before.
+struct aws_pages {
+    struct aws_call call; // its body is `body`
+    struct json *body;    // owned; gets the token
+    const char *token_key;
+    unsigned count, max; // pages read, and how many are too many (an error); 0: AWS_PAGES_MAX
+    bool over;
+};
+enum { AWS_PAGES_MAX = 100 };
+void aws_pages_done(struct aws_pages *pages);
+/// The next page; `over` tells whether it is the last. The same token twice is aws_unusable.
+NODISCARD struct error *aws_pages_next(
+    struct aws_session *session, struct aws_pages *pages, struct json **answer);
 
 // ---- ECR (ecr.c, ecr_scan.c)
 

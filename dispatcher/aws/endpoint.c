@@ -37,6 +37,9 @@ static const struct service services[] = {
     {"ssm", "SSM", "ssm", "ssm-fips", "ssm", "ssm-fips", true},
     {"sts", "STS", "sts", "sts-fips", "sts", "sts-fips", true},
     {"ecr", "ECR", "api.ecr", "api.ecr-fips", "ecr", "ecr-fips", false},
+    {"ecs", "ECS", "ecs", "ecs-fips", "ecs", "ecs-fips", false},
+    {"apprunner", "APPRUNNER", "apprunner", "apprunner-fips", "apprunner", "apprunner-fips", false},
+    {"logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs", "logs-fips", true},
     {"sso", "SSO", "portal.sso", "portal.sso-fips", "portal.sso", "portal.sso-fips", true},
 };
 

@@ -8,7 +8,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
 
-enum { MESSAGE_MAX = 600, CODE_MAX = 128 };
+enum { MESSAGE_MAX = 600, CODE_MAX = 128, ACTION_MAX = 100 };
 
 // "com.amazonaws.ssm#ParameterNotFound:http://…" is "ParameterNotFound" (AWS JSON 1.1, "Operation
 // error serialization": the namespace and what follows a colon are not part of the code).
@@ -248,14 +248,41 @@ kind_of(const struct aws_fault *fault)
     return fault->status >= 400 && fault->status < 500 ? ERROR_REFUSED : ERROR_UNAVAILABLE;
 }
 
+// "User: arn:… is not authorized to perform: iam:PassRole on resource: …": what is missing is not
+// always what was called.
+static struct str
+action_of(const struct aws_fault *fault)
+{
+    static const char mark[] = "not authorized to perform: ";
+    const char *at = fault->message != NULL ? strstr(fault->message, mark) : NULL;
+    struct str action = {0};
+    if (at != NULL) {
+        action.ptr = at + sizeof(mark) - 1;
+        action.len =
+            strspn(action.ptr, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-:");
+    }
+    const char *colon = action.len > 0 ? memchr(action.ptr, ':', action.len) : NULL;
+    bool good = colon != NULL && colon > action.ptr && colon + 1 < action.ptr + action.len &&
+                action.len <= ACTION_MAX;
+    return good ? action : (struct str){0};
+}
+
+static struct error *
+add_denial_hint(struct error *err, const struct aws_fault *fault, const struct aws_request *request)
+{
+    struct str said = action_of(fault);
+    char *action CLEANUP(xfreep) =
+        said.len > 0 ? str_dup(said) : xasprintf("%s:%s", request->service, request->operation);
+    return error_hint(err,
+        "Allow the action '%s' to the role in use; 'dispatcher doctor' shows which one that is.",
+        action);
+}
+
 static struct error *
 add_hint(struct error *err, const struct aws_fault *fault, const struct aws_request *request)
 {
     if (is_one_of(fault->code, denial_codes, ARRAY_LENGTH(denial_codes))) {
-        return error_hint(err,
-            "Allow the action '%s:%s' to the role in use; 'dispatcher doctor' shows which one that "
-            "is.",
-            request->service, request->operation);
+        return add_denial_hint(err, fault, request);
     }
     if (aws_fault_is_expiry(fault)) {
         return error_hint(err, "Get new credentials: sign in again, or start the job again.");

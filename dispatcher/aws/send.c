@@ -251,6 +251,16 @@ after_no_answer(struct exchange *exchange, struct error *err)
     return fold(exchange, err);
 }
 
+// A convenience for whoever asked for it: a body that is no JSON has no details.
+static void
+keep_refusal(const struct aws_request *request, const struct http_response *response)
+{
+    if (request->refusal != NULL && response->status >= 400 && response->status < 500) {
+        struct error *err CLEANUP(error_freep) =
+            json_parse(buf_str(&response->body), &json_limits_default, request->refusal);
+    }
+}
+
 static struct error *
 after_fault(struct exchange *exchange, const struct http_response *response)
 {
@@ -269,7 +279,11 @@ after_fault(struct exchange *exchange, const struct http_response *response)
     if (!again && !final && (refused || request->idempotent || request->read)) {
         TRY(wait_for_next(exchange, aws_fault_outcome(&fault), response, &again));
     }
-    return again ? NULL : fold(exchange, aws_fault_error(&fault, request));
+    if (again) {
+        return NULL;
+    }
+    keep_refusal(request, response);
+    return fold(exchange, aws_fault_error(&fault, request));
 }
 
 static struct error *

@@ -62,8 +62,13 @@ struct aws_call {
     /// A code that is an answer to this call, never a reason to ask again: "LimitExceededException"
     /// means throttling to most. NULL: none.
     const char *final_code;
+    bool json_1_0; // the protocol's version: 1.0, else 1.1
+    /// The answer quotes others (log lines): what JSON cannot hold of it reads as U+FFFD instead of
+    /// making the whole answer unusable.
+    bool quotes;
+    struct json **refusal; // where the body of a final 4xx goes, for its details; NULL: nowhere
 };
-/// JSON 1.1 protocol. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
+/// JSON protocols. On an AWS error: kind by meaning (CREDENTIALS, DENIED is never used here,
 /// REFUSED, UNAVAILABLE), error_remote_of()->code is the short name ("ParameterNotFound"), and
 /// ->request_left says whether the service may have done it: false after a refusal (4xx), true
 /// after a lost answer, a 5xx or an answer that cannot be read.
