@@ -22,7 +22,7 @@ struct logs_page {
     struct logs_event *events;
     size_t count;
     const char *token; // logs_stream_read: where to go on; NULL when not found
-    bool more;         // a cap ended the reading: there is more than this
+    bool more;         // a cap ended the reading: there may be more than this
 };
 
 enum {
