@@ -6,6 +6,7 @@
 #include "dispatcher/actions.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
+#include "dispatcher/semver.h"
 #include "target_internal.h"
 
 static struct error *
@@ -59,43 +60,13 @@ check_clean(const struct preparation *p)
         "Commit the change, or pass --allow-dirty to deploy what the image holds anyway.");
 }
 
-static bool
-is_digits(struct str text)
-{
-    int64_t number = 0;
-    return str_to_int64(text, &number) && text.ptr[0] != '-';
-}
-
-// MAJOR.MINOR.PATCH with an optional v in front and anything after - or + (semver.org 2.0.0).
-static bool
-is_semantic_version(const char *tag)
-{
-    struct str rest = str_of(tag), part = {0};
-    if (str_starts(rest, STR("v"))) {
-        rest = str_skip(rest, 1);
-    }
-    for (size_t i = 0; i < rest.len; i++) {
-        if (rest.ptr[i] == '-' || rest.ptr[i] == '+') {
-            rest.len = i;
-        }
-    }
-    int parts = 0;
-    while (str_cut(rest, '.', &part, &rest)) {
-        if (!is_digits(part)) {
-            return false;
-        }
-        parts++;
-    }
-    return parts == 3;
-}
-
 static struct error *
 version_from_tag(const struct preparation *p, const char **out)
 {
     const char *found = NULL;
     for (size_t i = 0; i < p->git->tags.count; i++) {
         const char *tag = p->git->tags.items[i];
-        if (!is_semantic_version(tag)) {
+        if (!semver_is_valid(str_of(tag))) {
             continue;
         }
         if (found != NULL) {
@@ -133,42 +104,6 @@ choose_version(const struct preparation *p, const char **out)
     return NULL;
 }
 
-// "refs/heads/*" style patterns: '*' stands for any run of characters.
-static bool
-matches_pattern(const char *pattern, const char *text)
-{
-    if (*pattern == '\0') {
-        return *text == '\0';
-    }
-    if (*pattern == '*') {
-        return matches_pattern(pattern + 1, text) ||
-               (*text != '\0' && matches_pattern(pattern, text + 1));
-    }
-    return *pattern == *text && matches_pattern(pattern + 1, text + 1);
-}
-
-static bool
-allows_ref(const struct setting_allow *rule, const char *ref)
-{
-    for (size_t i = 0; i < rule->refs.count; i++) {
-        if (matches_pattern(rule->refs.items[i], ref)) {
-            return true;
-        }
-    }
-    return rule->refs.count == 0;
-}
-
-static bool
-allows_event(const struct setting_allow *rule, const char *event)
-{
-    for (size_t i = 0; event != NULL && i < rule->events.count; i++) {
-        if (strcmp(rule->events.items[i], event) == 0) {
-            return true;
-        }
-    }
-    return event == NULL || rule->events.count == 0;
-}
-
 // A guard rail, not a lock: who holds the keys can go round it (spec-format.md).
 static struct error *
 check_allowed(const struct preparation *p, struct deploy_context *context)
@@ -182,9 +117,9 @@ check_allowed(const struct preparation *p, struct deploy_context *context)
                   : arena_printf(
                         p->arena, "refs/heads/%s", p->git->branch != NULL ? p->git->branch : "");
     }
+    const struct setting_trigger trigger = {ref, event};
     for (size_t i = 0; i < p->settings->allow_count; i++) {
-        if (allows_ref(&p->settings->allow[i], ref) &&
-            allows_event(&p->settings->allow[i], event)) {
+        if (settings_rule_accepts(&p->settings->allow[i], &trigger)) {
             return NULL;
         }
     }

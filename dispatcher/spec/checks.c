@@ -132,6 +132,39 @@ check_arn(const char *value)
                : "must be an ARN, like arn:aws:iam::012345678901:role/name";
 }
 
+// "arn:aws:secretsmanager:…" or "arn:aws-cn:ssm:…"; region and account may be placeholders.
+const char *
+check_secret_arn(const char *value)
+{
+    static const char *const services[] = {":secretsmanager:", ":ssm:"};
+    size_t partition =
+        starts(value, "arn:") && is_visible(value, 2048) ? strspn(value + 4, LOWER "-") : 0;
+    for (size_t i = 0; partition > 0 && i < ARRAY_LENGTH(services); i++) {
+        const char *service = value + 4 + partition;
+        if (starts(service, services[i]) && strchr(service + strlen(services[i]), ':') != NULL) {
+            return NULL;
+        }
+    }
+    return "must be the ARN of a Secrets Manager secret or of an SSM parameter";
+}
+
+// App Runner takes no line ends in BuildCommand and StartCommand.
+const char *
+check_command(const char *value)
+{
+    size_t len = strlen(value);
+    return len > 0 && len <= 4096 && strpbrk(value, "\r\n") == NULL
+               ? NULL
+               : "must be one line of 1 to 4096 bytes";
+}
+
+const char *
+check_output_name(const char *value)
+{
+    bool fine = only(value, LOWER UPPER DIGITS "_.-", 255) && strchr(DIGITS ".-", value[0]) == NULL;
+    return fine ? NULL : "must be the name of an output: letters, digits, '_' and '-'";
+}
+
 const char *
 check_env_name(const char *value)
 {

@@ -198,11 +198,23 @@ decode_map_str(const struct spec_source *source, const struct field *field,
             "'%s' must be a block of texts, not %s", field->name, decode_kind_of(node));
         return;
     }
+    if (field->max > 0 && node->count > (size_t)field->max) {
+        spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
+            "'%s' has %zu entries, must have at most %lld", field->name, node->count,
+            (long long)field->max);
+        return;
+    }
     struct pair *pairs = arena_array(source->arena, node->count, sizeof(*pairs));
     size_t count = 0;
     for (const struct yaml_node *key = node->first; key != NULL; key = key->next) {
         check_map_key(source, field, key);
         const char *text = NULL;
+        if (spec_node_is_empty(key->value)) {
+            spec_complain(source, field->check != NULL ? DIAGNOSTIC_ERROR : DIAGNOSTIC_WARNING,
+                "empty-value", key, field->check != NULL ? NULL : "write \"\" for an empty text",
+                "'%.80s' has no value", key->text);
+            continue;
+        }
         if (decode_text(source, field, key->text, key->value, &text)) {
             pairs[count++] = (struct pair){key->text, text};
         }

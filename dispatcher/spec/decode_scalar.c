@@ -116,7 +116,7 @@ static bool
 check_form(const struct spec_source *source, const struct field *field, const char *label,
     const struct yaml_node *node)
 {
-    if (field->secret_ref && check_secret_ref(node->text) != NULL) {
+    if (spec_is_literal_secret(field, node->text)) {
         return false; // an error already (secrets.c), and not to be quoted
     }
     if (field->placeholders && text_has_placeholder(node->text)) {

@@ -169,6 +169,17 @@ check_stem(const struct spec_source *source, const struct spec_app *app, const c
     }
 }
 
+static bool
+has_workers(const struct spec_documents *documents)
+{
+    const struct spec_environment *items = documents->app.deploy.environments.items;
+    bool found = documents->app.deploy.behaviour.workers.at.node != NULL;
+    for (size_t i = 0; i < documents->app.deploy.environments.count; i++) {
+        found = found || items[i].behaviour.workers.at.node != NULL;
+    }
+    return found;
+}
+
 void
 lint_app(struct spec_documents *documents, const char *stem)
 {
@@ -179,7 +190,8 @@ lint_app(struct spec_documents *documents, const char *stem)
         return; // decoding has said all there is to say
     }
     const struct yaml_node *map = spec_node_at(documents->app_root, "services");
-    if (map == NULL || (map->kind == YAML_MAPPING && map->count == 0)) {
+    bool none = map == NULL || (map->kind == YAML_MAPPING && map->count == 0);
+    if (none && !has_workers(documents)) {
         spec_complain(source, DIAGNOSTIC_WARNING, "no-services", documents->app_root, NULL,
             "the app has no 'services'");
     }

@@ -2,7 +2,7 @@
 // The organisation's floor is lint_policy.c's.
 #include <string.h>
 
-#include "spec_internal.h"
+#include "resolve_internal.h"
 
 bool
 str_list_has(const struct str_list *list, const char *text)
@@ -77,10 +77,10 @@ check_listed_service(const struct spec_documents *documents, const struct yaml_n
     }
 }
 
+// A list of services to deploy: each exists, none is pinned or stands twice.
 static void
-check_services(const struct spec_documents *documents, const struct yaml_node *block)
+check_services(const struct spec_documents *documents, const struct yaml_node *list)
 {
-    const struct yaml_node *list = yaml_get(block, "services");
     const struct yaml_node *item = list != NULL && list->kind == YAML_SEQUENCE ? list->first : NULL;
     for (; item != NULL; item = item->next) {
         if (item->kind != YAML_SCALAR) {
@@ -97,23 +97,17 @@ check_services(const struct spec_documents *documents, const struct yaml_node *b
     }
 }
 
+// Blocks that say their kind; what others inherit is known once they are merged.
 static void
 check_target_keys(const struct spec_documents *documents, const struct yaml_node *target)
 {
-    static const char *const ecs[] = {"cluster", "container"};
-    static const char *const apprunner[] = {"port", "access_role", "source", "connection", "start"};
     const char *kind = yaml_text(yaml_get(target, "kind"));
-    if (kind == NULL) {
-        return;
-    }
-    bool is_apprunner = strcmp(kind, "apprunner") == 0;
-    const char *const *unused = is_apprunner ? ecs : apprunner;
-    size_t count = is_apprunner ? ARRAY_LENGTH(ecs) : ARRAY_LENGTH(apprunner);
-    for (size_t i = 0; i < count; i++) {
-        const struct yaml_node *key = spec_key_node(target, unused[i]);
-        if (key != NULL) {
-            spec_complain(&documents->app_source, DIAGNOSTIC_WARNING, "target-key-unused", key,
-                NULL, "'%s' has no meaning for a target of kind '%.20s'", unused[i], kind);
+    unsigned bit = target_kind_bit(kind);
+    const struct target_key *key = target_key_at(0);
+    for (size_t i = 0; bit != 0 && key != NULL; key = target_key_at(++i)) {
+        const struct yaml_node *at = target_key_node(target, key);
+        if (at != NULL && (key->kinds & bit) == 0) {
+            target_complain_unused(&documents->app_source, key, at, kind);
         }
     }
 }
@@ -135,7 +129,8 @@ check_targets(const struct spec_documents *documents, const struct yaml_node *bl
 static void
 check_behaviour(const struct spec_documents *documents, const struct yaml_node *block)
 {
-    check_services(documents, block);
+    check_services(documents, yaml_get(block, "services"));
+    check_services(documents, yaml_get(yaml_get(block, "rollout"), "order"));
     check_targets(documents, block);
     const struct yaml_node *service = yaml_get(yaml_get(block, "migrate"), "service");
     if (yaml_text(service) != NULL) {

@@ -7,7 +7,7 @@
 enum { EXPANDED_MAX = 64 * 1024 };
 
 const char *const placeholder_names[] = {"app", "name", "env", "service", "version", "digest",
-    "sha", "tag", "prefix", "account", "region", "subdomain", "worker", NULL};
+    "sha", "tag", "prefix", "account", "region", "subdomain", "worker", "worker_file", NULL};
 
 bool
 placeholder_next(const char *text, size_t *at, struct str *word)
@@ -61,4 +61,19 @@ placeholder_expand(
     }
     buf_puts(&out, text + done);
     return out.failed ? NULL : arena_dup(arena, buf_cstr(&out));
+}
+
+const char *
+spec_worker_file(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+const char *
+spec_worker_name(const char *path, struct arena *arena)
+{
+    const char *file = spec_worker_file(path);
+    size_t len = strcspn(file, ".");
+    return len > 0 ? arena_str(arena, (struct str){file, len}) : NULL;
 }

@@ -94,7 +94,7 @@ put_type(const struct field *field, struct buf *out)
             buf_puts(out, " or more");
         }
     }
-    buf_puts(out, field->secret_ref ? ", *ref*" : "");
+    buf_puts(out, field->secret_ref && field->check != check_secret_arn ? ", *ref*" : "");
     buf_puts(out, field->placeholders ? ", *placeholders*" : "");
 }
 
@@ -180,10 +180,10 @@ static const char introduction[] =
     "\n"
     "**Placeholders**: `{app}` (the file stem) `{name}` `{env}` `{service}` `{version}` "
     "`{digest}`\n"
-    "`{sha}` `{tag}` `{prefix}` `{account}` `{region}` `{subdomain}`, and `{worker}` in\n"
-    "`workers.target`. Braces around anything else are plain text. `{version}`, `{digest}`,\n"
-    "`{sha}` and `{tag}` are known only during a deployment, so not in names of repositories and\n"
-    "parameters.\n"
+    "`{sha}` `{tag}` `{prefix}` `{account}` `{region}` `{subdomain}`, and in `workers.target`\n"
+    "`{worker}` (file name up to its first dot) and `{worker_file}`. Braces around anything\n"
+    "else are plain text. `{version}`, `{digest}`, `{sha}` and `{tag}` are known only during a\n"
+    "deployment, so not in names of repositories and parameters.\n"
     "\n"
     "**Secret references** (*ref*): `env:VAR`, `file:PATH`, `ssm:/path`, `secretsmanager:ID#key`,\n"
     "`vault:mount/data/path#key`. A literal secret in a file is an error.\n";

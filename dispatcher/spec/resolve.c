@@ -1,6 +1,6 @@
 // Both documents into the effective settings of one app in one environment: precedence and
-// placeholders of single values (spec-format.md, "Precedence"). Services, targets and rules are
-// resolve_services.c's and resolve_rules.c's.
+// placeholders of single values (spec-format.md, "Precedence"). Services, targets, rules and the
+// steps of a rollout are resolve_*.c's.
 #include <string.h>
 
 #include "dispatcher/clock.h"
@@ -26,7 +26,7 @@ static const struct setting texts[] = {
     {"on_timeout", "on_timeout", NULL, "leave", EXPAND_NOT, SETTING(on_timeout)},
     {"stale", "stale", NULL, "reject", EXPAND_NOT, SETTING(stale)},
     {"build.platform", "build.platform", NULL, NULL, EXPAND_NOT, SETTING(build_platform)},
-    {"aws.region", NULL, "aws.region", NULL, EXPAND_NOT, SETTING(region)},
+    {"aws.region", "region", "aws.region", NULL, EXPAND_NOT, SETTING(region)},
     {"aws.account", NULL, "aws.account", NULL, EXPAND_NOT, SETTING(account)},
     {"aws.prefix", NULL, "aws.prefix", NULL, EXPAND_EARLY, SETTING(prefix), check_name},
     {"aws.role", NULL, "aws.role", NULL, EXPAND_PLACE, SETTING(role), check_arn},
@@ -85,7 +85,7 @@ resolve_origin(struct resolve *resolve, const char *key, const char *value,
 
 struct lookup {
     const struct settings *settings;
-    const char *subdomain, *service;
+    const char *service;
 };
 
 static const char *
@@ -99,7 +99,7 @@ lookup_early(const void *ctx, struct str word)
         {"app", settings->app},
         {"name", settings->name},
         {"env", settings->env},
-        {"subdomain", lookup->subdomain},
+        {"subdomain", settings->subdomain},
         {"region", settings->region},
         {"account", settings->account},
         {"prefix", settings->prefix},
@@ -121,7 +121,8 @@ may_stay(enum expand_mode mode, struct str word)
                 str_equal(word, STR("sha")) || str_equal(word, STR("tag")) ||
                 str_equal(word, STR("service"));
     return (mode >= EXPAND_PLACE && place) || (mode >= EXPAND_LATE && late) ||
-           (mode == EXPAND_WORKER && str_equal(word, STR("worker")));
+           (mode == EXPAND_WORKER &&
+               (str_equal(word, STR("worker")) || str_equal(word, STR("worker_file"))));
 }
 
 static void
@@ -145,10 +146,7 @@ resolve_expand(const struct resolve *resolve, enum expand_mode mode, const char 
     if (mode == EXPAND_NOT) {
         return text;
     }
-    const struct spec_app *app = &resolve->documents->app;
-    struct lookup lookup = {.settings = resolve->settings,
-        .subdomain = app->subdomain != NULL ? app->subdomain : app->name,
-        .service = service};
+    struct lookup lookup = {resolve->settings, service};
     const char *expanded = placeholder_expand(text, resolve->arena, lookup_early, &lookup);
     if (expanded == NULL) {
         spec_complain(source, DIAGNOSTIC_ERROR, "bad-value", at, NULL,
@@ -247,7 +245,9 @@ resolve_inputs(struct resolve *resolve)
         return;
     }
     for (const struct yaml_node *key = node->first; key != NULL; key = key->next) {
-        add_input(resolve, key->text, key->value->text, source, key->value);
+        if (!spec_node_is_empty(key->value)) {
+            add_input(resolve, key->text, key->value->text, source, key->value);
+        }
     }
 }
 
@@ -261,6 +261,9 @@ resolve_build(
     const struct yaml_node *key = node != NULL ? node->first : NULL;
     out->items = arena_array(resolve->arena, node != NULL ? node->count : 0, sizeof(*out->items));
     for (; key != NULL; key = key->next) {
+        if (spec_node_is_empty(key->value)) {
+            continue;
+        }
         const char *value =
             resolve_expand(resolve, mode, key->value->text, NULL, source, key->value);
         out->items[out->count++] = (struct pair){key->text, value};
@@ -286,6 +289,7 @@ resolve_identity(struct resolve *resolve)
     settings->title = app->title != NULL ? app->title : app->name;
     settings->repo = app->repo;
     settings->enabled = app->enabled;
+    settings->subdomain = app->subdomain != NULL ? app->subdomain : app->name;
     const struct yaml_node *root = resolve->documents->app_root;
     resolve_origin(resolve, "name", app->name, source, yaml_get(root, "name"));
     resolve_origin(resolve, "title", settings->title, source, spec_node_at(root, "title"));
@@ -343,9 +347,12 @@ resolve_settings(
         &resolve, "workflow.queue_timeout", false, "30m", &settings->workflow_queue_timeout_ms);
     resolve_image_scan(&resolve);
     check_workflow_repo(&resolve);
+    resolve_rules(&resolve);
     resolve_services(&resolve);
     resolve_targets(&resolve);
-    resolve_rules(&resolve);
+    resolve_workers(&resolve);
+    target_check_needs(&resolve);
+    resolve_steps(&resolve);
     resolve_rest(&resolve);
     return settings;
 }

@@ -9,7 +9,7 @@ enum expand_mode {
     EXPAND_EARLY, // none
     EXPAND_PLACE, // {account} {region}: the credential chain may know them
     EXPAND_LATE,  // also {version} {digest} {sha} {tag} {service}
-    EXPAND_WORKER // also {worker}
+    EXPAND_WORKER // also {worker} {worker_file}
 };
 
 struct resolve {
@@ -34,6 +34,55 @@ void resolve_origin(struct resolve *resolve, const char *key, const char *value,
 
 void resolve_services(struct resolve *resolve);
 void resolve_rules(struct resolve *resolve);
+/// `branch` and `allow` of an environment into `resolve->settings`; needs nothing else of it.
+void resolve_allow(struct resolve *resolve, const struct spec_environment *environment);
+/// `deploy.target` and that of each deployable service; decides `has_image`.
 void resolve_targets(struct resolve *resolve);
-/// Origins of what `struct settings` does not carry: verify, migrate, approvals and so on.
+void resolve_workers(struct resolve *resolve);
+/// Migration, checks, order of the rollout, rollbacks: after the targets.
+void resolve_steps(struct resolve *resolve);
+/// Origins of what `struct settings` does not carry: approvals and so on.
 void resolve_rest(struct resolve *resolve);
+
+// target_keys.c: what each key of a target is for
+enum { TARGET_OF_ECS = 1, TARGET_OF_EXPRESS = 2, TARGET_OF_APPRUNNER = 4 };
+enum { TARGET_OF_IMAGE = 1, TARGET_OF_CODE = 2 };
+enum target_form { TARGET_TEXT, TARGET_NUMBER, TARGET_DURATION, TARGET_TRUTH, TARGET_MAP };
+struct target_key {
+    const char *path; // below the target
+    enum target_form form;
+    size_t offset;                           // in struct setting_target
+    unsigned kinds, sources;                 // that take it
+    const char *(*check)(const char *value); // once it is expanded
+    enum expand_mode mode;
+};
+/// NULL after the last.
+const struct target_key *target_key_at(size_t index);
+/// One of TARGET_OF_…; 0 for any other word.
+unsigned target_kind_bit(const char *kind);
+/// Where the key stands in a target's block, or NULL.
+const struct yaml_node *target_key_node(
+    const struct yaml_node *block, const struct target_key *key);
+void target_complain_unused(const struct spec_source *source, const struct target_key *key,
+    const struct yaml_node *at, const char *kind);
+
+// resolve_targets.c
+// The blocks that a target is merged from, strongest first.
+struct target_layers {
+    const struct yaml_node *blocks[4];
+    bool own[4];         // says this target alone; else shared with others
+    const char *service; // {service}; NULL: for all
+    const char *prefix;  // of the origins
+    bool of_worker;      // {worker} may stay
+};
+/// Merges key by key. False when nothing is said; `out->kind` is NULL when that alone is missing.
+/// *some: a node to point at when the target as a whole is meant.
+bool target_merge(struct resolve *resolve, const struct target_layers *layers,
+    struct setting_target *out, const struct yaml_node **some);
+
+// resolve_target_rules.c
+/// What a merged target lacks, or says twice. `some`: where to point.
+void target_check(struct resolve *resolve, const struct target_layers *layers,
+    const struct setting_target *target, const struct yaml_node *some);
+/// `via: direct` needs targets.
+void target_check_needs(struct resolve *resolve);

@@ -20,13 +20,14 @@ default_events(const struct resolve *resolve, const struct config_policy_env *fl
     return out;
 }
 
-static void
+void
 resolve_allow(struct resolve *resolve, const struct spec_environment *environment)
 {
     struct settings *settings = resolve->settings;
-    const struct config_policy_env *floor = policy_of(resolve->documents, settings->env);
+    const struct config_policy_env *floor = policy_of(resolve->documents, environment->at.key);
     const struct spec_allow *rules = environment->allow.items;
     size_t count = environment->branch != NULL ? 1 : environment->allow.count;
+    settings->branch = environment->branch;
     settings->has_allow =
         environment->branch != NULL || spec_node_at(environment->at.node, "allow") != NULL;
     settings->allow = arena_array(resolve->arena, count, sizeof(*settings->allow));
@@ -113,11 +114,7 @@ resolve_rest(struct resolve *resolve)
         {"queue", NULL, EXPAND_NOT},
         {"approvals", NULL, EXPAND_NOT},
         {"windows", NULL, EXPAND_NOT},
-        {"rollback", NULL, EXPAND_NOT},
         {"emergency", NULL, EXPAND_NOT},
-        {"workers", NULL, EXPAND_WORKER},
-        {"migrate", NULL, EXPAND_LATE},
-        {"verify", NULL, EXPAND_LATE},
         {"notify", "notify", EXPAND_NOT},
         {"repository_id", NULL, EXPAND_NOT},
         {"owner_id", NULL, EXPAND_NOT},

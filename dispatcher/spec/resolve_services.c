@@ -1,4 +1,4 @@
-// Services and what they run on: names of repositories and parameters, merged targets.
+// Services: names of repositories and parameters. What they run on is resolve_targets.c's.
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -111,7 +111,12 @@ resolve_service(struct resolve *resolve, const struct spec_service *from,
         .image = from->image,
         .image_tag = from->image_tag,
         .dockerfile = from->dockerfile != NULL ? from->dockerfile : "./Dockerfile",
-        .context = from->context != NULL ? from->context : "."};
+        .context = from->context != NULL ? from->context : ".",
+        .health_check_path = from->health_check_path != NULL ? from->health_check_path : "/health",
+        .subdomain = from->subdomain != NULL ? from->subdomain : resolve->settings->subdomain,
+        .expose = from->expose,
+        .has_image = true,
+        .target = {.source = "image", .is_public = true}};
     out->deployable =
         from->image == NULL && from->image_tag == NULL && is_listed(list, from->at.key);
     if (from->image_tag == NULL) {
@@ -142,109 +147,4 @@ resolve_services(struct resolve *resolve)
     }
     check_collisions(resolve, "parameter", true);
     check_collisions(resolve, "repository", false);
-}
-
-static const struct {
-    const char *key;
-    size_t offset;
-    bool is_port;
-} target_keys[] = {
-    {"kind", offsetof(struct setting_target, kind), false},
-    {"cluster", offsetof(struct setting_target, cluster), false},
-    {"service", offsetof(struct setting_target, service), false},
-    {"container", offsetof(struct setting_target, container), false},
-    {"port", offsetof(struct setting_target, port), true},
-    {"access_role", offsetof(struct setting_target, access_role), false},
-    {"source", offsetof(struct setting_target, source), false},
-    {"connection", offsetof(struct setting_target, connection), false},
-    {"start", offsetof(struct setting_target, start), false},
-};
-
-// Candidates of one service, strongest first; the same blocks without a service for `target`.
-struct target_layers {
-    const struct yaml_node *blocks[4];
-    const char *service; // NULL: for all
-    const char *prefix;  // of the origins
-};
-
-static struct target_layers
-layers_for(const struct resolve *resolve, const struct setting_service *service)
-{
-    const struct yaml_node *environment = resolve->layers[LAYER_ENVIRONMENT];
-    const struct yaml_node *deploy = resolve->layers[LAYER_DEPLOY];
-    struct target_layers layers = {
-        .blocks = {NULL, spec_node_at(environment, "target"), NULL, spec_node_at(deploy, "target")},
-        .prefix = "target"};
-    if (service != NULL) {
-        layers.blocks[0] = yaml_get(yaml_get(environment, "targets"), service->key);
-        layers.blocks[2] = yaml_get(yaml_get(deploy, "targets"), service->key);
-        layers.service = service->name;
-        layers.prefix = arena_printf(resolve->arena, "services.%s.target", service->key);
-    }
-    return layers;
-}
-
-static bool
-merge_target(
-    struct resolve *resolve, const struct target_layers *layers, struct setting_target *out)
-{
-    const struct spec_source *source = &resolve->documents->app_source;
-    const struct yaml_node *some = NULL;
-    for (size_t i = 0; i < ARRAY_LENGTH(target_keys); i++) {
-        const struct yaml_node *node = NULL;
-        for (size_t j = 0; node == NULL && j < ARRAY_LENGTH(layers->blocks); j++) {
-            node = spec_node_at(layers->blocks[j], target_keys[i].key);
-        }
-        if (node == NULL) {
-            continue;
-        }
-        some = some != NULL ? some : node;
-        const char *text =
-            resolve_expand(resolve, EXPAND_LATE, node->text, layers->service, source, node);
-        if (target_keys[i].is_port) {
-            (void)str_to_int64(str_of(text), &out->port); // decoding has checked it
-        } else {
-            memcpy((char *)out + target_keys[i].offset, &text, sizeof(text));
-        }
-        resolve_origin(resolve,
-            arena_printf(resolve->arena, "%s.%s", layers->prefix, target_keys[i].key), text, source,
-            node);
-    }
-    if (some != NULL && out->kind == NULL) {
-        spec_complain(source, DIAGNOSTIC_ERROR, "missing-key", some, "add 'kind: ecs'",
-            "the target lacks the key 'kind'");
-    }
-    return some != NULL;
-}
-
-void
-resolve_targets(struct resolve *resolve)
-{
-    struct settings *settings = resolve->settings;
-    const struct yaml_node *environment = resolve->layers[LAYER_ENVIRONMENT];
-    const struct yaml_node *deploy = resolve->layers[LAYER_DEPLOY];
-    bool common =
-        spec_node_at(environment, "target") != NULL || spec_node_at(deploy, "target") != NULL;
-    if (common) {
-        struct target_layers layers = layers_for(resolve, NULL);
-        settings->has_target = merge_target(resolve, &layers, &settings->target);
-    }
-    const struct yaml_node *workers = spec_node_at(environment, "workers");
-    workers = workers != NULL ? workers : spec_node_at(deploy, "workers");
-    bool lacking = false;
-    for (size_t i = 0; i < settings->service_count; i++) {
-        struct setting_service *service = &settings->services[i];
-        if (service->deployable) {
-            struct target_layers layers = layers_for(resolve, service);
-            service->has_target = merge_target(resolve, &layers, &service->target);
-            lacking = lacking || !service->has_target;
-        }
-    }
-    if (cstr_equal(settings->via, "direct") && lacking && workers == NULL) {
-        const struct spec_source *source = NULL;
-        const struct yaml_node *via = resolve_find(resolve, "via", NULL, &source);
-        spec_complain(source, DIAGNOSTIC_ERROR, "missing-key", via,
-            "add 'target' or 'targets' to 'deploy'",
-            "'via: direct' needs a target for every service");
-    }
 }

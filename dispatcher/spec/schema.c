@@ -92,6 +92,9 @@ map_schema(const struct field *field, struct json *values)
     if (field->key_pattern != NULL) {
         json_set(schema, "propertyNames", pattern_schema(field->key_pattern));
     }
+    if (field->max > 0) {
+        json_set_int(schema, "maxProperties", field->max);
+    }
     return schema;
 }
 
@@ -142,7 +145,7 @@ field_schema(struct json *defs, const struct field *field)
     case FIELD_LIST_OBJECT:
         return list_schema(reference_to(defs, field->table));
     case FIELD_MAP_STR:
-        return map_schema(field, loose_text_schema());
+        return map_schema(field, field->pattern != NULL ? text_schema(field) : loose_text_schema());
     case FIELD_MAP_OBJECT:
         return map_schema(field, reference_to(defs, field->table));
     case FIELD_RAW:

@@ -173,14 +173,59 @@ mask_node(const struct yaml_node *node, char *display)
     }
 }
 
-static void
-complain_literal(const struct spec_source *source, const char *label, const struct yaml_node *node)
+bool
+spec_is_literal_secret(const struct field *field, const char *value)
 {
+    return field->secret_ref && check_secret_ref(value) != NULL &&
+           (field->check == NULL || field->check(value) != NULL);
+}
+
+static void
+complain_literal(const struct spec_source *source, const struct field *field, const char *label,
+    const struct yaml_node *node)
+{
+    bool arn = field != NULL && field->check == check_secret_arn;
     diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "literal-secret", source->file,
         (struct str){0}, node->span,
-        "use a reference: env:VAR, file:PATH, ssm:/path, secretsmanager:ID#key, "
-        "vault:mount/data/path#key",
+        arn ? "use the ARN of a Secrets Manager secret or of an SSM parameter"
+            : "use a reference: env:VAR, file:PATH, ssm:/path, secretsmanager:ID#key, "
+              "vault:mount/data/path#key",
         "'%.80s' holds a literal secret", label);
+}
+
+// DB_PASSWORD, JWT_SECRET, API_KEY, GITHUB_TOKEN; but not PUBLIC_KEY, JWT_SECRET_ARN, TOKEN_TTL.
+static bool
+names_a_secret(const char *name)
+{
+    static const char *const ends[] = {"_KEY", "_SECRET", "_TOKEN", "_PASSWD", "_CREDENTIALS"};
+    static const char *const whole[] = {"KEY", "SECRET", "TOKEN"};
+    struct str text = str_of(name);
+    bool found = str_contains(text, STR("PASSWORD"));
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        found = found || str_ends(text, str_of(ends[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(whole); i++) {
+        found = found || str_equal(text, str_of(whole[i]));
+    }
+    return found && !str_contains(text, STR("PUBLIC")) && !str_contains(text, STR("PUBLISHABLE"));
+}
+
+// A value that says where the secret is, or that there is none, is fine to be read.
+static bool
+is_plain_secret(const struct field *field, const char *name, const char *value)
+{
+    bool harmless = value[0] == '\0' || strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
+                    str_starts(str_of(value), STR("arn:"));
+    return field != NULL && field->plain_values && !harmless && names_a_secret(name);
+}
+
+static void
+complain_plain(const struct spec_source *source, const char *label, const struct yaml_node *node)
+{
+    diagnostics_add(source->diagnostics, DIAGNOSTIC_WARNING, "plain-secret", source->file,
+        (struct str){0}, node->span, "name its ARN in 'secrets' instead",
+        "'%.80s' goes into the task definition or the service's configuration as plain text",
+        label);
 }
 
 struct finder {
@@ -203,6 +248,9 @@ find_in_child(const struct finder *finder, const struct yaml_node *node,
         label = field != NULL ? field->name : "an item";
         find_below(finder, child, NULL, table, label);
     } else if (texts) {
+        if (child->value->kind != YAML_SCALAR && (field->secret_ref || names_a_secret(label))) {
+            mask_node(child->value, finder->display); // the wrong type, and not to be shown either
+        }
         find_below(finder, child->value, field, NULL, label);
     } else if (map) {
         find_below(finder, child->value, NULL, table, label);
@@ -218,10 +266,13 @@ find_below(const struct finder *finder, const struct yaml_node *node, const stru
     const struct field_table *table, const char *label)
 {
     if (node->kind == YAML_SCALAR) {
-        bool literal = field != NULL && field->secret_ref && !spec_node_is_empty(node) &&
-                       check_secret_ref(node->text) != NULL;
+        bool literal =
+            field != NULL && !spec_node_is_empty(node) && spec_is_literal_secret(field, node->text);
         if (literal || spec_looks_like_secret(node->text)) {
-            complain_literal(finder->source, label, node);
+            complain_literal(finder->source, field, label, node);
+            mask_node(node, finder->display);
+        } else if (is_plain_secret(field, label, node->text)) {
+            complain_plain(finder->source, label, node);
             mask_node(node, finder->display);
         }
         return;

@@ -57,16 +57,28 @@ struct spec_doppler {
     const char *project;
 };
 
+struct spec_health_check {
+    struct spec_at at;
+    const char *protocol, *path;
+    int64_t interval_ms, timeout_ms, healthy, unhealthy;
+};
 struct spec_target {
     struct spec_at at;
     const char *kind, *cluster, *service, *container;
-    const char *source, *connection, *start, *access_role;
-    int64_t port;
+    const char *source, *connection, *repository_url, *branch, *source_directory, *runtime;
+    const char *build, *start, *access_role, *instance_role, *vpc_connector, *auto_scaling;
+    const char *execution_role, *infrastructure_role, *task_role;
+    const char *outputs_file, *environment_file;
+    int64_t port, cpu, memory;
+    struct pair_list environment, environment_from_outputs, secrets;
+    struct spec_health_check health_check;
+    bool force_new_deployment, allow_zero, create, is_public;
 };
 struct spec_workers {
     struct spec_at at;
-    const char *files;
+    const char *files, *workflow_input;
     struct spec_target target;
+    bool remove_orphans;
 };
 struct spec_build {
     struct spec_at at;
@@ -78,6 +90,11 @@ struct spec_migrate {
     const char *service;
     struct str_list command;
     int64_t timeout_ms;
+};
+struct spec_rollout {
+    struct spec_at at;
+    int64_t parallel, timeout_ms;
+    struct str_list order;
 };
 struct spec_verify {
     struct spec_at at;
@@ -134,13 +151,14 @@ struct spec_emergency {
 
 // What `deploy` and each of its environments may both say.
 struct spec_behaviour {
-    const char *via, *version, *compression, *on_failure, *on_cancel, *on_timeout;
+    const char *via, *region, *version, *compression, *on_failure, *on_cancel, *on_timeout;
     struct str_list services;
     struct spec_target target;
     struct object_list targets; // spec_target by service
     struct spec_workers workers;
     struct spec_build build;
     struct spec_migrate migrate;
+    struct spec_rollout rollout;
     struct object_list verify; // spec_verify
     struct spec_image_scan image_scan;
 };
@@ -229,6 +247,8 @@ struct config {
 
 extern const struct field_table spec_app_table;
 extern const struct field_table spec_deploy_table;
+extern const struct field_table spec_target_table;
+extern const struct field_table spec_workers_table;
 extern const struct field_table spec_approvals_table;
 extern const struct field_table config_table;
 
@@ -273,6 +293,9 @@ const char *check_path(const char *value);
 const char *check_absolute_path(const char *value);
 const char *check_relative_path(const char *value);
 const char *check_arn(const char *value);
+const char *check_secret_arn(const char *value);
+const char *check_command(const char *value);
+const char *check_output_name(const char *value);
 const char *check_env_name(const char *value);
 const char *check_key_name(const char *value);
 const char *check_account(const char *value);
@@ -302,6 +325,8 @@ bool spec_host_is_loopback(struct str host);
 // secrets.c: nothing that looks like a secret may travel from a file into a log
 /// Does a text hold a token, a private key or a URL with a password?
 bool spec_looks_like_secret(const char *value);
+/// Is it a literal where the field takes a reference (or, by its check, an ARN)?
+bool spec_is_literal_secret(const struct field *field, const char *value);
 /// A copy with the bytes of such texts replaced by '*'; lines and columns stay.
 char *secrets_mask(struct str text, struct arena *arena);
 /// Complains of every secret below `node`, literals in place of references included, and masks

@@ -2,45 +2,7 @@
 #include "patterns.h"
 #include "spec_internal.h"
 
-static const char *const kinds[] = {"ecs", "ecs-express", "apprunner", NULL};
 static const char *const runners[] = {"any", "github-hosted", "self-hosted", NULL};
-
-static const struct field target_fields[] = {
-    FIELD(struct spec_target, kind, "kind", FIELD_STR, .values = kinds,
-        .doc = "What runs the service; required once `deploy` and its environment are merged."),
-    FIELD(struct spec_target, cluster, "cluster", FIELD_STR, .placeholders = true,
-        .doc = "ECS: the cluster."),
-    FIELD(struct spec_target, service, "service", FIELD_STR, .placeholders = true,
-        .doc = "Name of the ECS or App Runner service."),
-    FIELD(struct spec_target, container, "container", FIELD_STR, .placeholders = true,
-        .doc = "ECS: the container of the task definition that gets the image."),
-    FIELD(struct spec_target, port, "port", FIELD_INT, .min = 1, .max = 65535,
-        .doc = "App Runner: the port that the container listens on."),
-    FIELD(struct spec_target, access_role, "access_role", FIELD_STR, .check = check_arn,
-        .pattern = PATTERN_ARN, .placeholders = true,
-        .doc = "App Runner: role that pulls the image."),
-    FIELD(struct spec_target, source, "source", FIELD_STR,
-        .values = (const char *const[]){"image", "code", NULL},
-        .doc = "App Runner: deploy an image, or build from the repository."),
-    FIELD(struct spec_target, connection, "connection", FIELD_STR, .check = check_arn,
-        .pattern = PATTERN_ARN, .placeholders = true,
-        .doc = "App Runner, `source: code`: the connection to the repository."),
-    FIELD(struct spec_target, start, "start", FIELD_STR, .placeholders = true,
-        .doc =
-            "App Runner, `source: code`: start command; `{worker}` is the worker's entry point."),
-};
-static const struct field_table target_table =
-    FIELD_TABLE("target", struct spec_target, target_fields);
-
-static const struct field workers_fields[] = {
-    FIELD(struct spec_workers, files, "files", FIELD_STR, .required = true,
-        .check = check_relative_path, .pattern = "^[^/]",
-        .doc = "Pattern of the entry points in the app repository; one service for each."),
-    FIELD(struct spec_workers, target, "target", FIELD_OBJECT, .required = true,
-        .table = &target_table, .doc = "What each worker runs on."),
-};
-static const struct field_table workers_table =
-    FIELD_TABLE("workers", struct spec_workers, workers_fields);
 
 static const struct field build_fields[] = {
     FIELD(struct spec_build, platform, "platform", FIELD_STR, .check = check_platform,
@@ -58,9 +20,10 @@ static const struct field_table build_table = FIELD_TABLE("build", struct spec_b
 
 static const struct field migrate_fields[] = {
     FIELD(struct spec_migrate, service, "service", FIELD_STR,
-        .doc = "Whose image and network the one-off task uses.", .fallback = "the only service"),
-    FIELD(struct spec_migrate, command, "command", FIELD_LIST_STR, .required = true,
-        .placeholders = true, .doc = "Command and arguments."),
+        .doc = "Whose image and network the one-off task uses; its target is of ECS.",
+        .fallback = "the only service"),
+    FIELD(struct spec_migrate, command, "command", FIELD_LIST_STR, .placeholders = true,
+        .doc = "Command and arguments; required once merged."),
     FIELD(struct spec_migrate, timeout_ms, "timeout", FIELD_DURATION, .min = 1000, .max = 86400000,
         .fallback = "10m", .doc = "How long it may take."),
 };
@@ -79,6 +42,17 @@ static const struct field verify_fields[] = {
 };
 static const struct field_table verify_table =
     FIELD_TABLE("verify", struct spec_verify, verify_fields);
+
+static const struct field rollout_fields[] = {
+    FIELD(struct spec_rollout, parallel, "parallel", FIELD_INT, .min = 1, .max = 200,
+        .fallback = "4", .doc = "How many services roll out at a time."),
+    FIELD(struct spec_rollout, order, "order", FIELD_LIST_STR,
+        .doc = "Services that roll out one after the other, before all others."),
+    FIELD(struct spec_rollout, timeout_ms, "timeout", FIELD_DURATION, .min = 1000, .max = 86400000,
+        .fallback = "30m", .doc = "When we stop waiting for it; it is not undone by that."),
+};
+static const struct field_table rollout_table =
+    FIELD_TABLE("rollout", struct spec_rollout, rollout_fields);
 
 static const struct field image_scan_fields[] = {
     FIELD(struct spec_image_scan, block, "block", FIELD_STR,
@@ -192,6 +166,9 @@ static const struct field_table emergency_table =
     FIELD(type, behaviour.via, "via", FIELD_STR,                                                   \
         .values = (const char *const[]){"workflow", "direct", NULL}, .fallback = "workflow",       \
         .doc = "Trigger the infra workflow, or roll out from here."),                              \
+        FIELD(type, behaviour.region, "region", FIELD_STR, .check = check_region,                  \
+            .pattern = PATTERN_REGION, .fallback = "`aws.region` of dispatcher.yaml",              \
+            .doc = "AWS region of an app that is elsewhere than the others."),                     \
         FIELD(type, behaviour.version, "version", FIELD_STR,                                       \
             .values = (const char *const[]){"sha", "tag", NULL}, .fallback = "sha",                \
             .doc = "The version is the full commit, or the semantic version tagged at it."),       \
@@ -210,17 +187,19 @@ static const struct field_table emergency_table =
         FIELD(type, behaviour.on_timeout, "on_timeout", FIELD_STR,                                 \
             .values = (const char *const[]){"leave", "cancel", NULL}, .fallback = "leave",         \
             .doc = "What becomes of the remote run when the time is up."),                         \
-        FIELD(type, behaviour.target, "target", FIELD_OBJECT, .table = &target_table,              \
+        FIELD(type, behaviour.target, "target", FIELD_OBJECT, .table = &spec_target_table,         \
             .doc = "What the services run on; merged key by key."),                                \
-        FIELD(type, behaviour.targets, "targets", FIELD_MAP_OBJECT, .table = &target_table,        \
+        FIELD(type, behaviour.targets, "targets", FIELD_MAP_OBJECT, .table = &spec_target_table,   \
             .key_check = check_key_name, .key_pattern = PATTERN_KEY_NAME, .key_label = "service",  \
             .doc = "The same by service, over `target`."),                                         \
-        FIELD(type, behaviour.workers, "workers", FIELD_OBJECT, .table = &workers_table,           \
+        FIELD(type, behaviour.workers, "workers", FIELD_OBJECT, .table = &spec_workers_table,      \
             .doc = "One service for each entry point found in the app repository."),               \
         FIELD(type, behaviour.build, "build", FIELD_OBJECT, .table = &build_table,                 \
             .doc = "How `--build` makes the images."),                                             \
         FIELD(type, behaviour.migrate, "migrate", FIELD_OBJECT, .table = &migrate_table,           \
-            .doc = "One-off task on the new image, before the rollout."),                          \
+            .doc = "One-off task on the new image, before the rollout. Merged key by key."),       \
+        FIELD(type, behaviour.rollout, "rollout", FIELD_OBJECT, .table = &rollout_table,           \
+            .doc = "How many services at a time, and in which order. Merged key by key."),         \
         FIELD(type, behaviour.verify, "verify", FIELD_LIST_OBJECT, .table = &verify_table,         \
             .doc = "HTTP checks after the rollout."),                                              \
         FIELD(type, behaviour.image_scan, "image_scan", FIELD_OBJECT, .table = &image_scan_table,  \

@@ -67,15 +67,16 @@ struct field {
     const struct field_table *table; // OBJECT, LIST_OBJECT, MAP_OBJECT
     const char *const *values;       // STR: the allowed words, NULL-terminated
     const char *(*check)(const char *value); // STR: NULL when fine, else what is wrong with it
-    int64_t min, max;                        // INT: both 0 means any
-    const char *fallback;                    // the default, as text, for the reference
-    const char *doc;                         // one sentence for the reference and the schema
-    const char *pattern; // what `check` accepts, as a regular expression (schema)
+    int64_t min, max;     // INT: both 0 means any; MAP_STR: at most `max` entries, 0 any
+    const char *fallback; // the default, as text, for the reference
+    const char *doc;      // one sentence for the reference and the schema
+    const char *pattern;  // what `check` accepts, as a regular expression (schema)
     const char *(*key_check)(const char *key); // MAP_*: like `check`, for each key
     const char *key_pattern;                   // MAP_*: like `pattern`
     const char *key_label;                     // MAP_*: what a key is, for the reference: "service"
     bool open_values;  // a word outside `values` is a warning: others own the list
     bool numeric_text; // STR that people write as a bare number
+    bool plain_values; // MAP_STR that many can read: a key that names a secret is a warning
     bool rest;         // MAP_OBJECT that takes every key no other field names
 };
 

@@ -29,24 +29,24 @@ struct setting_health_check {
 // say is never sent, unless the service is created. Texts may still hold late placeholders
 // (spec_expand). Keys that the kind does not take are absent here, whoever wrote them.
 struct setting_target {
-    const char *kind;                // ecs | ecs-express | apprunner
-    const char *cluster;             // ecs, ecs-express
-    const char *service;             // name; ecs-express, apprunner: or its ARN
-    const char *container;           // ecs; NULL: the only one of the task definition
-    bool force_new_deployment;       // ecs: roll the current revision out again, register none
-    bool allow_zero;                 // ecs, ecs-express: no task is wanted, and that is fine
-    const char *source;              // image | code; never NULL, "image" unless said
-    const char *connection;          // apprunner, code: ARN
-    const char *repository_url;      // apprunner, code; NULL when created: settings.repo on GitHub
-    const char *branch;              // apprunner, code; NULL when created: settings.branch
-    const char *source_directory;    // apprunner, code: where the commands run
-    const char *runtime;             // apprunner, code: NODEJS_22, …
-    const char *build, *start;       // apprunner: commands; start: also of an image
-    const char *access_role;         // apprunner, image: ARN of the role that pulls
-    const char *instance_role;       // apprunner: ARN of the role that the instances have
-    const char *vpc_connector;       // apprunner: ARN
-    const char *auto_scaling;        // apprunner: ARN of the configuration
-    const char *execution_role;      // ecs-express: ARN
+    const char *kind;             // ecs | ecs-express | apprunner
+    const char *cluster;          // ecs, ecs-express
+    const char *service;          // name; ecs-express, apprunner: or its ARN
+    const char *container;        // ecs; NULL: the only one of the task definition
+    bool force_new_deployment;    // ecs: roll the current revision out again, register none
+    bool allow_zero;              // ecs, ecs-express: no task is wanted, and that is fine
+    const char *source;           // image | code; never NULL, "image" unless said
+    const char *connection;       // apprunner, code: ARN
+    const char *repository_url;   // apprunner, code; NULL when created: settings.repo on GitHub
+    const char *branch;           // apprunner, code; NULL when created: settings.branch, or HEAD's
+    const char *source_directory; // apprunner, code: where the commands run
+    const char *runtime;          // apprunner, code: NODEJS_22, …
+    const char *build, *start;    // apprunner: commands; start: also of an image
+    const char *access_role;      // apprunner, image: ARN of the role that pulls
+    const char *instance_role;    // apprunner: ARN of the role that the instances have
+    const char *vpc_connector;    // apprunner: ARN
+    const char *auto_scaling;     // apprunner: ARN of the configuration
+    const char *execution_role;   // ecs-express: ARN
     const char *infrastructure_role; // ecs-express: ARN
     const char *task_role;           // ecs-express: ARN
     int64_t port;
@@ -195,13 +195,18 @@ void settings_resolve(const struct spec_document *config, const struct spec_docu
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
 
-/// May this ref deploy by this rule (`*` inside a segment, `**` across)? `event` NULL: by any.
-bool setting_allow_accepts(const struct setting_allow *rule, const char *ref, const char *event);
-/// The environments of the spec whose `branch` or `allow` accepts a ref, in promotion order; an
+// What starts a deployment, as GitHub says it.
+struct setting_trigger {
+    const char *ref;   // refs/heads/main
+    const char *event; // push; NULL: not asked
+};
+/// May it deploy by this rule (`*` inside a segment, `**` across; an empty list is never)?
+bool settings_rule_accepts(const struct setting_allow *rule, const struct setting_trigger *trigger);
+/// The environments of the spec whose `branch` or `allow` accepts it, in promotion order; an
 /// environment without either accepts none here, since it names no ref. Count 0: no error.
 void settings_environments_for_ref(const struct spec_document *config,
-    const struct spec_document *app_spec, const char *ref, const char *event, struct arena *arena,
-    struct diagnostics *diagnostics, struct str_list *out);
+    const struct spec_document *app_spec, const struct setting_trigger *trigger,
+    struct arena *arena, struct diagnostics *diagnostics, struct str_list *out);
 
 /// What {worker} stands for: an entry point's file name up to its first dot ("mail" for
 /// "src/workers/mail.ts"). NULL when nothing is left.
