@@ -36,6 +36,8 @@ struct deploy_context {
     bool scan_asked;
     // The rollout at work: since when it is followed, proven, and out of reach.
     int64_t rollout_mono_ms, prove_mono_ms, unseen_mono_ms;
+    // The checks at work: since when, and how often all of them were asked.
+    int64_t verify_mono_ms, verify_rounds;
     bool undo_disturbed; // a signal has come while something was taken back
     char **leftovers;    // of builds: removed once all is pushed, and at the end
     size_t leftover_count;
@@ -170,6 +172,11 @@ void build_forget(struct deployment *d);
 /// context.c: remembers a directory of a build; NULL does nothing.
 void context_leave(struct deploy_context *context, const char *leftovers);
 void context_tidy(struct deploy_context *context);
+
+// step_verify.c
+/// May a check ask there? ERROR_SPEC for credentials in the URL, and for plain http elsewhere than
+/// on this machine.
+NODISCARD struct error *verify_check_url(const char *url);
 
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
 NODISCARD struct error *engine_save(

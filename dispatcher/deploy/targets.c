@@ -263,9 +263,14 @@ prepare_checks(const struct preparation *p)
 {
     const struct settings *settings = p->settings;
     struct deployment *d = p->deployment;
-    // A check says which service it is about by its address only; {digest} is the first one's.
-    const struct spec_context known =
-        known_of(p, d->services.count > 0 ? deployment_service_at(d, 0) : NULL);
+    const struct deployment_service *first =
+        d->services.count > 0 ? deployment_service_at(d, 0) : NULL;
+    // A check says which service it is about by its address only; {digest} is the first one's, and
+    // known after the push only: step_verify puts it in.
+    struct spec_context known = known_of(p, first);
+    if (first != NULL && first->digest == NULL) {
+        known.digest = "{digest}";
+    }
     struct deployment_check *checks =
         arena_array(p->arena, settings->verify_count, sizeof(*checks));
     for (size_t i = 0; i < settings->verify_count; i++) {
@@ -273,6 +278,7 @@ prepare_checks(const struct preparation *p)
         checks[i] = (struct deployment_check){
             .expect = from->expect, .within_ms = from->within_ms, .body = from->body};
         TRY(spec_expand(settings, &known, from->url, p->arena, &checks[i].url));
+        TRY(verify_check_url(checks[i].url));
         TRY(expand_pairs(p, &known, &checks[i].body));
     }
     d->verify = (struct object_list){checks, settings->verify_count};
