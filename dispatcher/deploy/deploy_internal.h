@@ -179,6 +179,7 @@ void context_tidy(struct deploy_context *context);
 NODISCARD struct error *verify_check_url(const char *url);
 
 /// Makes what the deployment holds durable now, in the middle of a step (intent before effect).
+/// `state` is a step's: intent, waiting, … (store/), not a move's.
 NODISCARD struct error *engine_save(
     const struct step_run *run, const char *state, const char *note);
 /// Appends `text` so that the Actions runner takes nothing in it for a command.
