@@ -241,6 +241,14 @@ json_make_int(int64_t number)
 }
 
 struct json *
+json_make_number(double number)
+{
+    json_t *made = json_real(number);
+    BUG_ON(made == NULL); // no number at all, or infinite
+    return outer(made);
+}
+
+struct json *
 json_make_bool(bool value)
 {
     return outer(json_boolean(value));
@@ -282,6 +290,12 @@ void
 json_set_int(struct json *object, const char *key, int64_t number)
 {
     json_set(object, key, json_make_int(number));
+}
+
+void
+json_set_number(struct json *object, const char *key, double number)
+{
+    json_set(object, key, json_make_number(number));
 }
 
 void

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws_internal.h"
+#include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
 static const char account_default[] = "123456789012";
@@ -66,6 +66,7 @@ sandbox_aws_start(struct sandbox *sandbox)
     char *arn CLEANUP(xfreep) =
         xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
     sandbox->aws->own = sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
+    sandbox_ecs_start(sandbox);
     return NULL;
 }
 
@@ -75,6 +76,8 @@ sandbox_aws_reset(struct sandbox *sandbox)
     sandbox_ssm_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
+    sandbox_ecs_stop(sandbox);
+    sandbox_ecs_start(sandbox);
 }
 
 void
@@ -85,6 +88,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
         return;
     }
     sandbox_ssm_forget(aws);
+    sandbox_ecs_stop(sandbox);
     json_free(aws->scan_results);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
@@ -111,6 +115,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set_str(state, "region", sandbox_aws_region(sandbox));
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
+    json_set(state, "ecs", sandbox_ecs_state_json(sandbox));
     return state;
 }
 
@@ -189,6 +194,14 @@ sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_respon
     }
 }
 
+bool
+sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response)
+{
+    return sandbox_ecr_scan_control(sandbox, request, response) ||
+           sandbox_ecs_control(sandbox, request, response);
+}
+
 static void
 handle_json(struct aws_exchange *exchange, const char *target)
 {
@@ -210,6 +223,8 @@ handle_json(struct aws_exchange *exchange, const char *target)
         sandbox_ssm_handle(exchange);
     } else if (str_equal(service, STR("AmazonEC2ContainerRegistry_V20150921"))) {
         sandbox_ecr_handle(exchange);
+    } else if (str_equal(service, STR("AmazonEC2ContainerServiceV20141113"))) {
+        sandbox_ecs_handle(exchange);
     } else {
         sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
             "the sandbox has no service '%.*s'", STR_FMT(service));

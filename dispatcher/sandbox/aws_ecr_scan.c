@@ -195,7 +195,7 @@ problem_of(const struct json *order)
 }
 
 bool
-sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
+sandbox_ecr_scan_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response)
 {
     if (!sandbox_request_match(request, 2, "scan")) {

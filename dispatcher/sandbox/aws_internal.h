@@ -27,6 +27,8 @@ struct ecr_token {
     int64_t expires_ms;
 };
 
+struct ecs_state; // aws_ecs_internal.h
+
 struct aws_state {
     struct aws_key *own; // the account's user; never changes, so runs read it without the lock
     struct aws_key **keys;
@@ -35,6 +37,7 @@ struct aws_state {
     size_t entry_count;
     struct ecr_token *tokens;
     size_t token_count;
+    struct ecs_state *ecs;
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
 };
 
@@ -75,10 +78,13 @@ struct registry_repo;
 struct registry_repo *sandbox_ecr_repository(struct aws_exchange *exchange);
 /// Digest that an imageId stands for, NULL when it is not there.
 const char *sandbox_ecr_digest(const struct registry_repo *repo, const struct json *image_id);
-void sandbox_ecr_no_image(struct aws_exchange *exchange, const struct registry_repo *repo,
-    const struct json *image_id);
+void sandbox_ecr_no_image(
+    struct aws_exchange *exchange, const struct registry_repo *repo, const struct json *image_id);
 void sandbox_ecr_start_scan(struct aws_exchange *exchange);
 void sandbox_ecr_scan_findings(struct aws_exchange *exchange);
+/// POST /_sandbox/aws/scan; false when it is another action.
+bool sandbox_ecr_scan_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 /// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
 void sandbox_sts_handle(struct aws_exchange *exchange);
 

@@ -60,12 +60,15 @@ struct json *json_make_object(void);
 struct json *json_make_array(void);
 struct json *json_make_string(const char *text);
 struct json *json_make_int(int64_t number);
+/// Any finite number; one without a fraction is written as "1.0".
+struct json *json_make_number(double number);
 struct json *json_make_bool(bool value);
 struct json *json_make_null(void);
 struct json *json_clone(const struct json *value);
 void json_set(struct json *object, const char *key, struct json *child);
 void json_set_str(struct json *object, const char *key, const char *text);
 void json_set_int(struct json *object, const char *key, int64_t number);
+void json_set_number(struct json *object, const char *key, double number);
 void json_set_bool(struct json *object, const char *key, bool value);
 void json_append(struct json *array, struct json *child);
 /// Appends the text of `value` to `out`: one line, or indented by two. Parsed again it is the same

@@ -36,6 +36,7 @@ struct sandbox_options {
     const char *account;       // NULL: "123456789012"
     const char *region;        // NULL: "us-east-1"
     const char *registry_auth; // "basic" (NULL), "bearer" or "none"
+    int64_t rollout_delay;     // ms that a deployment of an ECS service takes; 0: 2 s
     const char *caller; // "owner/name" that the OIDC tokens for the shell speak of; NULL: the first
 };
 
