@@ -1,10 +1,20 @@
-// Front door of the sandbox's AWS: one endpoint for SSM and ECR (JSON 1.1 by X-Amz-Target) and STS
-// (query), at any path below /aws, and the credentials that it knows.
+// Front door of the sandbox's AWS: one endpoint for the services of the JSON protocol (by
+// X-Amz-Target) and STS (query), at any path below /aws, and the credentials that it knows.
 #include <stdlib.h>
 #include <string.h>
 
 #include "aws_ecs_internal.h"
+#include "aws_internal.h"
+#include "aws_model_internal.h"
 #include "dispatcher/memory.h"
+
+static const struct aws_service services[] = {
+    {"AmazonSSM", "application/x-amz-json-1.1", "message", NULL, NULL, sandbox_ssm_handle},
+    {"AmazonEC2ContainerRegistry_V20150921", "application/x-amz-json-1.1", "message", NULL, NULL,
+        sandbox_ecr_handle},
+    {"AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1", "message", &aws_model_ecs,
+        "InvalidParameterException", sandbox_ecs_handle},
+};
 
 static const char account_default[] = "123456789012";
 
@@ -76,6 +86,7 @@ sandbox_aws_reset(struct sandbox *sandbox)
     sandbox_ssm_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
+    sandbox->aws->is_lenient = false;
     sandbox_ecs_stop(sandbox);
     sandbox_ecs_start(sandbox);
 }
@@ -132,6 +143,18 @@ sandbox_aws_run(struct aws_exchange *exchange, const struct aws_operation *opera
         "the sandbox has no operation '%s'", exchange->operation);
 }
 
+static void
+reply_problem(
+    struct sandbox_response *response, const char *code, const char *key, const char *text)
+{
+    struct json *body = json_make_object();
+    json_set_str(body, "__type", code);
+    json_set_str(body, key, text);
+    sandbox_reply_json(response, 400, body);
+    // AWS says so in a header, too; the CLI reads either.
+    sandbox_reply_header(response, "x-amzn-ErrorType", code);
+}
+
 void
 sandbox_aws_json_problem(
     struct sandbox_response *response, const char *code, const char *format, ...)
@@ -141,12 +164,18 @@ sandbox_aws_json_problem(
     va_start(args, format);
     buf_vprintf(&text, format, args);
     va_end(args);
-    struct json *body = json_make_object();
-    json_set_str(body, "__type", code);
-    json_set_str(body, "message", buf_cstr(&text));
-    sandbox_reply_json(response, 400, body);
-    // AWS says so in a header, too; the CLI reads either.
-    sandbox_reply_header(response, "x-amzn-ErrorType", code);
+    reply_problem(response, code, "message", buf_cstr(&text));
+}
+
+void
+sandbox_aws_problem(struct aws_exchange *exchange, const char *code, const char *format, ...)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    reply_problem(exchange->response, code, exchange->service->message, buf_cstr(&text));
 }
 
 void
@@ -194,12 +223,29 @@ sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_respon
     }
 }
 
-bool
-sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
-    struct sandbox_response *response)
+static const struct aws_service *
+find_service(struct str target)
 {
-    return sandbox_ecr_scan_control(sandbox, request, response) ||
-           sandbox_ecs_control(sandbox, request, response);
+    for (size_t i = 0; i < ARRAY_LENGTH(services); i++) {
+        if (str_equal(target, str_of(services[i].target))) {
+            return &services[i];
+        }
+    }
+    return NULL;
+}
+
+// JSON answers have the service's own type; others ("html-500") keep theirs.
+static void
+set_type(struct sandbox_response *response, const char *type)
+{
+    for (size_t i = 0; i < response->headers.count; i++) {
+        struct http_header *header = &response->headers.list[i];
+        if (str_equal_nocase(str_of(header->name), STR("Content-Type")) &&
+            str_starts(str_of(header->value), STR("application/json"))) {
+            free(header->value);
+            header->value = xstrdup(type);
+        }
+    }
 }
 
 static void
@@ -219,15 +265,15 @@ handle_json(struct aws_exchange *exchange, const char *target)
     if (exchange->key == NULL) {
         return;
     }
-    if (str_equal(service, STR("AmazonSSM"))) {
-        sandbox_ssm_handle(exchange);
-    } else if (str_equal(service, STR("AmazonEC2ContainerRegistry_V20150921"))) {
-        sandbox_ecr_handle(exchange);
-    } else if (str_equal(service, STR("AmazonEC2ContainerServiceV20141113"))) {
-        sandbox_ecs_handle(exchange);
-    } else {
+    exchange->service = find_service(service);
+    if (exchange->service == NULL) {
         sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
             "the sandbox has no service '%.*s'", STR_FMT(service));
+    } else if (sandbox_aws_check(exchange)) {
+        exchange->service->handle(exchange);
+    }
+    if (exchange->service != NULL) {
+        set_type(exchange->response, exchange->service->type);
     }
 }
 

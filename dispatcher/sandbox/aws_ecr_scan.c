@@ -194,21 +194,17 @@ problem_of(const struct json *order)
     return NULL;
 }
 
-bool
-sandbox_ecr_scan_control(struct sandbox *sandbox, const struct sandbox_request *request,
+void
+sandbox_ecr_control_scan(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response)
 {
-    if (!sandbox_request_match(request, 2, "scan")) {
-        return false;
-    }
     struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
     const char *problem = problem_of(order);
     const char *repository = json_str(json_get(order, "repository"));
     if (problem != NULL) {
         sandbox_reply_problem(response, 422, "%s", problem);
-        return true;
+        return;
     }
     json_set(sandbox->aws->scan_results, repository != NULL ? repository : "*", json_clone(order));
     response->status = 204;
-    return true;
 }

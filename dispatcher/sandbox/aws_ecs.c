@@ -316,29 +316,3 @@ sandbox_ecs_state_json(struct sandbox *sandbox)
     json_set(state, "scenarios", sandbox_ecs_scenarios_json(ecs));
     return state;
 }
-
-bool
-sandbox_ecs_control(struct sandbox *sandbox, const struct sandbox_request *request,
-    struct sandbox_response *response)
-{
-    static const struct {
-        const char *path;
-        void (*run)(
-            struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
-    } actions[] = {
-        {"ecs/scenario", sandbox_ecs_scenario_control},
-        {"ecs/seed", sandbox_ecs_seed_control},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(actions); i++) {
-        if (sandbox_request_match(request, 2, actions[i].path)) {
-            struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
-            if (order == NULL) {
-                sandbox_reply_problem(response, 422, "not a JSON object");
-            } else {
-                actions[i].run(sandbox, order, response);
-            }
-            return true;
-        }
-    }
-    return false;
-}

@@ -220,9 +220,6 @@ void sandbox_ecs_start(struct sandbox *sandbox);
 void sandbox_ecs_stop(struct sandbox *sandbox);
 void sandbox_ecs_handle(struct aws_exchange *exchange);
 struct json *sandbox_ecs_state_json(struct sandbox *sandbox);
-/// POST /_sandbox/aws/ecs/...; false when there is no such action.
-bool sandbox_ecs_control(struct sandbox *sandbox, const struct sandbox_request *request,
-    struct sandbox_response *response);
 /// The state owns the tree from now on, until the next reset.
 struct json *sandbox_ecs_keep(struct ecs_state *ecs, struct json *tree);
 /// "arn:aws:ecs:REGION:ACCOUNT:..." in the arena of the state.
@@ -419,8 +416,9 @@ struct ecs_scenario *sandbox_ecs_scenario_take(
 /// The same, left in place.
 struct ecs_scenario *sandbox_ecs_scenario_peek(
     struct ecs_state *ecs, const char *cluster, const char *subject, bool for_tasks);
-void sandbox_ecs_scenario_control(
-    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+/// POST /_sandbox/aws/ecs/scenario
+void sandbox_ecs_control_scenario(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 struct json *sandbox_ecs_scenarios_json(const struct ecs_state *ecs);
 int64_t sandbox_ecs_scenario_ms(
     const struct ecs_scenario *scenario, const char *option, int64_t fallback);
@@ -430,5 +428,6 @@ const char *sandbox_ecs_scenario_text(
 struct ecs_ending sandbox_ecs_scenario_ending(const struct ecs_scenario *scenario);
 
 // --- aws_ecs_seed.c
-void sandbox_ecs_seed_control(
-    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+/// POST /_sandbox/aws/ecs/seed
+void sandbox_ecs_control_seed(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);

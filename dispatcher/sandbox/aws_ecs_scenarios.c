@@ -175,12 +175,13 @@ problem_of(struct arena *arena, const struct json *order)
 }
 
 void
-sandbox_ecs_scenario_control(
-    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response)
+sandbox_ecs_control_scenario(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response)
 {
+    struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
     struct ecs_state *ecs = sandbox->aws->ecs;
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    const char *problem = problem_of(arena, order);
+    const char *problem = order != NULL ? problem_of(arena, order) : "not a JSON object";
     if (problem != NULL) {
         sandbox_reply_problem(response, 422, "%s", problem);
         return;

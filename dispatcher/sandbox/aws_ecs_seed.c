@@ -126,11 +126,14 @@ seed_cluster(struct seeding *seeding, const struct json *given)
 }
 
 void
-sandbox_ecs_seed_control(
-    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response)
+sandbox_ecs_control_seed(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response)
 {
+    struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct seeding seeding = {.sandbox = sandbox, .arena = arena};
+    struct seeding seeding = {.sandbox = sandbox,
+        .arena = arena,
+        .problem = order != NULL ? NULL : "not a JSON object"};
     const struct json *definitions = json_get(order, "task_definitions");
     const struct json *clusters = json_get(order, "clusters");
     json_each(json_get(order, "images"), take_image, &seeding);

@@ -39,14 +39,29 @@ struct aws_state {
     size_t token_count;
     struct ecs_state *ecs;
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
+    bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
+};
+
+struct aws_exchange;
+struct aws_model;
+
+// One service of the JSON protocol, found by what stands before the dot in X-Amz-Target.
+struct aws_service {
+    const char *target;            // "AmazonSSM"
+    const char *type;              // of answers: "application/x-amz-json-1.1"
+    const char *message;           // key of an error's text: "message"
+    const struct aws_model *model; // NULL: the handler checks all by itself
+    const char *invalid;           // error code for what the model does not allow
+    void (*handle)(struct aws_exchange *exchange);
 };
 
 struct aws_exchange { // one authenticated call
     struct sandbox *sandbox;
     struct sandbox_request *request;
     struct sandbox_response *response;
-    const char *operation;   // "GetParameter"
-    const struct json *body; // JSON protocol
+    const struct aws_service *service; // JSON protocol
+    const char *operation;             // "GetParameter"
+    const struct json *body;           // JSON protocol
     const struct aws_key *key;
     const char *region;
 };
@@ -54,6 +69,9 @@ struct aws_exchange { // one authenticated call
 /// {"__type": code, "message": ...} with the service's status.
 void sandbox_aws_json_problem(
     struct sandbox_response *response, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
+/// The same in the shape of the exchange's service.
+void sandbox_aws_problem(struct aws_exchange *exchange, const char *code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /// The query protocol's <ErrorResponse>.
 void sandbox_aws_xml_problem(
     struct sandbox_response *response, int status, const char *code, const char *message);
@@ -82,8 +100,8 @@ void sandbox_ecr_no_image(
     struct aws_exchange *exchange, const struct registry_repo *repo, const struct json *image_id);
 void sandbox_ecr_start_scan(struct aws_exchange *exchange);
 void sandbox_ecr_scan_findings(struct aws_exchange *exchange);
-/// POST /_sandbox/aws/scan; false when it is another action.
-bool sandbox_ecr_scan_control(struct sandbox *sandbox, const struct sandbox_request *request,
+/// POST /_sandbox/aws/scan
+void sandbox_ecr_control_scan(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 /// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
 void sandbox_sts_handle(struct aws_exchange *exchange);
