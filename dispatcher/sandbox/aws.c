@@ -5,6 +5,7 @@
 
 #include "aws_ecs_internal.h"
 #include "aws_internal.h"
+#include "aws_logs_internal.h"
 #include "aws_model_internal.h"
 #include "dispatcher/memory.h"
 
@@ -12,8 +13,10 @@ static const struct aws_service services[] = {
     {"AmazonSSM", "application/x-amz-json-1.1", "message", NULL, NULL, sandbox_ssm_handle},
     {"AmazonEC2ContainerRegistry_V20150921", "application/x-amz-json-1.1", "message", NULL, NULL,
         sandbox_ecr_handle},
-    {"AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1", "message", &aws_model_ecs,
-        "InvalidParameterException", sandbox_ecs_handle},
+    {"AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1", "message",
+        &sandbox_aws_model_ecs, "InvalidParameterException", sandbox_ecs_handle},
+    {"Logs_20140328", "application/x-amz-json-1.1", "message", &sandbox_aws_model_logs,
+        "InvalidParameterException", sandbox_logs_handle},
 };
 
 static const char account_default[] = "123456789012";
@@ -84,6 +87,7 @@ void
 sandbox_aws_reset(struct sandbox *sandbox)
 {
     sandbox_ssm_forget(sandbox->aws);
+    sandbox_logs_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
     sandbox->aws->is_lenient = false;
@@ -100,6 +104,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
     }
     sandbox_ssm_forget(aws);
     sandbox_ecs_stop(sandbox);
+    sandbox_logs_forget(aws);
     json_free(aws->scan_results);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
@@ -125,6 +130,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set_str(state, "account", sandbox_aws_account(sandbox));
     json_set_str(state, "region", sandbox_aws_region(sandbox));
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
+    json_set(state, "logs", sandbox_logs_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
     json_set(state, "ecs", sandbox_ecs_state_json(sandbox));
     return state;

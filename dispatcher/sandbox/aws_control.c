@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "aws_ecs_internal.h"
+#include "aws_logs_internal.h"
 
 // {"mode": "strict"}, or "lenient": members newer than our models pass.
 static void
@@ -31,6 +32,7 @@ sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *reque
     } actions[] = {
         {"ecs/scenario", sandbox_ecs_control_scenario},
         {"ecs/seed", sandbox_ecs_control_seed},
+        {"logs", sandbox_logs_control},
         {"models", set_models},
         {"scan", sandbox_ecr_control_scan},
     };

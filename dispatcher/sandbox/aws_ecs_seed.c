@@ -131,9 +131,8 @@ sandbox_ecs_control_seed(struct sandbox *sandbox, const struct sandbox_request *
 {
     struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct seeding seeding = {.sandbox = sandbox,
-        .arena = arena,
-        .problem = order != NULL ? NULL : "not a JSON object"};
+    struct seeding seeding = {
+        .sandbox = sandbox, .arena = arena, .problem = order != NULL ? NULL : "not a JSON object"};
     const struct json *definitions = json_get(order, "task_definitions");
     const struct json *clusters = json_get(order, "clusters");
     json_each(json_get(order, "images"), take_image, &seeding);

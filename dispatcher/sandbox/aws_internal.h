@@ -39,6 +39,7 @@ struct aws_state {
     size_t token_count;
     struct ecs_state *ecs;
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
+    struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
 };
 
