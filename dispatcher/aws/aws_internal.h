@@ -136,6 +136,8 @@ NODISCARD struct error *aws_assume_role(struct aws_session *session,
 NODISCARD struct error *aws_region_check(const char *region, const char *source);
 NODISCARD struct error *aws_endpoint_in(
     struct aws_session *session, const char *service, const char *region, char **out);
+/// The vendor's own, whatever is configured here: for requests that somebody else sends. free().
+char *aws_endpoint_public(const char *service, const char *region) __attribute__((returns_nonnull));
 
 // ---- one exchange (send.c), its failures (fault.c), XML (xml.c)
 

@@ -29,7 +29,7 @@ static const struct partition partitions[] = {
 struct service {
     const char *name;
     const char *variable; // after AWS_ENDPOINT_URL_; in lower case the key of a 'services' block
-    const char *host, *host_fips, *host_dual, *host_fips_dual;
+    const char *host, *host_fips, *host_dual, *host_fips_dual; // _dual NULL: the same names
     bool gov_fips_is_plain; // us-gov: the normal endpoint is the FIPS one
 };
 
@@ -41,6 +41,8 @@ static const struct service services[] = {
     {"apprunner", "APPRUNNER", "apprunner", "apprunner-fips", "apprunner", "apprunner-fips", false},
     {"logs", "CLOUDWATCH_LOGS", "logs", "logs-fips", "logs", "logs-fips", true},
     {"sso", "SSO", "portal.sso", "portal.sso-fips", "portal.sso", "portal.sso-fips", true},
+    {"secretsmanager", "SECRETS_MANAGER", "secretsmanager", "secretsmanager-fips", NULL, NULL,
+        false},
 };
 
 static const struct service *
@@ -146,20 +148,40 @@ both_error(const char *source, bool fips)
         fips ? "AWS_USE_FIPS_ENDPOINT" : "AWS_USE_DUALSTACK_ENDPOINT");
 }
 
+// Secrets Manager's normal names have both stacks in "aws" and "aws-us-gov", and in China but for
+// FIPS; elsewhere only the suffix differs.
+static bool
+has_both_stacks(const struct service *service, const struct partition *partition, bool fips)
+{
+    bool china = cstr_equal(partition->prefix, "cn-");
+    return service->host_dual == NULL &&
+           (strcmp(partition->dual_suffix, "api.aws") == 0 || (china && !fips));
+}
+
 static char *
 standard_url(const struct service *service, const char *region, bool fips, bool dual)
 {
     const struct partition *partition = find_partition(region);
     bool gov = partition->prefix != NULL && strcmp(partition->prefix, "us-gov-") == 0;
-    const char *host = fips && dual ? service->host_fips_dual
-                       : fips       ? service->host_fips
-                       : dual       ? service->host_dual
-                                    : service->host;
+    bool own_names = dual && service->host_dual != NULL;
+    const char *host = fips && own_names ? service->host_fips_dual
+                       : fips            ? service->host_fips
+                       : own_names       ? service->host_dual
+                                         : service->host;
     if (fips && !dual && gov && service->gov_fips_is_plain) {
         host = service->host;
     }
+    bool dual_suffix = dual && !has_both_stacks(service, partition, fips);
     return xasprintf(
-        "https://%s.%s.%s", host, region, dual ? partition->dual_suffix : partition->suffix);
+        "https://%s.%s.%s", host, region, dual_suffix ? partition->dual_suffix : partition->suffix);
+}
+
+char *
+aws_endpoint_public(const char *service_name, const char *region)
+{
+    const struct service *service = find_service(service_name);
+    BUG_ON(service == NULL);
+    return standard_url(service, region, false, false);
 }
 
 struct error *

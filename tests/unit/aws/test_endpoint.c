@@ -54,7 +54,7 @@ agrees_with_botocore(void **state)
         assert_string_equal(actual, expected);
         rows++;
     }
-    assert_int_equal(rows, 4 * 20 * 4);
+    assert_int_equal(rows, 5 * 20 * 4);
 }
 
 static const char config[] = "[default]\n"
