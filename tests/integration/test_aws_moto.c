@@ -1,6 +1,8 @@
 // The AWS room over libcurl against moto_server, which rebuilds every signature with botocore and
 // checks permissions. with_moto.py starts it and hands over the endpoint and keys.
 #include "dispatcher/ecr.h"
+#include "dispatcher/identity_proof.h"
+#include "dispatcher/secrets_manager.h"
 #include "dispatcher/ssm.h"
 #include "dispatcher/sts.h"
 
@@ -290,6 +292,107 @@ logs_in_to_the_registry(void **state)
     assert_int_not_equal(login.expires_ms, 0);
 }
 
+static const char *
+secret_of(struct world *world, const char *id, const char *stage, size_t *len)
+{
+    struct secret *value CLEANUP(secret_freep) = NULL;
+    assert_success(secrets_manager_get(world->session, id, stage, &value));
+    *len = secret_expose(value).len;
+    return arena_str(world->arena, secret_expose(value));
+}
+
+static void
+reads_secrets(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct secret *none = NULL;
+    size_t len = 0;
+    world_open(&world, admin, NULL);
+    assert_string_equal(secret_of(&world, "shop/text", NULL, &len), "{\"key\": \"second\"}");
+    assert_string_equal(
+        secret_of(&world, "shop/text", "AWSPREVIOUS", &len), "{\"key\": \"first\"}");
+    assert_memory_equal(secret_of(&world, "shop/binary", NULL, &len), "\0\1\xff", 3);
+    assert_int_equal(len, 3);
+    struct error *err = secrets_manager_get(world.session, "shop/none", NULL, &none);
+    assert_non_null(err);
+    assert_string_equal(error_remote_of(err)->code, "ResourceNotFoundException");
+    assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
+    error_free(err);
+}
+
+static void
+decrypts_a_secure_parameter(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct ssm_parameter *got = NULL;
+    world_open(&world, admin, NULL);
+    assert_success(ssm_get(world.session, "/shop/secure", world.arena, &got));
+    assert_string_equal(got->type, "SecureString");
+    assert_string_equal(got->value, "kept");
+}
+
+static void
+a_secret_may_be_forbidden(void **state)
+{
+    (void)state;
+    static const char *const nobody[] = {
+        "AWS_ACCESS_KEY_ID=TEST_NOBODY_KEY", "AWS_SECRET_ACCESS_KEY=TEST_NOBODY_SECRET", NULL};
+    struct world world CLEANUP(world_done) = {0};
+    struct secret *none = NULL;
+    world_open(&world, nobody, NULL);
+    struct error *err = secrets_manager_get(world.session, "shop/text", NULL, &none);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CREDENTIALS);
+    assert_string_equal(error_hint_of(err),
+        "Allow the action 'secretsmanager:GetSecretValue' to the role in use; 'dispatcher doctor' "
+        "shows which one that is.");
+    error_free(err);
+}
+
+static void
+copy_header(void *ctx, const char *name, const struct json *values)
+{
+    struct http_headers *headers = ctx;
+    assert_int_equal(json_count(values), 1);
+    if (strcmp(name, "Content-Length") != 0) { // the transport writes it itself
+        http_headers_add(headers, name, json_str(json_at(values, 0)));
+    }
+}
+
+/// What STS answers when a third party sends the proof; `body` as it likes.
+static int
+send_proof(struct world *world, const struct aws_identity_proof *proof, const char *body,
+    struct http_response *response)
+{
+    struct json *list CLEANUP(json_freep) = NULL;
+    struct http_headers headers CLEANUP(http_headers_done) = {0};
+    assert_success(json_parse(secret_expose(proof->headers), &json_limits_default, &list));
+    json_each(list, copy_header, &headers);
+    const struct http_request request = {.method = HTTP_POST,
+        .url = given(world->given, "TEST_ENDPOINT"),
+        .headers = &headers,
+        .body = str_of(body)};
+    assert_success(http_send(world->http, &request, response));
+    return response->status;
+}
+
+static void
+proves_who_it_is_to_others(void **state)
+{
+    (void)state;
+    struct world world CLEANUP(world_done) = {0};
+    struct aws_identity_proof proof CLEANUP(aws_identity_proof_done) = {0};
+    struct http_response answer CLEANUP(http_response_done) = {0};
+    world_open(&world, admin, NULL);
+    assert_success(aws_sign_caller_identity(world.session, "vault.example.org", NULL, &proof));
+    assert_int_equal(send_proof(&world, &proof, proof.body, &answer), 200);
+    assert_true(str_contains(buf_str(&answer.body), STR("arn:aws:iam::" ACCOUNT ":user/admin")));
+    assert_int_equal(
+        send_proof(&world, &proof, "Action=GetSessionToken&Version=2011-06-15", &answer), 403);
+}
+
 static struct error *
 fake_token(void *ctx, const char *audience, struct secret **out)
 {
@@ -400,6 +503,10 @@ main(void)
         cmocka_unit_test(finds_images),
         cmocka_unit_test(scans_an_image),
         cmocka_unit_test(logs_in_to_the_registry),
+        cmocka_unit_test(reads_secrets),
+        cmocka_unit_test(decrypts_a_secure_parameter),
+        cmocka_unit_test(a_secret_may_be_forbidden),
+        cmocka_unit_test(proves_who_it_is_to_others),
         cmocka_unit_test(becomes_the_role_with_the_jobs_token),
         cmocka_unit_test(becomes_the_role_of_a_profile),
         cmocka_unit_test(another_account_is_refused),

@@ -70,10 +70,20 @@ def image(ecr):
     return answer["image"]["imageId"]["imageDigest"]
 
 
+def secrets(session, url):
+    manager = session.client("secretsmanager", endpoint_url=url)
+    manager.create_secret(Name="shop/text", SecretString='{"key": "first"}')
+    manager.put_secret_value(SecretId="shop/text", SecretString='{"key": "second"}')
+    manager.create_secret(Name="shop/binary", SecretBinary=b"\x00\x01\xff")
+    ssm = session.client("ssm", endpoint_url=url)
+    ssm.put_parameter(Name="/shop/secure", Value="kept", Type="SecureString")
+
+
 def prepare(url):
     import boto3
     session = boto3.Session("setup", "setup", region_name=REGION)
     iam = session.client("iam", endpoint_url=url)
+    secrets(session, url)
     admin, nobody = user(iam, "admin", everything()), user(iam, "nobody", None)
     found = {
         "TEST_ENDPOINT": url,
