@@ -31,7 +31,8 @@ layer(registry BELOW spec store USES PkgConfig::ISAL PkgConfig::DEFLATE PkgConfi
     Threads::Threads LOADS PkgConfig::ARCHIVE)
 layer(git BELOW spec store LOADS PkgConfig::GIT2)
 layer(build BELOW spec store)
-layer(deploy BELOW aws github registry git build)
+layer(vault BELOW spec store)
+layer(deploy BELOW aws github registry git build vault)
 layer(sandbox BELOW deploy LOADS PkgConfig::MHD)
 layer(cli BELOW deploy sandbox USES PkgConfig::OPENSSL)
 
