@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
+#include "dispatcher/secret_json.h"
 #include "dispatcher/url.h"
 #include "vault_internal.h"
 
-enum { PATH_MAX_BYTES = 1024, WORD_MAX = 100, VALUE_MAX = 1024 * 1024, POLICIES_MAX = 64 };
+enum { PATH_MAX_BYTES = 1024, WORD_MAX = 100, POLICIES_MAX = 64 };
 
 const char *
 vault_path_problem(const char *path)
@@ -77,29 +78,6 @@ not_there(const struct vault_client *client, const char *path, const struct http
 }
 
 static struct error *
-take_value(const struct json *data, const char *path, const char *key, struct secret **out)
-{
-    const struct json *value = json_get(data, key);
-    const char *text = json_str(value);
-    if (json_is_null(value)) {
-        return error_hint(error_new(ERROR_CREDENTIALS, "'%s' has no key '%s'", path, key),
-            "The reference names the key after '#'.");
-    }
-    if (json_is_object(value) || json_is_array(value)) {
-        return error_new(ERROR_CREDENTIALS, "key '%s' of '%s' holds no text", key, path);
-    }
-    if (text != NULL && text[0] == '\0') {
-        return error_new(ERROR_CREDENTIALS, "key '%s' of '%s' is empty", key, path);
-    }
-    struct buf printed CLEANUP(buf_wipe) = BUF_INIT(VALUE_MAX);
-    if (text == NULL) {
-        json_print(value, false, &printed);
-    }
-    *out = secret_new(text != NULL ? str_of(text) : buf_str(&printed));
-    return NULL;
-}
-
-static struct error *
 read_answer(const struct vault_client *client, const struct http_response *response,
     const char *path, struct json **out)
 {
@@ -147,7 +125,7 @@ vault_kv_read(struct vault_client *client, const char *path, const char *key, st
     struct json *answer CLEANUP(json_freep) = NULL;
     struct error *err = read_secret(client, path, &answer);
     if (err == NULL) {
-        err = take_value(json_path(answer, "data.data"), path, key, out);
+        err = secret_json_take(json_path(answer, "data.data"), key, out);
     }
     return err != NULL ? error_wrap(err, "read '%s' from Vault", path) : NULL;
 }
@@ -163,6 +141,13 @@ read_policies(const struct json *list, struct arena *arena, struct str_list *out
             out->items[out->count++] = name;
         }
     }
+}
+
+struct error *
+vault_sign_in(struct vault_client *client)
+{
+    bool fresh = false;
+    return vault_token_ensure(client, &fresh);
 }
 
 struct error *

@@ -70,12 +70,16 @@ const char *vault_path_problem(const char *path);
 NODISCARD struct error *vault_kv_read(
     struct vault_client *client, const char *path, const char *key, struct secret **out);
 
+/// Does now what the first read would do; nothing when there is a token already.
+NODISCARD struct error *vault_sign_in(struct vault_client *client);
+
 // Who we are to Vault, for `doctor`.
 struct vault_identity {
     const char *name; // display name, or NULL
     struct str_list policies;
     int64_t left_ms; // of the token; 0: it does not expire
 };
-/// Signs in if need be and asks for the token's own properties; texts into the arena, cleaned.
+/// Signs in if need be and asks for the token's own properties; texts into the arena, cleaned. Not
+/// every token may ask (HTTP 403), and one that is not valid is refused in the same way.
 NODISCARD struct error *vault_identity_get(
     struct vault_client *client, struct arena *arena, struct vault_identity *out);

@@ -208,17 +208,15 @@ odd_answers_are_refused_unquoted(void **state)
             only_v2, ERROR_UNAVAILABLE},
         {"{\"data\":{\"data\":\"canary-value\"}}", "unusable answer: no 'data.data' (HTTP 200)",
             only_v2, ERROR_UNAVAILABLE},
-        {VAULT_KV_ANSWER("{\"other\":\"canary-value\"}"), "'kv/data/shop' has no key 'key'",
+        {VAULT_KV_ANSWER("{\"other\":\"canary-value\"}"), "there is no key 'key' in it",
             "The reference names the key after '#'.", ERROR_CREDENTIALS},
-        {VAULT_KV_ANSWER("{\"key\":null,\"b\":\"canary-value\"}"),
-            "'kv/data/shop' has no key 'key'", "The reference names the key after '#'.",
+        {VAULT_KV_ANSWER("{\"key\":null,\"b\":\"canary-value\"}"), "there is no key 'key' in it",
+            "The reference names the key after '#'.", ERROR_CREDENTIALS},
+        {VAULT_KV_ANSWER("{\"key\":{\"a\":\"canary-value\"}}"), "key 'key' holds no text", NULL,
             ERROR_CREDENTIALS},
-        {VAULT_KV_ANSWER("{\"key\":{\"a\":\"canary-value\"}}"),
-            "key 'key' of 'kv/data/shop' holds no text", NULL, ERROR_CREDENTIALS},
-        {VAULT_KV_ANSWER("{\"key\":[\"canary-value\"]}"),
-            "key 'key' of 'kv/data/shop' holds no text", NULL, ERROR_CREDENTIALS},
-        {VAULT_KV_ANSWER("{\"key\":\"\"}"), "key 'key' of 'kv/data/shop' is empty", NULL,
+        {VAULT_KV_ANSWER("{\"key\":[\"canary-value\"]}"), "key 'key' holds no text", NULL,
             ERROR_CREDENTIALS},
+        {VAULT_KV_ANSWER("{\"key\":\"\"}"), "key 'key' is empty", NULL, ERROR_CREDENTIALS},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         const struct script_step step = {.url = READ_URL, .reply = rows[i].reply};
