@@ -63,7 +63,10 @@ test_good_specs_pass(void **state)
     (void)state;
     static const char *const files[] = {"real/cmr-rap-sheet-reader.yaml",
         "real/column-sandbox.yaml", "real/sample-app.yaml", "good/full.yaml", "good/minimal.yaml",
-        NULL};
+        "../../../appspecs/backend-api.yaml", "../../../appspecs/express-api.yaml",
+        "../../../appspecs/kaapi.yaml", "../../../appspecs/minimal.yaml",
+        "../../../appspecs/monorepo-api.yaml", "../../../appspecs/my-app.yaml",
+        "../../../appspecs/swasthx-backend.yaml", "../../../appspecs/two-services.yaml", NULL};
     assert_judged("app", "good", files);
 }
 
@@ -78,7 +81,8 @@ test_bad_specs_fail(void **state)
         "bad/missing-keys.yaml", "bad/out-of-range.yaml", "bad/unknown-value.yaml",
         "bad/bad-name.yaml", "bad/bad-own-name.yaml", "bad/bad-repo.yaml", "bad/bad-image-tag.yaml",
         "bad/bad-keys.yaml", "bad/bad-window.yaml", "bad/bad-refs.yaml", "bad/root-is-list.yaml",
-        NULL};
+        "bad/target-secrets.yaml", "bad/plain-secret.yaml", "bad/rollout.yaml",
+        "bad/workers-target.yaml", NULL};
     assert_judged("app", "bad", files);
 }
 
