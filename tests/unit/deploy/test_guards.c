@@ -439,6 +439,42 @@ test_allow(void **state)
     assert_null(s->err);
 }
 
+// '*' stays inside a segment, and a list without refs or events is "never".
+static void
+test_allow_is_closed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rule, *refused;
+    } cases[] = {
+        {"refs: [\"refs/heads/*\"]", "'shop' may not be deployed to 'staging' from "
+                                     "'refs/heads/feature/x' by event 'push'"},
+        {"refs: []", "'shop' may not be deployed to 'staging' from 'refs/heads/feature/x' by event "
+                     "'push'"},
+        {"refs: [\"refs/heads/**\"], events: []", "'shop' may not be deployed to 'staging' from "
+                                                  "'refs/heads/feature/x' by event 'push'"},
+        {"refs: [\"refs/heads/**\"]", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct story *s CLEANUP(story_freep) = story_new();
+        char *spec CLEANUP(xfreep) = xasprintf(
+            SPEC WEB "deploy: {environments: {staging: {allow: [{id: r, %s}]}}}\n", cases[i].rule);
+        s->app_spec = spec;
+        story_env(s, "GITHUB_ACTIONS", "true");
+        story_env(s, "GITHUB_REPOSITORY", "octo/shop");
+        story_env(s, "GITHUB_REF", "refs/heads/feature/x");
+        story_env(s, "GITHUB_EVENT_NAME", "push");
+        if (cases[i].refused != NULL) {
+            story_deploy(s);
+            story_expect_refused(s, ERROR_DENIED, cases[i].refused,
+                "The spec's 'allow' rules for this environment say which refs and events may.");
+        } else {
+            story_prepare(s);
+            assert_null(s->err);
+        }
+    }
+}
+
 static void
 test_windows(void **state)
 {
@@ -507,6 +543,7 @@ main(void)
         cmocka_unit_test(test_stale_second_service),
         cmocka_unit_test(test_history_is_told),
         cmocka_unit_test(test_allow),
+        cmocka_unit_test(test_allow_is_closed),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_journal_cannot_be_written),
         cmocka_unit_test(test_plan_has_no_effect),
