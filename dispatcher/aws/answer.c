@@ -173,7 +173,7 @@ read_time(const struct json *value, char *slot)
     if (seconds < 0 || seconds > 1e11) {
         return "is not a time";
     }
-    int64_t ms = (int64_t)llround(seconds * 1000.0);
+    int64_t ms = (int64_t)(seconds * 1000.0 + 0.5);
     memcpy(slot, &ms, sizeof(ms));
     return NULL;
 }
@@ -265,7 +265,7 @@ static bool
 is_blocked(const struct json *object, const char *path)
 {
     struct str part = {0}, rest = str_of(path);
-    while (str_cut(rest, '.', &part, &rest) && json_is_object(object)) {
+    while (json_is_object(object) && str_cut(rest, '.', &part, &rest)) {
         char *key CLEANUP(xfreep) = str_dup(part);
         object = json_get(object, key);
     }
