@@ -209,6 +209,19 @@ static const struct field step_fields[] = {
 static const struct field_table step_table =
     FIELD_TABLE("step", struct deployment_step, step_fields);
 
+static const struct field vault_fields[] = {
+    S(struct setting_vault, address),
+    S(struct setting_vault, namespace),
+    S(struct setting_vault, auth),
+    S(struct setting_vault, role),
+    S(struct setting_vault, mount),
+    S(struct setting_vault, audience),
+    S(struct setting_vault, server_id),
+    S(struct setting_vault, sts_region),
+};
+static const struct field_table vault_table =
+    FIELD_TABLE("vault", struct setting_vault, vault_fields);
+
 static const struct field deployment_fields[] = {
     FIELD(struct deployment, id, "id", FIELD_STR, .required = true),
     S(struct deployment, verb),
@@ -253,6 +266,7 @@ static const struct field deployment_fields[] = {
     S(struct deployment, github_web),
     S(struct deployment, github_app_id),
     S(struct deployment, github_app_key),
+    FIELD(struct deployment, vault, "vault", FIELD_OBJECT, .table = &vault_table),
     S(struct deployment, workflow_repo),
     S(struct deployment, workflow_file),
     S(struct deployment, workflow_ref),

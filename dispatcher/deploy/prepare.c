@@ -303,6 +303,7 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     d->github_web = web_of_api(context, p->arena, d->github_api);
     d->github_app_id = s->github_app_id;
     d->github_app_key = s->github_app_key;
+    d->vault = s->vault;
     d->workflow_repo = s->workflow_repo;
     d->workflow_file = s->workflow_file;
     d->workflow_ref = s->workflow_ref;

@@ -323,15 +323,72 @@ check_timezone(const char *value)
     return fine ? NULL : "must be an IANA time zone, like America/New_York";
 }
 
+// Segments that are neither empty nor lead upwards; one slash at either end may stand.
+static bool
+is_vault_path(struct str path)
+{
+    struct str segment = {0};
+    path = str_starts(path, STR("/")) ? str_skip(path, 1) : path;
+    bool fine = path.len > 0;
+    while (fine && str_cut(path, '/', &segment, &path)) {
+        fine = segment.len > 0 && !str_equal(segment, STR(".")) && !str_equal(segment, STR(".."));
+    }
+    return fine;
+}
+
+const char *
+check_vault_mount(const char *value)
+{
+    return is_visible(value, 256) && is_vault_path(str_of(value))
+               ? NULL
+               : "must be a path in Vault, like team/aws";
+}
+
+const char *
+check_visible(const char *value)
+{
+    return is_visible(value, 256) ? NULL
+                                  : "must be 1 to 256 bytes without blanks or control characters";
+}
+
+// Everything in front of the '#' is where, everything behind it is the key.
+static bool
+has_key(const char *value, struct str *place)
+{
+    struct str key = {0};
+    return str_cut(str_of(value), '#', place, &key) && key.len > 0;
+}
+
+// KV version 2: "mount/data/path#key".
+static bool
+is_vault_reference(const char *value)
+{
+    struct str place = {0};
+    if (!is_visible(value, 2048) || !has_key(value, &place) || value[0] == '/' ||
+        str_ends(place, STR("/")) || !is_vault_path(place)) {
+        return false;
+    }
+    return str_contains(place, STR("/data/"));
+}
+
+static bool
+is_manager_reference(const char *value)
+{
+    struct str place = {0};
+    if (!is_visible(value, 2048) || value[0] == '#') {
+        return false;
+    }
+    return strchr(value, '#') == NULL || has_key(value, &place);
+}
+
 const char *
 check_secret_ref(const char *value)
 {
     bool fine = (starts(value, "env:") && check_env_name(value + 4) == NULL) ||
                 (starts(value, "file:") && value[5] != '\0') ||
                 (starts(value, "ssm:/") && is_visible(value + 5, 1011)) ||
-                (starts(value, "secretsmanager:") && is_visible(value + 15, 2048)) ||
-                (starts(value, "vault:") && is_visible(value + 6, 2048) &&
-                    strchr(value, '/') != NULL && strchr(value, '#') != NULL);
+                (starts(value, "secretsmanager:") && is_manager_reference(value + 15)) ||
+                (starts(value, "vault:") && is_vault_reference(value + 6));
     return fine ? NULL : "must be a secret reference";
 }
 

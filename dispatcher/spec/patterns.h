@@ -25,7 +25,11 @@
     "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-2][0-9]:[0-5][0-9] - "                                      \
     "(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-2][0-9]:[0-5][0-9]$"
 #define PATTERN_TIMEZONE "^[A-Za-z0-9_+/-]+$"
-#define PATTERN_SECRET_REF "^(env|file|ssm|secretsmanager|vault):.+$"
+#define PATTERN_SECRET_REF                                                                         \
+    "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|ssm:/.+|secretsmanager:[^#]+(#.+)?|"                     \
+    "vault:[^#/][^#]*/data/[^#]+#.+)$"
+#define PATTERN_VAULT_MOUNT "^[^ ]+$"
+#define PATTERN_VISIBLE "^[^ ]+$"
 #define PATTERN_BUILD_SECRET "^(env|file):.+$"
 #define PATTERN_SECRET_ID "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$"
 #define PATTERN_PLATFORM "^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?$"

@@ -180,17 +180,33 @@ spec_is_literal_secret(const struct field *field, const char *value)
            (field->check == NULL || field->check(value) != NULL);
 }
 
+// "vault:kv/x": meant as a reference, and still not to be quoted.
+static bool
+means_reference(const char *value)
+{
+    static const char *const kinds[] = {"env:", "file:", "ssm:", "secretsmanager:", "vault:"};
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        if (str_starts(str_of(value), str_of(kinds[i]))) {
+            return !spec_looks_like_secret(value);
+        }
+    }
+    return false;
+}
+
 static void
 complain_literal(const struct spec_source *source, const struct field *field, const char *label,
     const struct yaml_node *node)
 {
     bool arn = field != NULL && field->check == check_secret_arn;
+    bool reference = !arn && means_reference(node->text);
     diagnostics_add(source->diagnostics, DIAGNOSTIC_ERROR, "literal-secret", source->file,
         (struct str){0}, node->span,
         arn ? "use the ARN of a Secrets Manager secret or of an SSM parameter"
             : "use a reference: env:VAR, file:PATH, ssm:/path, secretsmanager:ID#key, "
               "vault:mount/data/path#key",
-        "'%.80s' holds a literal secret", label);
+        reference ? "'%.80s' is a secret reference of no known form"
+                  : "'%.80s' holds a literal secret",
+        label);
 }
 
 // DB_PASSWORD, JWT_SECRET, API_KEY, GITHUB_TOKEN; but not PUBLIC_KEY, JWT_SECRET_ARN, TOKEN_TTL.

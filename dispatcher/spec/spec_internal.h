@@ -199,6 +199,10 @@ struct config_github {
     struct spec_at at;
     const char *api, *app_id, *app_key;
 };
+struct config_vault {
+    struct spec_at at;
+    const char *address, *namespace, *auth, *role, *mount, *audience, *server_id, *sts_region;
+};
 struct config_workflow {
     struct spec_at at;
     const char *repo, *file, *ref, *id_input;
@@ -210,6 +214,7 @@ struct config_env {
     struct config_aws aws;
     const char *registry, *repository, *parameter;
     struct config_workflow workflow;
+    struct config_vault vault;
 };
 struct config_policy_env {
     struct spec_at at;
@@ -239,6 +244,7 @@ struct config {
     struct config_aws aws;
     struct config_github github;
     struct config_workflow workflow;
+    struct config_vault vault;
     struct object_list env; // config_env
     struct config_state state;
     struct config_policy policy;
@@ -310,6 +316,8 @@ const char *check_window(const char *value);
 const char *check_timezone(const char *value);
 const char *check_secret_ref(const char *value);
 const char *check_build_secret(const char *value);
+const char *check_vault_mount(const char *value);
+const char *check_visible(const char *value);
 const char *check_secret_id(const char *value);
 const char *check_platform(const char *value);
 const char *check_context(const char *value);

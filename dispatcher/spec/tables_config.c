@@ -30,6 +30,35 @@ static const struct field github_fields[] = {
 static const struct field_table github_table =
     FIELD_TABLE("github", struct config_github, github_fields);
 
+static const struct field vault_fields[] = {
+    FIELD(struct config_vault, address, "address", FIELD_STR, .check = check_url,
+        .pattern = PATTERN_URL, .doc = "Vault's address; `VAULT_ADDR` goes before it."),
+    FIELD(struct config_vault, namespace, "namespace", FIELD_STR, .check = check_vault_mount,
+        .pattern = PATTERN_VAULT_MOUNT, .placeholders = true,
+        .doc = "Namespace of the login and the secrets; `VAULT_NAMESPACE` goes before it."),
+    FIELD(struct config_vault, auth, "auth", FIELD_STR,
+        .values = (const char *const[]){"token", "aws", "jwt", NULL}, .fallback = "token",
+        .doc = "How to sign in: by the AWS credentials, by the job's OIDC token, or not at all: "
+               "`VAULT_TOKEN`, which goes before the others."),
+    FIELD(struct config_vault, role, "role", FIELD_STR, .check = check_visible,
+        .pattern = PATTERN_VISIBLE, .placeholders = true, .fallback = "the mount's own default",
+        .doc = "Role of the login."),
+    FIELD(struct config_vault, mount, "mount", FIELD_STR, .check = check_vault_mount,
+        .pattern = PATTERN_VAULT_MOUNT, .fallback = "`aws` or `jwt`",
+        .doc = "Where the login's method is mounted, below `auth/`."),
+    FIELD(struct config_vault, audience, "audience", FIELD_STR, .check = check_visible,
+        .pattern = PATTERN_VISIBLE, .fallback = "Vault's address",
+        .doc = "`auth: jwt`: audience of the OIDC token."),
+    FIELD(struct config_vault, server_id, "server_id", FIELD_STR, .check = check_visible,
+        .pattern = PATTERN_VISIBLE,
+        .doc = "`auth: aws`: what the mount wants in X-Vault-AWS-IAM-Server-ID."),
+    FIELD(struct config_vault, sts_region, "sts_region", FIELD_STR, .check = check_region,
+        .pattern = PATTERN_REGION, .fallback = "the global endpoint",
+        .doc = "`auth: aws`: region of the STS that the mount asks."),
+};
+static const struct field_table vault_table =
+    FIELD_TABLE("vault", struct config_vault, vault_fields);
+
 static const struct field workflow_fields[] = {
     FIELD(struct config_workflow, repo, "repo", FIELD_STR, .check = check_repo,
         .pattern = PATTERN_REPO, .placeholders = true,
@@ -68,7 +97,9 @@ static const struct field_table workflow_table =
             .fallback = "/{name}/{env}/{service}/version",                                         \
             .doc = "SSM parameter that holds the version of a service."),                          \
         FIELD(type, workflow, "workflow", FIELD_OBJECT, .table = &workflow_table,                  \
-            .doc = "What `via: workflow` triggers.")
+            .doc = "What `via: workflow` triggers."),                                              \
+        FIELD(type, vault, "vault", FIELD_OBJECT, .table = &vault_table,                           \
+            .doc = "Where `vault:` references are read, and as whom.")
 
 static const struct field env_fields[] = {PLACE_FIELDS(struct config_env)};
 static const struct field_table env_table = FIELD_TABLE("env", struct config_env, env_fields);

@@ -166,6 +166,7 @@ struct deployment {
     int64_t scan_wait_ms;
     const char *compression; // of plain layers: fast | small | zstd; NULL: fast
     const char *github_api, *github_app_id, *github_app_key;
+    struct setting_vault vault;
     const char *github_web; // where people look: "https://github.com"
     const char *workflow_repo, *workflow_file, *workflow_ref;
     const char *id_input; // NULL when the workflow does not declare it

@@ -123,6 +123,15 @@ struct setting_window {
     const char *deny, *tz, *reason, *manual;
 };
 
+// Where `vault:` references are read, and as whom; all NULL when the files do not say. The
+// environment's VAULT_ADDR, VAULT_NAMESPACE and VAULT_TOKEN go before it.
+struct setting_vault {
+    const char *address, *namespace;
+    const char *auth; // token | aws | jwt
+    const char *role, *mount, *audience, *server_id;
+    const char *sts_region;
+};
+
 // Where an effective value came from, for `spec show`.
 struct setting_origin {
     const char *key; // "workflow.repo"
@@ -162,6 +171,7 @@ struct settings {
                                                 // secrets: id to "env:VAR" or "file:PATH"
 
     const char *github_api, *github_app_id, *github_app_key; // key: a secret reference
+    struct setting_vault vault;
     const char *workflow_repo, *workflow_file, *workflow_ref, *workflow_id_input;
     struct pair_list workflow_inputs; // may still hold {version} {digest} {sha} {tag}
     int64_t workflow_timeout_ms, workflow_queue_timeout_ms;

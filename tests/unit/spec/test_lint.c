@@ -147,6 +147,25 @@ test_good_specs_are_silent(void **state)
     golden_list_free(names);
 }
 
+static void
+test_good_configs_are_silent(void **state)
+{
+    (void)state;
+    char **names = golden_list("specs/good-config", ".yaml");
+    for (size_t i = 0; names[i] != NULL; i++) {
+        struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
+        char *path CLEANUP(xfreep) = xasprintf("specs/good-config/%s", names[i]);
+        struct buf text CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
+        struct buf out CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
+        golden_read(path, &text);
+        struct spec_document document = {names[i], buf_str(&text)};
+        spec_lint_config(&document, diagnostics);
+        diagnostics_print_text(diagnostics, false, &out);
+        assert_string_equal(buf_cstr(&out), "");
+    }
+    golden_list_free(names);
+}
+
 // The examples of the repository are what a team would paste: no error, no warning, formatted, and
 // they resolve in every environment that they name.
 static void
@@ -319,6 +338,7 @@ main(void)
         cmocka_unit_test(test_bad_configs),
         cmocka_unit_test(test_real_specs_are_accepted),
         cmocka_unit_test(test_good_specs_are_silent),
+        cmocka_unit_test(test_good_configs_are_silent),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_every_rule_has_a_case),

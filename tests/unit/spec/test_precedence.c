@@ -151,6 +151,15 @@ test_keys_of_the_organisation(void **state)
         {"workflow.id_input", "distinct_id", "workflow: {id_input: %s, repo: a/b}", "a", "b"},
         {"workflow.timeout", "30m", "workflow: {timeout: %s, repo: a/b}", "1m", "2h"},
         {"workflow.queue_timeout", "30m", "workflow: {queue_timeout: %s, repo: a/b}", "1m", "1d"},
+        {"vault.address", NULL, "vault: {address: \"%s\"}", "https://a.example",
+            "https://b.example:8200"},
+        {"vault.namespace", NULL, "vault: {namespace: %s}", "team/a", "team/b/"},
+        {"vault.auth", NULL, "vault: {auth: %s}", "jwt", "aws"},
+        {"vault.role", NULL, "vault: {role: %s}", "a", "b"},
+        {"vault.mount", NULL, "vault: {mount: %s}", "a/jwt", "b"},
+        {"vault.audience", NULL, "vault: {audience: \"%s\"}", "https://a", "b"},
+        {"vault.server_id", NULL, "vault: {server_id: %s}", "a.example", "b"},
+        {"vault.sts_region", NULL, "vault: {sts_region: %s}", "us-east-1", "eu-west-1"},
         {"services.web.repository", "shop-production-web", "repository: \"%s\"", "a/{service}",
             "b/{service}"},
         {"services.web.parameter", "/shop/production/web/version", "parameter: \"%s\"",
@@ -178,6 +187,21 @@ test_keys_of_the_organisation(void **state)
         assert_value(weak, APP, cases[i].key, weak_value, "dispatcher.yaml");
         assert_value(strong, APP, cases[i].key, strong_value, "dispatcher.yaml");
     }
+}
+
+static void
+test_vault_knows_app_and_environment(void **state)
+{
+    (void)state;
+    struct fixture f CLEANUP(release) = resolve(CONFIG
+        "vault: {address: \"http://127.0.0.1:8200\", role: \"{app}-{env}\", namespace: "
+        "\"ns/{env}\"}\n",
+        APP, "production");
+    assert_non_null(f.settings);
+    assert_string_equal(f.settings->vault.address, "http://127.0.0.1:8200");
+    assert_string_equal(f.settings->vault.role, "shop-production");
+    assert_string_equal(f.settings->vault.namespace, "ns/production");
+    assert_null(f.settings->vault.auth);
 }
 
 static void
@@ -464,6 +488,7 @@ main(void)
         cmocka_unit_test(test_keys_of_deploy),
         cmocka_unit_test(test_build),
         cmocka_unit_test(test_keys_of_the_organisation),
+        cmocka_unit_test(test_vault_knows_app_and_environment),
         cmocka_unit_test(test_inputs_replace_the_whole_map),
         cmocka_unit_test(test_services),
         cmocka_unit_test(test_targets_merge_key_by_key),

@@ -90,7 +90,7 @@ static void
 test_good_configs_pass(void **state)
 {
     (void)state;
-    static const char *const files[] = {"dispatcher.yaml", NULL};
+    static const char *const files[] = {"dispatcher.yaml", "good-config/vault.yaml", NULL};
     assert_judged("config", "good", files);
 }
 
@@ -101,7 +101,7 @@ test_bad_configs_fail(void **state)
     static const char *const files[] = {"config/no-version.yaml", "config/version-2.yaml",
         "config/unknown-keys.yaml", "config/aws.yaml", "config/github-literal-key.yaml",
         "config/workflow.yaml", "config/policy.yaml", "config/state.yaml",
-        "config/create-repository.yaml", NULL};
+        "config/create-repository.yaml", "config/vault.yaml", "config/vault-refs.yaml", NULL};
     assert_judged("config", "bad", files);
 }
 
