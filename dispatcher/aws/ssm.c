@@ -233,27 +233,73 @@ ssm_history(struct aws_session *session, const char *name, int64_t after, struct
     return NULL;
 }
 
-struct error *
-ssm_label(struct aws_session *session, const char *name, int64_t version, const char *label)
+// Which labels of which version: the body of both operations.
+static struct json *
+label_body(const char *name, int64_t version, const struct str_list *labels)
 {
-    struct json *body CLEANUP(json_freep) = json_make_object();
-    struct json *labels = json_make_array();
-    struct json *answer CLEANUP(json_freep) = NULL;
-    json_append(labels, json_make_string(label));
+    struct json *body = json_make_object(), *list = json_make_array();
+    for (size_t i = 0; i < labels->count; i++) {
+        json_append(list, json_make_string(labels->items[i]));
+    }
     json_set_str(body, "Name", name);
     json_set_int(body, "ParameterVersion", version);
-    json_set(body, "Labels", labels);
+    json_set(body, "Labels", list);
+    return body;
+}
+
+static const char *
+names_of(const struct str_list *labels, struct buf *out)
+{
+    for (size_t i = 0; i < labels->count; i++) {
+        buf_printf(out, "%s'%s'", i > 0 ? ", " : "", labels->items[i]);
+    }
+    return buf_cstr(out);
+}
+
+struct error *
+ssm_labels(
+    struct aws_session *session, const char *name, int64_t version, const struct str_list *labels)
+{
+    struct json *body CLEANUP(json_freep) = label_body(name, version, labels);
+    struct json *answer CLEANUP(json_freep) = NULL;
+    struct buf names CLEANUP(buf_done) = BUF_INIT(4096);
     const struct aws_call call = {.service = "ssm",
         .target = "AmazonSSM.LabelParameterVersion",
         .body = body,
         .idempotent = true};
     struct error *err = aws_call(session, &call, &answer);
+    // The labels that it does not take come back in a 200 answer.
     if (err == NULL && json_count(json_get(answer, "InvalidLabels")) > 0) {
         err = error_hint(error_new(ERROR_REFUSED, "Parameter Store does not take this label"),
             "A label starts with a letter and neither with 'aws' nor with 'ssm'.");
     }
-    return err != NULL ? error_wrap(err, "label version %lld of parameter '%s' as '%s'",
-                             (long long)version, name, label)
+    return err != NULL ? error_wrap(err, "label version %lld of parameter '%s' as %s",
+                             (long long)version, name, names_of(labels, &names))
+                       : NULL;
+}
+
+struct error *
+ssm_label(struct aws_session *session, const char *name, int64_t version, const char *label)
+{
+    const char *one[] = {label};
+    const struct str_list labels = {one, 1};
+    return ssm_labels(session, name, version, &labels);
+}
+
+struct error *
+ssm_unlabel(
+    struct aws_session *session, const char *name, int64_t version, const struct str_list *labels)
+{
+    struct json *body CLEANUP(json_freep) = label_body(name, version, labels);
+    struct json *answer CLEANUP(json_freep) = NULL;
+    struct buf names CLEANUP(buf_done) = BUF_INIT(4096);
+    const struct aws_call call = {.service = "ssm",
+        .target = "AmazonSSM.UnlabelParameterVersion",
+        .body = body,
+        .idempotent = true};
+    struct error *err = aws_call(session, &call, &answer);
+    return err != NULL ? error_wrap(err, "take label %s from version %lld of parameter '%s'",
+                             names_of(labels, &names), (long long)version, name)
                        : NULL;
 }
 

@@ -371,45 +371,64 @@ is_label(const char *label)
            strncmp(label, "aws", 3) != 0 && strncmp(label, "ssm", 3) != 0;
 }
 
+static bool
+take_label(struct ssm_version *version, const char *label)
+{
+    struct json *kept = json_make_array();
+    bool found = false;
+    for (size_t k = 0; k < json_count(version->labels); k++) {
+        const char *one = json_str(json_at(version->labels, k));
+        if (cstr_equal(one, label)) {
+            found = true;
+        } else {
+            json_append(kept, json_make_string(one));
+        }
+    }
+    json_free(version->labels);
+    version->labels = kept;
+    return found;
+}
+
 // A label is on one version at most: it moves.
 static void
 move_label(struct ssm_entry *entry, struct ssm_version *to, const char *label)
 {
     for (size_t i = 0; i < entry->version_count; i++) {
-        struct ssm_version *version = &entry->versions[i];
-        struct json *kept = json_make_array();
-        for (size_t k = 0; k < json_count(version->labels); k++) {
-            const char *one = json_str(json_at(version->labels, k));
-            if (!cstr_equal(one, label)) {
-                json_append(kept, json_make_string(one));
-            }
-        }
-        json_free(version->labels);
-        version->labels = kept;
+        (void)take_label(&entry->versions[i], label);
     }
     json_append(to->labels, json_make_string(label));
+}
+
+// The version that a request about labels means, or NULL with the answer given.
+static struct ssm_version *
+version_of(struct aws_exchange *exchange, struct ssm_entry **out)
+{
+    struct ssm_entry *entry =
+        find_entry(exchange->sandbox->aws, json_str(json_get(exchange->body, "Name")));
+    if (entry == NULL) {
+        sandbox_aws_json_problem(exchange->response, "ParameterNotFound", "%s", "");
+        return NULL;
+    }
+    int64_t number = json_int(json_get(exchange->body, "ParameterVersion"), latest(entry)->number);
+    *out = entry;
+    for (size_t i = 0; i < entry->version_count; i++) {
+        if (entry->versions[i].number == number) {
+            return &entry->versions[i];
+        }
+    }
+    sandbox_aws_json_problem(exchange->response, "ParameterVersionNotFound",
+        "Systems Manager could not find version %lld of %s. Verify the version and try again.",
+        (long long)number, entry->name);
+    return NULL;
 }
 
 static void
 label_version(struct aws_exchange *exchange)
 {
-    struct ssm_entry *entry =
-        find_entry(exchange->sandbox->aws, json_str(json_get(exchange->body, "Name")));
     const struct json *labels = json_get(exchange->body, "Labels");
-    if (entry == NULL) {
-        sandbox_aws_json_problem(exchange->response, "ParameterNotFound", "%s", "");
-        return;
-    }
-    int64_t number = json_int(json_get(exchange->body, "ParameterVersion"), latest(entry)->number);
-    struct ssm_version *version = NULL;
-    for (size_t i = 0; i < entry->version_count; i++) {
-        version = entry->versions[i].number == number ? &entry->versions[i] : version;
-    }
+    struct ssm_entry *entry = NULL;
+    struct ssm_version *version = version_of(exchange, &entry);
     if (version == NULL) {
-        sandbox_aws_json_problem(exchange->response, "ParameterVersionNotFound",
-            "Systems Manager could not find version %lld of %s. Verify the version and try "
-            "again.",
-            (long long)number, entry->name);
         return;
     }
     if (json_count(version->labels) + json_count(labels) > LABELS_MAX) {
@@ -427,7 +446,28 @@ label_version(struct aws_exchange *exchange)
         }
     }
     json_set(body, "InvalidLabels", invalid);
-    json_set_int(body, "ParameterVersion", number);
+    json_set_int(body, "ParameterVersion", version->number);
+    sandbox_reply_json(exchange->response, 200, body);
+}
+
+static void
+unlabel_version(struct aws_exchange *exchange)
+{
+    const struct json *labels = json_get(exchange->body, "Labels");
+    struct ssm_entry *entry = NULL;
+    struct ssm_version *version = version_of(exchange, &entry);
+    if (version == NULL) {
+        return;
+    }
+    struct json *removed = json_make_array(), *invalid = json_make_array();
+    for (size_t i = 0; i < json_count(labels); i++) {
+        const char *label = json_str(json_at(labels, i));
+        bool found = take_label(version, label);
+        json_append(found ? removed : invalid, json_make_string(label != NULL ? label : ""));
+    }
+    struct json *body = json_make_object();
+    json_set(body, "RemovedLabels", removed);
+    json_set(body, "InvalidLabels", invalid);
     sandbox_reply_json(exchange->response, 200, body);
 }
 
@@ -457,6 +497,7 @@ sandbox_ssm_handle(struct aws_exchange *exchange)
         {"GetParameterHistory", get_history},
         {"PutParameter", put_parameter},
         {"LabelParameterVersion", label_version},
+        {"UnlabelParameterVersion", unlabel_version},
         {"DeleteParameter", delete_parameter},
     };
     sandbox_aws_run(exchange, operations, ARRAY_LENGTH(operations));

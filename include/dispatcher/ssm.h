@@ -1,4 +1,4 @@
-// Parameter Store: the four operations a version parameter needs. Thread rule as aws.h.
+// Parameter Store: the five operations a version parameter needs. Thread rule as aws.h.
 #pragma once
 
 #include "dispatcher/aws.h"
@@ -33,3 +33,10 @@ NODISCARD struct error *ssm_history(struct aws_session *session, const char *nam
 bool ssm_has_label(const struct ssm_parameter *parameter, const char *label);
 NODISCARD struct error *ssm_label(
     struct aws_session *session, const char *name, int64_t version, const char *label);
+/// LabelParameterVersion with several at once, ten at most. A label stands at one version only:
+/// each moves here from where it stood.
+NODISCARD struct error *ssm_labels(
+    struct aws_session *session, const char *name, int64_t version, const struct str_list *labels);
+/// UnlabelParameterVersion. One that does not stand there is no error.
+NODISCARD struct error *ssm_unlabel(
+    struct aws_session *session, const char *name, int64_t version, const struct str_list *labels);

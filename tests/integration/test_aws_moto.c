@@ -221,6 +221,13 @@ labels_move(void **state)
         "label version 3 of parameter '/app/web/version' as 'aws-mine': Parameter Store does not "
         "take this label",
         "A label starts with a letter and neither with 'aws' nor with 'ssm'.");
+    const char *names[] = {"deployed", "proven", "proven-0"};
+    const struct str_list three = {names, 3}, two = {names + 1, 2};
+    assert_success(ssm_labels(world.session, "/app/web/version", 3, &three));
+    assert_int_equal(labels_of(&world, 3), 3);
+    assert_success(ssm_unlabel(world.session, "/app/web/version", 3, &two));
+    assert_int_equal(labels_of(&world, 3), 1);
+    assert_success(ssm_unlabel(world.session, "/app/web/version", 3, &two));
 }
 
 static void

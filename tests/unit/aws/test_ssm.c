@@ -21,6 +21,7 @@ static const char *const to_get[] = {"X-Amz-Target: AmazonSSM.GetParameter", NUL
 static const char *const to_put[] = {"X-Amz-Target: AmazonSSM.PutParameter", NULL};
 static const char *const to_history[] = {"X-Amz-Target: AmazonSSM.GetParameterHistory", NULL};
 static const char *const to_label[] = {"X-Amz-Target: AmazonSSM.LabelParameterVersion", NULL};
+static const char *const to_unlabel[] = {"X-Amz-Target: AmazonSSM.UnlabelParameterVersion", NULL};
 
 struct scene {
     struct aws_fixture *aws;
@@ -276,6 +277,41 @@ labels_a_version(void **state)
     aws_fixture_finish(scene.aws);
 }
 
+static void
+labels_and_unlabels_several(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_label,
+            .body = "{\"Name\":\"/a\",\"ParameterVersion\":3,\"Labels\":[\"deployed\","
+                    "\"proven\",\"proven-4\"]}",
+            .reply = "{\"InvalidLabels\":[],\"ParameterVersion\":3}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_unlabel,
+            .body = "{\"Name\":\"/a\",\"ParameterVersion\":1,\"Labels\":[\"proven-4\"]}",
+            .reply = "{\"RemovedLabels\":[],\"InvalidLabels\":[\"proven-4\"]}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_unlabel,
+            .status = 400,
+            .reply = "{\"__type\":\"ParameterVersionNotFound\",\"message\":\"none\"}"},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    const char *names[] = {"deployed", "proven", "proven-4"};
+    const struct str_list three = {names, 3}, last = {names + 2, 1};
+    scene_open(&scene, steps, 3);
+    assert_success(ssm_labels(scene.aws->session, "/a", 3, &three));
+    assert_success(ssm_unlabel(scene.aws->session, "/a", 1, &last));
+    assert_failure(ssm_unlabel(scene.aws->session, "/a", 1, &last), ERROR_REFUSED,
+        "take label 'proven-4' from version 1 of parameter '/a': ssm UnlabelParameterVersion: "
+        "ParameterVersionNotFound: none (HTTP 400)",
+        NULL);
+    aws_fixture_finish(scene.aws);
+}
+
 int
 main(void)
 {
@@ -288,6 +324,7 @@ main(void)
         cmocka_unit_test(history_of_nothing_is_empty),
         cmocka_unit_test(history_ends_though_the_pages_do_not),
         cmocka_unit_test(labels_a_version),
+        cmocka_unit_test(labels_and_unlabels_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
