@@ -237,7 +237,7 @@ collect_services(const struct preparation *p)
         };
     }
     p->deployment->services = (struct object_list){parts, count};
-    if (count > 0) {
+    if (count > 0 || settings->has_workers) {
         return assign_images(p);
     }
     return error_hint(error_new(ERROR_SPEC,

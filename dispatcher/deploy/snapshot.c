@@ -372,6 +372,11 @@ static struct error *
 take_versions(struct deploy_context *context, const struct preparation *p)
 {
     struct deployment *d = p->deployment;
+    if (d->services.count == 0) {
+        return error_hint(
+            error_new(ERROR_SPEC, "app '%s' has workers only, and no version parameter", d->app),
+            "Deploy it from its repository: 'dispatcher deploy %s --env %s'.", d->app, d->env);
+    }
     for (size_t i = 0; i < d->services.count; i++) {
         struct deployment_service *service = deployment_service_at(d, i);
         TRY(snapshot_parameter(context, p, service));

@@ -42,10 +42,6 @@ test_documents(void **state)
             .kind = ERROR_DENIED,
             .text = "app 'shop' is disabled by 'enabled: false'",
             .hint = "Take the key out of its spec to deploy it again."},
-        {.spec = SPEC WEB "deploy: {via: direct, target: {kind: ecs, cluster: c, service: s}}\n",
-            .kind = ERROR_SPEC,
-            .text = "app 'shop' asks for 'via: direct'",
-            .hint = "This version deploys through the infra workflow only; use 'via: workflow'."},
         {.spec = SPEC "services:\n  web:\n    image_tag: v7\n    expose: 8080\n",
             .kind = ERROR_SPEC,
             .text = "app 'shop' has nothing to deploy: every service is pinned by 'image_tag' or "
