@@ -416,6 +416,17 @@ take_rollout(struct deploy_context *context, const struct preparation *p)
     return targets_look(context, p);
 }
 
+static bool
+has_images(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->services.count; i++) {
+        if (!deployment_service_at(d, i)->no_image) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct error *
 take_deploy(struct deploy_context *context, const struct preparation *p)
 {
@@ -423,7 +434,9 @@ take_deploy(struct deploy_context *context, const struct preparation *p)
     if (!is_direct(d)) {
         TRY(snapshot_workflow(context, p));
     }
-    TRY(snapshot_place(context, p));
+    if (has_images(d)) {
+        TRY(snapshot_place(context, p));
+    }
     for (size_t i = 0; i < d->services.count; i++) {
         struct deployment_service *service = deployment_service_at(d, i);
         if (!service->no_image) {
