@@ -170,6 +170,20 @@ decode_map_entry(const struct spec_source *source, const struct field *field,
     set_at(item, key->text, key->value);
 }
 
+// What is made of a map's entries together (targets of services, say) must stay affordable.
+static bool
+is_short_enough(
+    const struct spec_source *source, const struct field *field, const struct yaml_node *node)
+{
+    if (field->max == 0 || node->count <= (size_t)field->max) {
+        return true;
+    }
+    spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
+        "'%s' has %zu entries, must have at most %lld", field->name, node->count,
+        (long long)field->max);
+    return false;
+}
+
 static void
 decode_map_object(const struct spec_source *source, const struct field *field,
     const struct yaml_node *node, char *slot)
@@ -178,6 +192,9 @@ decode_map_object(const struct spec_source *source, const struct field *field,
         spec_complain(source, DIAGNOSTIC_ERROR, "wrong-type", node, NULL,
             "'%s' must be a block with one key for each %s, not %s", field->name, field->key_label,
             decode_kind_of(node));
+        return;
+    }
+    if (!is_short_enough(source, field, node)) {
         return;
     }
     char *items = arena_array(source->arena, node->count, field->table->size);
@@ -198,10 +215,7 @@ decode_map_str(const struct spec_source *source, const struct field *field,
             "'%s' must be a block of texts, not %s", field->name, decode_kind_of(node));
         return;
     }
-    if (field->max > 0 && node->count > (size_t)field->max) {
-        spec_complain(source, DIAGNOSTIC_ERROR, "out-of-range", node, NULL,
-            "'%s' has %zu entries, must have at most %lld", field->name, node->count,
-            (long long)field->max);
+    if (!is_short_enough(source, field, node)) {
         return;
     }
     struct pair *pairs = arena_array(source->arena, node->count, sizeof(*pairs));

@@ -152,7 +152,7 @@ const char *
 resolve_expand(const struct resolve *resolve, enum expand_mode mode, const char *text,
     const char *service, const struct spec_source *source, const struct yaml_node *at)
 {
-    if (mode == EXPAND_NOT) {
+    if (mode == EXPAND_NOT || strchr(text, '{') == NULL) {
         return text;
     }
     struct lookup lookup = {resolve->settings, service};

@@ -1,5 +1,6 @@
 // What a merged target must have: the keys its kind cannot do without, those that creating a
 // service needs, and names that stand in two maps. Also which parts of a spec need a target.
+#include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -111,26 +112,39 @@ entry_of(const struct check *check, const char *map, const char *name)
     return at;
 }
 
-// AWS refuses one name as variable and as secret.
-static void
-check_name_of(const struct check *check, const char *map, const char *name)
+struct variable {
+    const char *name, *map;
+};
+
+static int
+compare_variables(const void *left, const void *right)
 {
-    const struct pair_list *secrets = &check->target->secrets;
-    const struct yaml_node *at = entry_of(check, map, name);
-    struct arena *arena = check->resolve->arena;
-    for (size_t i = 0; i < secrets->count && strcmp(map, "secrets") != 0; i++) {
-        if (strcmp(secrets->items[i].key, name) == 0) {
-            complain(check, "duplicate-value", at, "remove one of the two",
-                arena_printf(arena, "'%.80s' stands in '%s' and in 'secrets'", name, map));
-        }
+    const struct variable *a = left, *b = right;
+    int order = strcmp(a->name, b->name);
+    return order != 0 ? order : strcmp(a->map, b->map);
+}
+
+// AWS refuses one name as variable and as secret. "secrets" comes last of the same names.
+static void
+check_pair(const struct check *check, const struct variable *a, const struct variable *b)
+{
+    if (strcmp(a->name, b->name) == 0 && strcmp(b->map, "secrets") == 0) {
+        complain(check, "duplicate-value", entry_of(check, a->map, a->name),
+            "remove one of the two",
+            arena_printf(
+                check->resolve->arena, "'%.80s' stands in '%s' and in 'secrets'", a->name, a->map));
     }
+}
+
+static void
+check_name_of(const struct check *check, const struct variable *variable)
+{
     if (target_kind_bit(check->target->kind) == TARGET_OF_APPRUNNER &&
-        str_starts(str_of(name), STR("AWSAPPRUNNER"))) {
-        complain(check, "bad-key", at, NULL,
-            arena_printf(arena,
-                "'%.80s' is not a valid variable: App Runner keeps 'AWSAPPRUNNER…' "
-                "to itself",
-                name));
+        str_starts(str_of(variable->name), STR("AWSAPPRUNNER"))) {
+        complain(check, "bad-key", entry_of(check, variable->map, variable->name), NULL,
+            arena_printf(check->resolve->arena,
+                "'%.80s' is not a valid variable: App Runner keeps 'AWSAPPRUNNER…' to itself",
+                variable->name));
     }
 }
 
@@ -146,9 +160,22 @@ check_variables(const struct check *check)
         {"environment_from_outputs", &target->environment_from_outputs},
         {"secrets", &target->secrets},
     };
+    size_t room =
+        target->environment.count + target->environment_from_outputs.count + target->secrets.count;
+    struct variable *variables = arena_array(check->resolve->arena, room, sizeof(*variables));
+    size_t count = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
         for (size_t j = 0; j < maps[i].list->count; j++) {
-            check_name_of(check, maps[i].map, maps[i].list->items[j].key);
+            variables[count++] = (struct variable){maps[i].list->items[j].key, maps[i].map};
+        }
+    }
+    if (count > 0) {
+        qsort(variables, count, sizeof(*variables), compare_variables);
+    }
+    for (size_t i = 0; i < count; i++) {
+        check_name_of(check, &variables[i]);
+        if (i > 0) {
+            check_pair(check, &variables[i - 1], &variables[i]);
         }
     }
     if (target->environment_from_outputs.count > 0 && target->outputs_file == NULL) {

@@ -134,7 +134,7 @@ static const struct field app_fields[] = {
         .doc = "Secrets Manager entries `<name>/<env>/<secret>`."),
     FIELD(struct spec_app, services, "services", FIELD_MAP_OBJECT, .table = &service_table,
         .key_check = check_key_name, .key_pattern = PATTERN_KEY_NAME, .key_label = "service",
-        .doc = "Container services by key."),
+        .max = 300, .doc = "Container services by key, 300 at most."),
     FIELD(struct spec_app, deploy, "deploy", FIELD_OBJECT, .table = &spec_deploy_table,
         .doc = "How dispatcher deploys the app."),
 };

@@ -250,7 +250,7 @@ static const struct field deploy_fields[] = {
         .table = &via_workflow_table, .doc = "Reusable workflow that the caller must run inside."),
     FIELD(struct spec_deploy, environments, "environments", FIELD_MAP_OBJECT,
         .table = &environment_table, .key_check = check_name, .key_pattern = PATTERN_NAME,
-        .key_label = "environment", .doc = "What differs by environment."),
+        .key_label = "environment", .max = 40, .doc = "What differs by environment, 40 at most."),
 };
 const struct field_table spec_deploy_table =
     FIELD_TABLE("deploy", struct spec_deploy, deploy_fields);

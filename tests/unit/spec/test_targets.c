@@ -489,6 +489,15 @@ test_long_maps_are_refused(void **state)
     assert_null(g.settings);
     assert_string_equal(diagnostics_at(g.diagnostics, 0)->message,
         "'environment' has 201 entries, must have at most 200");
+    struct buf many CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
+    buf_puts(&many, "name: shop\nservices:\n");
+    for (int i = 0; i < 301; i++) {
+        buf_printf(&many, "  s%d: {}\n", i);
+    }
+    struct fixture h CLEANUP(release) = resolve_shop(buf_cstr(&many), "qa");
+    assert_null(h.settings);
+    assert_string_equal(diagnostics_at(h.diagnostics, 0)->message,
+        "'services' has 301 entries, must have at most 300");
 }
 
 int
