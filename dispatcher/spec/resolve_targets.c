@@ -54,7 +54,7 @@ is_named_before(
     return false;
 }
 
-// Weakest first, so that names keep the order in which they were first written.
+// Weakest layer first; a name stands where the strongest layer that says it comes.
 static void
 merge_map(struct merge *merge, const struct target_key *key)
 {
