@@ -74,6 +74,20 @@ static const struct aws_field started_fields[] = {
 };
 static const struct aws_table started_table = AWS_TABLE(struct started, started_fields);
 
+static struct error *
+explain_failure(struct error *err)
+{
+    const char *reason = error_remote_of(err)->code;
+    if (reason != NULL && strncmp(reason, "RESOURCE:", 9) == 0) {
+        return error_hint(err, "No instance of the cluster has that much of it left: make room, or "
+                               "ask for less in the task definition.");
+    }
+    if (cstr_equal(reason, "AGENT")) {
+        return error_hint(err, "The ECS agent of that instance is not connected.");
+    }
+    return err;
+}
+
 // What failed is told with HTTP 200 and an empty list of tasks.
 static struct error *
 read_started(const struct json *answer, struct arena *arena, struct ecs_task_start *out)
@@ -82,9 +96,7 @@ read_started(const struct json *answer, struct arena *arena, struct ecs_task_sta
     size_t missing = 0;
     struct error *err = ecs_failure(answer, &missing);
     if (err != NULL) {
-        return error_hint(err,
-            "RESOURCE:… means that no instance of the cluster has that much left; AGENT that its "
-            "agent is not connected; MISSING and capacity that there is nowhere to run it.");
+        return explain_failure(err);
     }
     TRY(aws_read(answer, &started_table, arena, &started));
     if (missing > 0) {
