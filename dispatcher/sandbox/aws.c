@@ -91,6 +91,8 @@ sandbox_aws_reset(struct sandbox *sandbox)
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
     sandbox->aws->is_lenient = false;
+    json_free(sandbox->aws->denied);
+    sandbox->aws->denied = NULL;
     sandbox_ecs_stop(sandbox);
     sandbox_ecs_start(sandbox);
 }
@@ -106,6 +108,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
     sandbox_ecs_stop(sandbox);
     sandbox_logs_forget(aws);
     json_free(aws->scan_results);
+    json_free(aws->denied);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
         free(aws->keys[i]->secret);
@@ -132,6 +135,9 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
     json_set(state, "logs", sandbox_logs_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
+    if (sandbox->aws->denied != NULL) {
+        json_set(state, "denied", json_clone(sandbox->aws->denied));
+    }
     json_set(state, "ecs", sandbox_ecs_state_json(sandbox));
     return state;
 }
@@ -271,6 +277,9 @@ handle_json(struct aws_exchange *exchange, const char *target)
     if (exchange->key == NULL) {
         return;
     }
+    if (sandbox_aws_denies(exchange)) {
+        return;
+    }
     exchange->service = find_service(service);
     if (exchange->service == NULL) {
         sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
@@ -291,6 +300,9 @@ handle_query(struct aws_exchange *exchange, const char *action)
         exchange->key = sandbox_aws_authenticate(
             exchange->sandbox, exchange->request, exchange->response, &exchange->region);
         if (exchange->key == NULL) {
+            return;
+        }
+        if (sandbox_aws_denies(exchange)) {
             return;
         }
     }

@@ -30,6 +30,8 @@ sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *reque
         void (*run)(struct sandbox *sandbox, const struct sandbox_request *request,
             struct sandbox_response *response);
     } actions[] = {
+        {"deny", sandbox_aws_control_deny},
+        {"ecs/pace", sandbox_ecs_control_pace},
         {"ecs/scenario", sandbox_ecs_control_scenario},
         {"ecs/seed", sandbox_ecs_control_seed},
         {"logs", sandbox_logs_control},

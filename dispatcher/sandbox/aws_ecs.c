@@ -6,7 +6,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { TEXT_MAX = 64 * 1024 };
+enum { TEXT_MAX = 64 * 1024, EFFECTS_MAX = 20000 };
 
 void
 sandbox_ecs_start(struct sandbox *sandbox)
@@ -17,6 +17,7 @@ sandbox_ecs_start(struct sandbox *sandbox)
     ecs->cluster_index = sandbox_ecs_keep(ecs, json_make_object());
     ecs->images = sandbox_ecs_keep(ecs, json_make_object());
     ecs->tokens = sandbox_ecs_keep(ecs, json_make_object());
+    ecs->effects = sandbox_ecs_keep(ecs, json_make_array());
     ecs->delay_ms = -1;
     ecs->bake_minute_ms = -1;
     sandbox->aws->ecs = ecs;
@@ -232,6 +233,24 @@ sandbox_ecs_client_problem(struct aws_exchange *exchange, const char *format, ..
     va_end(args);
 }
 
+// What a test counts: every call that changed something, with what it asked for.
+static void
+note_effect(struct aws_exchange *exchange)
+{
+    struct ecs_state *ecs = exchange->sandbox->aws->ecs;
+    struct str name = str_of(exchange->operation);
+    bool reads = str_starts(name, STR("Describe")) || str_starts(name, STR("List"));
+    if (reads || exchange->response->status != 200 || json_count(ecs->effects) >= EFFECTS_MAX) {
+        return;
+    }
+    struct json *effect = json_make_object();
+    json_set_str(effect, "action", exchange->operation);
+    json_set_int(effect, "time_ms", sandbox_now(exchange->sandbox));
+    json_set_str(effect, "user", exchange->key->arn);
+    json_set(effect, "request", json_clone(exchange->body));
+    json_append(ecs->effects, effect);
+}
+
 void
 sandbox_ecs_handle(struct aws_exchange *exchange)
 {
@@ -260,8 +279,13 @@ sandbox_ecs_handle(struct aws_exchange *exchange)
         {"TagResource", sandbox_ecs_tag_resource},
         {"UntagResource", sandbox_ecs_untag_resource},
         {"ListTagsForResource", sandbox_ecs_list_tags},
+        {"CreateExpressGatewayService", sandbox_ecs_express_create},
+        {"DescribeExpressGatewayService", sandbox_ecs_express_describe},
+        {"UpdateExpressGatewayService", sandbox_ecs_express_update},
+        {"DeleteExpressGatewayService", sandbox_ecs_express_delete},
     };
     sandbox_aws_run(exchange, operations, ARRAY_LENGTH(operations));
+    note_effect(exchange);
 }
 
 static struct json *
@@ -314,5 +338,6 @@ sandbox_ecs_state_json(struct sandbox *sandbox)
     json_set(state, "clusters", clusters);
     json_set(state, "task_definitions", families);
     json_set(state, "scenarios", sandbox_ecs_scenarios_json(ecs));
+    json_set(state, "effects", json_clone(ecs->effects));
     return state;
 }

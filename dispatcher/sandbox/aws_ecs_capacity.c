@@ -68,6 +68,7 @@ sandbox_ecs_capacity_start(
         struct ecs_task *task =
             sandbox_ecs_capacity_add(sandbox, service, deployment->classic, now_ms, run_at);
         task->is_faulty = fails;
+        task->scenario = fails ? deployment->scenario : NULL;
         if (deployment->course == ECS_WRONG_DIGEST) {
             task->wrong_digest = sandbox_ecs_scenario_text(deployment->scenario, "digest",
                 sandbox_ecs_made_digest(sandbox->aws->ecs, deployment->arn));

@@ -13,31 +13,11 @@ shown_status(const struct ecs_deployment *deployment)
     return deployment->shown_status != NULL ? deployment->shown_status : deployment->status;
 }
 
-// "arn:aws:ecs:REGION:ACCOUNT:KIND/CLUSTER/SERVICE/ID" → the service, with all done that is due.
-static struct ecs_service *
-service_of_arn(struct sandbox *sandbox, const char *arn, const char *kind)
-{
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct str rest = str_of(arn), part = {0}, cluster_name = {0}, service_name = {0};
-    const char *start = sandbox_ecs_arn(sandbox, "%s/", kind);
-    if (!str_starts(rest, str_of(start))) {
-        return NULL;
-    }
-    rest = str_skip(rest, strlen(start));
-    bool whole = str_cut(rest, '/', &cluster_name, &rest) &&
-                 str_cut(rest, '/', &service_name, &rest) && str_cut(rest, '/', &part, &rest);
-    struct ecs_cluster *cluster =
-        whole ? sandbox_ecs_cluster_find(sandbox->aws->ecs, arena_str(arena, cluster_name)) : NULL;
-    return cluster != NULL
-               ? sandbox_ecs_service_find(sandbox, cluster, arena_str(arena, service_name))
-               : NULL;
-}
-
 struct ecs_deployment *
 sandbox_ecs_deployment_find(struct sandbox *sandbox, const char *arn)
 {
     const struct ecs_service *service =
-        arn != NULL ? service_of_arn(sandbox, arn, "service-deployment") : NULL;
+        sandbox_ecs_service_by_arn(sandbox, arn, "service-deployment");
     for (size_t i = 0; service != NULL && i < service->deployment_count; i++) {
         if (strcmp(service->deployments[i]->arn, arn) == 0) {
             return service->deployments[i];
@@ -245,6 +225,24 @@ sandbox_ecs_describe_deployments(struct aws_exchange *exchange)
     sandbox_reply_json(exchange->response, 200, body);
 }
 
+// A container that asks for no consistency has no digest of its own here.
+static struct json *
+images_json(const struct ecs_revision *revision)
+{
+    static const char *const digest[] = {"imageDigest"};
+    const struct json *containers =
+        json_get(revision->definition->document, "containerDefinitions");
+    struct json *list = json_make_array();
+    for (size_t i = 0; i < json_count(revision->images); i++) {
+        const struct json *consistency = json_get(json_at(containers, i), "versionConsistency");
+        bool is_pinned = !cstr_equal(json_str(consistency), "disabled");
+        struct json *item = json_make_object();
+        sandbox_ecs_copy(item, json_at(revision->images, i), digest, is_pinned ? 0 : 1);
+        json_append(list, item);
+    }
+    return list;
+}
+
 static struct json *
 revision_json(const struct ecs_service *service, const struct ecs_revision *revision)
 {
@@ -263,7 +261,7 @@ revision_json(const struct ecs_service *service, const struct ecs_revision *revi
             json_set(item, copied[i], json_clone(value));
         }
     }
-    json_set(item, "containerImages", json_clone(revision->images));
+    json_set(item, "containerImages", images_json(revision));
     json_set_bool(item, "guardDutyEnabled", false);
     sandbox_ecs_set_time(item, "createdAt", revision->created_ms);
     return item;
@@ -281,7 +279,7 @@ sandbox_ecs_describe_revisions(struct aws_exchange *exchange)
     for (size_t i = 0; i < json_count(arns); i++) {
         const char *arn = json_str(json_at(arns, i));
         const struct ecs_service *service =
-            arn != NULL ? service_of_arn(exchange->sandbox, arn, "service-revision") : NULL;
+            sandbox_ecs_service_by_arn(exchange->sandbox, arn, "service-revision");
         struct json *found = NULL;
         for (size_t k = 0; service != NULL && found == NULL && k < service->revision_count; k++) {
             bool fits = strcmp(service->revisions[k]->arn, arn) == 0;

@@ -92,9 +92,7 @@ go_back(struct sandbox *sandbox, struct ecs_deployment *deployment, int64_t now_
     deployment->rollback_classic = classic;
     deployment->production = 0;
     deployment->test = 0;
-    service->definition = deployment->rollback_to->definition;
-    service->settings = deployment->rollback_to->settings;
-    service->express = deployment->rollback_to->express;
+    sandbox_ecs_service_restore(sandbox, service, deployment->rollback_to);
     service->updated_ms = now_ms;
     sandbox_ecs_service_event(sandbox, service, now_ms,
         "(service %s) rolling back to deployment %s.", service->name, former);
@@ -216,8 +214,10 @@ sandbox_ecs_failure_next(struct sandbox *sandbox, struct ecs_deployment *deploym
     deployment->failure_ms = next_failure(deployment, now_ms);
     int64_t run_at =
         deployment->failing.never_ran ? ECS_NEVER : now_ms + (deployment->failure_ms - now_ms) / 2;
-    sandbox_ecs_capacity_add(sandbox, service, deployment->classic, now_ms, run_at)->is_faulty =
-        true;
+    struct ecs_task *next =
+        sandbox_ecs_capacity_add(sandbox, service, deployment->classic, now_ms, run_at);
+    next->is_faulty = true;
+    next->scenario = deployment->scenario;
 }
 
 static void
@@ -299,6 +299,7 @@ sandbox_ecs_interrupt(struct sandbox *sandbox, struct ecs_deployment *deployment
     case ECS_CRASH_LOOP:
     case ECS_WRONG_DIGEST:
     case ECS_SLOW:
+    case ECS_UNHEALTHY_HTTP:
     case ECS_TASK_EXIT:
     case ECS_TASK_NOT_STARTED:
     case ECS_TASK_NO_EXIT_CODE:

@@ -32,10 +32,12 @@ struct ecs_revision { // a service revision: what a deployment rolls out
     const char *arn;
     int64_t created_ms;
     struct ecs_definition *definition;
-    struct json *images;   // [{containerName, image, imageDigest}], resolved when it was made
-    const char *problem;   // why an image cannot be pulled, NULL: all can
-    struct json *settings; // what else the service was set to
-    struct json *express;  // configuration of an Express service, or NULL
+    struct json *images;        // [{containerName, image, imageDigest}], resolved when it was made
+    const char *problem;        // why an image cannot be pulled, NULL: all can
+    struct json *settings;      // what else the service was set to
+    struct json *express;       // configuration of an Express service, or NULL
+    int64_t unhealthy_left;     // so many requests of GET /apps/NAME answer 500; -1: all
+    int64_t unhealthy_until_ms; // 0: no end
 };
 
 struct ecs_classic { // an entry of a service's `deployments`
@@ -58,6 +60,7 @@ enum ecs_course { // what a scenario makes of a deployment or a task
     ECS_UNKNOWN_STATUS,
     ECS_WRONG_DIGEST,
     ECS_SLOW,
+    ECS_UNHEALTHY_HTTP,
     ECS_TASK_EXIT,
     ECS_TASK_NOT_STARTED,
     ECS_TASK_NO_EXIT_CODE,
@@ -165,7 +168,7 @@ struct ecs_service {
     struct json *settings;           // members of CreateService, unknown ones too
     struct json *tags;               // array
     int64_t created_ms, updated_ms, desired;
-    const char *creator;
+    const char *creator, *token; // clientToken of its creation
     struct ecs_definition *definition;
     struct ecs_revision *completed; // the last one that was rolled out
     struct ecs_deployment **deployments;
@@ -185,7 +188,7 @@ struct ecs_service {
     int64_t deferred_ms;              // when a deployment begins that was held back
     struct json *express;             // configuration of an Express service, or NULL
     const char *infrastructure_role;
-    int64_t unhealthy_left, unhealthy_until_ms, hits; // GET /apps/NAME
+    int64_t hits; // GET /apps/NAME
 };
 
 struct ecs_cluster {
@@ -211,6 +214,7 @@ struct ecs_state {
     struct ecs_scenario **scenarios;
     size_t scenario_count;
     struct json *images;              // reference → digest or null, told by a seed
+    struct json *effects;             // calls that changed something, in order
     struct json *tokens;              // clientToken → {request, tasks}
     int64_t delay_ms, bake_minute_ms; // -1: the sandbox's
 };
@@ -291,6 +295,11 @@ const char *sandbox_ecs_made_digest(struct ecs_state *ecs, const char *text);
 /// By name or ARN, with everything done that is due; NULL when there is none.
 struct ecs_service *sandbox_ecs_service_find(
     struct sandbox *sandbox, struct ecs_cluster *cluster, const char *name);
+/// "arn:aws:ecs:REGION:ACCOUNT:KIND/CLUSTER/SERVICE[/ID]" → the service, with everything done that
+/// is due; NULL when there is none.
+struct ecs_service *sandbox_ecs_service_by_arn(
+    struct sandbox *sandbox, const char *arn, const char *kind);
+bool sandbox_ecs_is_service_name(const char *name);
 /// The service of the call's `cluster` and `service`; NULL and an answer when there is none.
 struct ecs_service *sandbox_ecs_service_of(struct aws_exchange *exchange);
 /// `settings`: members of a CreateService, copied. Starts no deployment.
@@ -298,6 +307,9 @@ struct ecs_service *sandbox_ecs_service_add(struct sandbox *sandbox, struct ecs_
     const char *name, const struct json *settings);
 void sandbox_ecs_service_event(struct sandbox *sandbox, struct ecs_service *service, int64_t at_ms,
     const char *format, ...) PRINTF_LIKE(4, 5);
+/// Back to what the revision was, as far as a deployment rolls it out.
+void sandbox_ecs_service_restore(
+    struct sandbox *sandbox, struct ecs_service *service, struct ecs_revision *revision);
 void sandbox_ecs_create_service(struct aws_exchange *exchange);
 void sandbox_ecs_update_service(struct aws_exchange *exchange);
 void sandbox_ecs_describe_services(struct aws_exchange *exchange);
@@ -420,12 +432,31 @@ struct ecs_scenario *sandbox_ecs_scenario_peek(
 void sandbox_ecs_control_scenario(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 struct json *sandbox_ecs_scenarios_json(const struct ecs_state *ecs);
+/// "500ms", or a number of milliseconds; false and *out untouched for anything else.
+bool sandbox_ecs_read_ms(const struct json *value, int64_t *out);
 int64_t sandbox_ecs_scenario_ms(
     const struct ecs_scenario *scenario, const char *option, int64_t fallback);
 const char *sandbox_ecs_scenario_text(
     const struct ecs_scenario *scenario, const char *option, const char *fallback);
 /// How the tasks of such a scenario end, in the words that were given or AWS's own.
 struct ecs_ending sandbox_ecs_scenario_ending(const struct ecs_scenario *scenario);
+
+/// POST /_sandbox/aws/ecs/pace: how long deployments take.
+void sandbox_ecs_control_pace(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+
+// --- aws_ecs_express.c
+void sandbox_ecs_express_create(struct aws_exchange *exchange);
+void sandbox_ecs_express_describe(struct aws_exchange *exchange);
+void sandbox_ecs_express_update(struct aws_exchange *exchange);
+void sandbox_ecs_express_delete(struct aws_exchange *exchange);
+
+// --- aws_ecs_apps.c
+/// The revision answers 500 for a while, as the scenario's `requests` and `for` say.
+void sandbox_ecs_apps_spoil(
+    struct ecs_revision *revision, const struct ecs_scenario *scenario, int64_t now_ms);
+/// The same for all that runs of the services that the scenario names.
+void sandbox_ecs_apps_spoil_now(struct sandbox *sandbox, const struct ecs_scenario *scenario);
 
 // --- aws_ecs_seed.c
 /// POST /_sandbox/aws/ecs/seed

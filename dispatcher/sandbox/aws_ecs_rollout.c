@@ -221,6 +221,9 @@ sandbox_ecs_deployment_start(struct sandbox *sandbox, struct ecs_service *servic
     supersede(sandbox, service, deployment);
     deployment->target = add_revision(sandbox, service, now_ms);
     deployment->classic = sandbox_ecs_classic_add(sandbox, service, deployment->target, now_ms);
+    if (deployment->course == ECS_UNHEALTHY_HTTP) {
+        sandbox_ecs_apps_spoil(deployment->target, scenario, now_ms);
+    }
     set_breaker(deployment);
     set_failing(deployment);
     sandbox_ecs_plan_stages(sandbox, deployment);

@@ -31,6 +31,7 @@ static const struct {
     {"unknown-status", ECS_UNKNOWN_STATUS, false},
     {"wrong-digest", ECS_WRONG_DIGEST, false},
     {"slow", ECS_SLOW, false},
+    {"unhealthy-http", ECS_UNHEALTHY_HTTP, false},
     {"success", ECS_SUCCESS, true},
     {"exit", ECS_TASK_EXIT, true},
     {"not-started", ECS_TASK_NOT_STARTED, true},
@@ -70,9 +71,8 @@ sandbox_ecs_scenario_take(
     return scenario;
 }
 
-// "500ms", or a number of milliseconds.
-static bool
-read_ms(const struct json *value, int64_t *out)
+bool
+sandbox_ecs_read_ms(const struct json *value, int64_t *out)
 {
     if (json_is_int(value)) {
         *out = json_int(value, 0);
@@ -85,7 +85,9 @@ int64_t
 sandbox_ecs_scenario_ms(const struct ecs_scenario *scenario, const char *option, int64_t fallback)
 {
     int64_t ms = 0;
-    return scenario != NULL && read_ms(json_get(scenario->options, option), &ms) ? ms : fallback;
+    return scenario != NULL && sandbox_ecs_read_ms(json_get(scenario->options, option), &ms)
+               ? ms
+               : fallback;
 }
 
 const char *
@@ -166,7 +168,7 @@ problem_of(struct arena *arena, const struct json *order)
     }
     for (size_t i = 0; i < ARRAY_LENGTH(durations); i++) {
         const struct json *value = json_get(order, durations[i]);
-        if (value != NULL && !read_ms(value, &ms)) {
+        if (value != NULL && !sandbox_ecs_read_ms(value, &ms)) {
             return arena_printf(
                 arena, "'%s' is no duration, as in \"500ms\" or \"2s\"", durations[i]);
         }
@@ -197,8 +199,45 @@ sandbox_ecs_control_scenario(struct sandbox *sandbox, const struct sandbox_reque
         .left = all ? -1 : json_int(json_get(order, "count"), 1),
         .options = sandbox_ecs_keep(ecs, json_clone(order))};
     (void)find_course(order, family != NULL, &scenario->course);
+    response->status = 204;
+    if (scenario->course == ECS_UNHEALTHY_HTTP &&
+        json_bool(json_get(scenario->options, "now"), false)) {
+        sandbox_ecs_apps_spoil_now(sandbox, scenario);
+        return;
+    }
     ecs->scenarios = xrealloc(ecs->scenarios, (ecs->scenario_count + 1) * sizeof(*ecs->scenarios));
     ecs->scenarios[ecs->scenario_count++] = scenario;
+}
+
+// {"service": NAME, "cluster": NAME, "delay": TIME, "bake_minute": TIME}; without a service: for
+// all that have no pace of their own.
+void
+sandbox_ecs_control_pace(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response)
+{
+    struct ecs_state *ecs = sandbox->aws->ecs;
+    struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
+    const struct json *delay = json_get(order, "delay"), *minute = json_get(order, "bake_minute");
+    const char *name = json_str(json_get(order, "service"));
+    int64_t delay_ms = -1, minute_ms = -1;
+    if (order == NULL || (delay != NULL && !sandbox_ecs_read_ms(delay, &delay_ms)) ||
+        (minute != NULL && !sandbox_ecs_read_ms(minute, &minute_ms))) {
+        sandbox_reply_problem(
+            response, 422, "'delay' and 'bake_minute' are durations, as in \"500ms\" or \"2s\"");
+        return;
+    }
+    struct ecs_cluster *cluster =
+        sandbox_ecs_cluster_find(ecs, json_str(json_get(order, "cluster")));
+    struct ecs_service *service =
+        name != NULL && cluster != NULL ? sandbox_ecs_service_find(sandbox, cluster, name) : NULL;
+    if (name != NULL && service == NULL) {
+        sandbox_reply_problem(response, 404, "there is no service '%s' in that cluster", name);
+        return;
+    }
+    int64_t *slots[] = {service != NULL ? &service->delay_ms : &ecs->delay_ms,
+        service != NULL ? &service->bake_minute_ms : &ecs->bake_minute_ms};
+    *slots[0] = delay != NULL ? delay_ms : *slots[0];
+    *slots[1] = minute != NULL ? minute_ms : *slots[1];
     response->status = 204;
 }
 

@@ -104,6 +104,8 @@ seed_service(struct seeding *seeding, struct ecs_cluster *cluster, const struct 
     }
     struct ecs_service *service = sandbox_ecs_service_add(sandbox, cluster, name, settings);
     service->creator = "sandbox";
+    (void)sandbox_ecs_read_ms(json_get(given, "delay"), &service->delay_ms);
+    (void)sandbox_ecs_read_ms(json_get(given, "bake_minute"), &service->bake_minute_ms);
     sandbox_ecs_service_settle(sandbox, service, sandbox_now(sandbox));
     seeding->services++;
 }

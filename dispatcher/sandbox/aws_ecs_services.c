@@ -20,6 +20,24 @@ sandbox_ecs_service_find(struct sandbox *sandbox, struct ecs_cluster *cluster, c
 }
 
 struct ecs_service *
+sandbox_ecs_service_by_arn(struct sandbox *sandbox, const char *arn, const char *kind)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct str rest = str_of(arn), cluster_name = {0}, name = {0};
+    const char *start = arena_printf(arena, "arn:aws:ecs:%s:%s:%s/", sandbox_aws_region(sandbox),
+        sandbox_aws_account(sandbox), kind);
+    if (!str_starts(rest, str_of(start))) {
+        return NULL;
+    }
+    rest = str_skip(rest, strlen(start));
+    bool whole = str_cut(rest, '/', &cluster_name, &rest) && str_cut(rest, '/', &name, &rest);
+    struct ecs_cluster *cluster =
+        whole ? sandbox_ecs_cluster_find(sandbox->aws->ecs, arena_str(arena, cluster_name)) : NULL;
+    return cluster != NULL ? sandbox_ecs_service_find(sandbox, cluster, arena_str(arena, name))
+                           : NULL;
+}
+
+struct ecs_service *
 sandbox_ecs_service_of(struct aws_exchange *exchange)
 {
     struct ecs_cluster *cluster = sandbox_ecs_cluster_of(exchange);
@@ -261,8 +279,8 @@ reply_service(struct aws_exchange *exchange, struct ecs_service *service)
 
 // --- operations ----------------------------------------------------------------------------------
 
-static bool
-is_name(const char *name)
+bool
+sandbox_ecs_is_service_name(const char *name)
 {
     static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     return name != NULL && name[0] != '\0' && strlen(name) <= NAME_BYTES &&
@@ -302,18 +320,25 @@ sandbox_ecs_create_service(struct aws_exchange *exchange)
         return;
     }
     const char *wanted = sandbox_ecs_text(exchange, "taskDefinition");
-    if (!is_name(name)) {
+    if (!sandbox_ecs_is_service_name(name)) {
         sandbox_ecs_invalid(exchange, "Invalid service name: %s", name != NULL ? name : "");
         return;
     }
     if (!check_definition(exchange, sandbox_ecs_definition_find(sandbox->aws->ecs, wanted))) {
         return;
     }
-    if (is_taken(sandbox_ecs_service_find(sandbox, cluster, name))) {
+    const char *token = sandbox_ecs_text(exchange, "clientToken");
+    struct ecs_service *former = sandbox_ecs_service_find(sandbox, cluster, name);
+    if (is_taken(former) && token != NULL && cstr_equal(former->token, token)) {
+        reply_service(exchange, former);
+        return;
+    }
+    if (is_taken(former)) {
         sandbox_ecs_invalid(exchange, "Creation of service was not idempotent.");
         return;
     }
     struct ecs_service *service = sandbox_ecs_service_add(sandbox, cluster, name, exchange->body);
+    service->token = token != NULL ? arena_dup(sandbox->aws->ecs->arena, token) : NULL;
     service->creator = arena_dup(sandbox->aws->ecs->arena, exchange->key->arn);
     sandbox_ecs_deployment_start(sandbox, service, sandbox_now(sandbox));
     sandbox_ecs_service_schedule(service);
@@ -333,17 +358,32 @@ differs(const struct json *settings, const struct json *body, const char *member
 }
 
 // Members that the API reference says start a deployment.
+static const char *const rolled_out[] = {"networkConfiguration", "platformVersion", "loadBalancers",
+    "serviceRegistries", "serviceConnectConfiguration", "volumeConfigurations",
+    "vpcLatticeConfigurations"};
+
 static bool
 starts_deployment(const struct ecs_service *service, const struct json *body)
 {
-    static const char *const members[] = {"networkConfiguration", "platformVersion",
-        "loadBalancers", "serviceRegistries", "serviceConnectConfiguration", "volumeConfigurations",
-        "vpcLatticeConfigurations"};
     bool starts = json_bool(json_get(body, "forceNewDeployment"), false);
-    for (size_t i = 0; i < ARRAY_LENGTH(members); i++) {
-        starts = starts || differs(service->settings, body, members[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(rolled_out); i++) {
+        starts = starts || differs(service->settings, body, rolled_out[i]);
     }
     return starts;
+}
+
+void
+sandbox_ecs_service_restore(
+    struct sandbox *sandbox, struct ecs_service *service, struct ecs_revision *revision)
+{
+    struct json *settings = json_make_object();
+    sandbox_ecs_copy(settings, service->settings, rolled_out, ARRAY_LENGTH(rolled_out));
+    for (size_t i = 0; i < ARRAY_LENGTH(rolled_out); i++) {
+        copy_if_there(settings, revision->settings, rolled_out[i]);
+    }
+    service->settings = sandbox_ecs_keep(sandbox->aws->ecs, settings);
+    service->definition = revision->definition;
+    service->express = revision->express;
 }
 
 static void

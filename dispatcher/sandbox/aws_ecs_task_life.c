@@ -1,8 +1,10 @@
 // Tasks begin, run and end. Who decides that they do is elsewhere: a service's rollout
-// (aws_ecs_rollout.c) or RunTask (aws_ecs_tasks.c).
+// (aws_ecs_rollout.c) or RunTask (aws_ecs_tasks.c). What its containers say goes to their log
+// streams, as the awslogs driver does: PREFIX/CONTAINER/TASK-ID.
 #include <string.h>
 
 #include "aws_ecs_internal.h"
+#include "aws_logs_internal.h"
 #include "dispatcher/memory.h"
 
 enum { ID_BYTES = 12 };
@@ -74,12 +76,106 @@ sandbox_ecs_task_status(const struct ecs_task *task)
     return task->stopped_ms > 0 ? "STOPPED" : task->started_ms > 0 ? "RUNNING" : "PENDING";
 }
 
+// --- what its containers say
+// ----------------------------------------------------------------------
+
+static void PRINTF_LIKE(5, 6) say(struct sandbox *sandbox, const struct ecs_task *task,
+    size_t container, int64_t at_ms, const char *format, ...)
+{
+    const struct json *list = json_get(task->definition->document, "containerDefinitions");
+    const struct json *given = json_at(list, container);
+    const struct json *log = json_get(given, "logConfiguration");
+    const struct json *options = json_get(log, "options");
+    const char *group = json_str(json_get(options, "awslogs-group"));
+    const char *prefix = json_str(json_get(options, "awslogs-stream-prefix"));
+    const char *name = json_str(json_get(given, "name"));
+    if (!cstr_equal(json_str(json_get(log, "logDriver")), "awslogs") || group == NULL ||
+        name == NULL) {
+        return;
+    }
+    struct buf text CLEANUP(buf_done) = BUF_INIT(256 * 1024);
+    struct buf stream CLEANUP(buf_done) = BUF_INIT(4096);
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    // Without a prefix the driver names the stream after the container's own id.
+    buf_printf(&stream, "%s%s%s%s%s", prefix != NULL ? prefix : "", prefix != NULL ? "/" : "",
+        prefix != NULL ? name : "", prefix != NULL ? "/" : "", task->id);
+    sandbox_logs_put_at(sandbox, group, buf_cstr(&stream), at_ms, buf_cstr(&text));
+}
+
+static const struct json *
+override_of(const struct ecs_task *task, const char *container, const char *member)
+{
+    const struct json *list = json_path(task->request, "overrides.containerOverrides");
+    for (size_t i = 0; i < json_count(list); i++) {
+        if (cstr_equal(json_str(json_get(json_at(list, i), "name")), container)) {
+            return json_get(json_at(list, i), member);
+        }
+    }
+    return NULL;
+}
+
+static void
+say_start(struct sandbox *sandbox, const struct ecs_task *task, int64_t at_ms)
+{
+    const struct json *containers = json_get(task->definition->document, "containerDefinitions");
+    for (size_t i = 0; i < json_count(containers); i++) {
+        const struct json *container = json_at(containers, i);
+        const char *name = json_str(json_get(container, "name"));
+        const struct json *command = override_of(task, name, "command");
+        command = command != NULL ? command : json_get(container, "command");
+        say(sandbox, task, i, at_ms, "%s: starting %s", name,
+            json_str(json_get(container, "image")));
+        if (json_count(command) > 0) {
+            char *text CLEANUP(xfreep) = json_text(command);
+            say(sandbox, task, i, at_ms, "%s: command %s", name, text);
+        }
+    }
+}
+
+static size_t
+main_number(const struct ecs_task *task)
+{
+    const struct json *containers = json_get(task->definition->document, "containerDefinitions");
+    const struct json *main_one = sandbox_ecs_main_container(task->definition);
+    for (size_t i = 0; i < json_count(containers); i++) {
+        if (json_at(containers, i) == main_one) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+// The scenario's lines are the last that are heard of it.
+static void
+say_end(struct sandbox *sandbox, const struct ecs_task *task, int64_t at_ms)
+{
+    const struct ecs_ending *ending = &task->ending;
+    const struct json *lines =
+        task->scenario != NULL ? json_get(task->scenario->options, "log") : NULL;
+    size_t number = main_number(task);
+    if (task->started_ms == 0) {
+        return; // it never ran
+    }
+    for (size_t i = 0; i < json_count(lines); i++) {
+        const char *line = json_str(json_at(lines, i));
+        say(sandbox, task, number, at_ms, "%s", line != NULL ? line : "");
+    }
+    if (lines == NULL && ending->has_exit_code && ending->exit_code != 0) {
+        say(sandbox, task, number, at_ms, "fatal: %s (exit code %lld)",
+            ending->container_reason != NULL ? ending->container_reason : "giving up",
+            (long long)ending->exit_code);
+    }
+}
+
 void
 sandbox_ecs_task_start(struct sandbox *sandbox, struct ecs_task *task, int64_t at_ms)
 {
-    (void)sandbox;
     task->started_ms = at_ms;
     task->run_at_ms = ECS_NEVER;
+    say_start(sandbox, task, at_ms);
 }
 
 void
@@ -94,6 +190,7 @@ sandbox_ecs_task_end(
     task->stopped_ms = at_ms;
     task->run_at_ms = ECS_NEVER;
     task->end_at_ms = ECS_NEVER;
+    say_end(sandbox, task, at_ms);
     if (task->service != NULL) {
         list_remove(&task->service->live, task);
         sandbox_ecs_task_list_add(&task->service->stopped, task);

@@ -38,6 +38,7 @@ struct aws_state {
     struct ecr_token *tokens;
     size_t token_count;
     struct ecs_state *ecs;
+    struct json *denied;       // globs of actions that nobody may do (aws_deny.c), or NULL
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
     struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
@@ -107,6 +108,11 @@ void sandbox_ecr_control_scan(struct sandbox *sandbox, const struct sandbox_requ
 /// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
 void sandbox_sts_handle(struct aws_exchange *exchange);
 
+/// May nobody do that? Then it was answered.
+bool sandbox_aws_denies(struct aws_exchange *exchange);
+/// POST /_sandbox/aws/deny
+void sandbox_aws_control_deny(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 /// Checks the signature (SigV4) of a request; NULL and an answer when it does not hold.
 const struct aws_key *sandbox_aws_authenticate(struct sandbox *sandbox,
     struct sandbox_request *request, struct sandbox_response *response, const char **region);

@@ -150,6 +150,9 @@ struct json *sandbox_aws_state_json(struct sandbox *sandbox);
 bool sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 void sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_response *response);
+/// GET /apps/SERVICE/...: what the running tasks of a service answer.
+void sandbox_ecs_apps_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 /// Is this the password of an ECR authorization token that is still valid?
 bool sandbox_aws_ecr_password_valid(struct sandbox *sandbox, const char *password);
 const char *sandbox_aws_access_key(const struct sandbox *sandbox);
