@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws_apprunner_internal.h"
 #include "aws_ecs_internal.h"
 #include "aws_internal.h"
 #include "aws_logs_internal.h"
@@ -13,6 +14,8 @@ static const struct aws_service services[] = {
     {"AmazonSSM", "application/x-amz-json-1.1", "message", NULL, NULL, sandbox_ssm_handle},
     {"AmazonEC2ContainerRegistry_V20150921", "application/x-amz-json-1.1", "message", NULL, NULL,
         sandbox_ecr_handle},
+    {"AppRunner", "application/x-amz-json-1.0", "Message", &sandbox_aws_model_apprunner,
+        "InvalidRequestException", sandbox_apprunner_handle},
     {"AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1", "message",
         &sandbox_aws_model_ecs, "InvalidParameterException", sandbox_ecs_handle},
     {"Logs_20140328", "application/x-amz-json-1.1", "message", &sandbox_aws_model_logs,
@@ -88,6 +91,7 @@ sandbox_aws_reset(struct sandbox *sandbox)
 {
     sandbox_ssm_forget(sandbox->aws);
     sandbox_logs_forget(sandbox->aws);
+    sandbox_apprunner_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
     sandbox->aws->is_lenient = false;
@@ -107,6 +111,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
     sandbox_ssm_forget(aws);
     sandbox_ecs_stop(sandbox);
     sandbox_logs_forget(aws);
+    sandbox_apprunner_forget(aws);
     json_free(aws->scan_results);
     json_free(aws->denied);
     for (size_t i = 0; i < aws->key_count; i++) {
@@ -126,6 +131,12 @@ sandbox_aws_stop(struct sandbox *sandbox)
     sandbox->aws = NULL;
 }
 
+void
+sandbox_aws_pushed(struct sandbox *sandbox, const char *repository, const char *tag)
+{
+    sandbox_apprunner_pushed(sandbox, repository, tag);
+}
+
 struct json *
 sandbox_aws_state_json(struct sandbox *sandbox)
 {
@@ -133,6 +144,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set_str(state, "account", sandbox_aws_account(sandbox));
     json_set_str(state, "region", sandbox_aws_region(sandbox));
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
+    json_set(state, "apprunner", sandbox_apprunner_state_json(sandbox));
     json_set(state, "logs", sandbox_logs_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
     if (sandbox->aws->denied != NULL) {
@@ -187,7 +199,17 @@ sandbox_aws_problem(struct aws_exchange *exchange, const char *code, const char 
     va_start(args, format);
     buf_vprintf(&text, format, args);
     va_end(args);
-    reply_problem(exchange->response, code, exchange->service->message, buf_cstr(&text));
+    // JSON 1.0 says whose the code is: "com.amazonaws.apprunner#InvalidStateException".
+    struct buf type CLEANUP(buf_done) = BUF_INIT(1024);
+    if (str_ends(str_of(exchange->service->type), STR("-1.0"))) {
+        buf_puts(&type, "com.amazonaws.");
+        for (const char *at = exchange->service->target; *at != '\0'; at++) {
+            buf_putc(&type, *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at);
+        }
+        buf_putc(&type, '#');
+    }
+    buf_puts(&type, code);
+    reply_problem(exchange->response, buf_cstr(&type), exchange->service->message, buf_cstr(&text));
 }
 
 void
@@ -285,6 +307,7 @@ handle_json(struct aws_exchange *exchange, const char *target)
         sandbox_aws_json_problem(exchange->response, "UnknownOperationException",
             "the sandbox has no service '%.*s'", STR_FMT(service));
     } else if (sandbox_aws_check(exchange)) {
+        sandbox_apprunner_advance(exchange->sandbox); // it writes to logs, too
         exchange->service->handle(exchange);
     }
     if (exchange->service != NULL) {

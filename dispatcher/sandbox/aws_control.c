@@ -2,6 +2,7 @@
 // own file.
 #include <string.h>
 
+#include "aws_apprunner_internal.h"
 #include "aws_ecs_internal.h"
 #include "aws_logs_internal.h"
 
@@ -30,6 +31,8 @@ sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *reque
         void (*run)(struct sandbox *sandbox, const struct sandbox_request *request,
             struct sandbox_response *response);
     } actions[] = {
+        {"apprunner/scenario", sandbox_apprunner_control_scenario},
+        {"apprunner/seed", sandbox_apprunner_control_seed},
         {"deny", sandbox_aws_control_deny},
         {"ecs/pace", sandbox_ecs_control_pace},
         {"ecs/scenario", sandbox_ecs_control_scenario},

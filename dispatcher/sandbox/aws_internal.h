@@ -42,6 +42,7 @@ struct aws_state {
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
     struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
+    struct apprunner_state *apprunner; // NULL: nobody asked for it yet
 };
 
 struct aws_exchange;

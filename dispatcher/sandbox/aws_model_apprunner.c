@@ -21,6 +21,7 @@ enum {
         S_StringList, S_ListVpcConnectorsRequest, S_DescribeVpcConnectorRequest,
         S_CreateAutoScalingConfigurationRequest, S_ASConfigMaxConcurrency, S_ASConfigMinSize,
         S_ASConfigMaxSize, S_ListTagsForResourceRequest, S_TagResourceRequest,
+        S_UntagResourceRequest, S_TagKeyList,
 };
 
 static const struct aws_shape shapes[] = {
@@ -134,6 +135,9 @@ static const struct aws_shape shapes[] = {
     STRUCTURE(ListTagsForResourceRequest, NEEDS("ResourceArn", AppRunnerResourceArn)),
     STRUCTURE(TagResourceRequest, NEEDS("ResourceArn", AppRunnerResourceArn),
         NEEDS("Tags", TagList)),
+    STRUCTURE(UntagResourceRequest, NEEDS("ResourceArn", AppRunnerResourceArn),
+        NEEDS("TagKeys", TagKeyList)),
+    [S_TagKeyList] = {.kind = AWS_LIST, .element = S_TagKey},
 };
 
 static const struct aws_input inputs[] = {
@@ -148,7 +152,7 @@ static const struct aws_input inputs[] = {
         {"DescribeVpcConnector", S_DescribeVpcConnectorRequest},
         {"CreateAutoScalingConfiguration", S_CreateAutoScalingConfigurationRequest},
         {"ListTagsForResource", S_ListTagsForResourceRequest},
-        {"TagResource", S_TagResourceRequest},
+        {"TagResource", S_TagResourceRequest}, {"UntagResource", S_UntagResourceRequest},
 };
 
 const struct aws_model sandbox_aws_model_apprunner = {

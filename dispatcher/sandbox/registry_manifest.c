@@ -115,8 +115,9 @@ put_manifest(struct sandbox *sandbox, struct registry_repo *repo, const char *re
     }
     keep_manifest(sandbox, repo, digest, request, manifest);
     sandbox_registry_took_manifest(sandbox, repo, digest, manifest);
-    if (!by_digest) {
+    if (!by_digest && !cstr_equal(json_str(json_get(repo->tags, reference)), digest)) {
         json_set_str(repo->tags, reference, digest);
+        sandbox_aws_pushed(sandbox, repo->name, reference);
     }
     response->status = 201;
     if (!is_ecr) {

@@ -153,6 +153,8 @@ void sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_r
 /// GET /apps/SERVICE/...: what the running tasks of a service answer.
 void sandbox_ecs_apps_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// A tag of the registry stands for another image now: services that track it may deploy.
+void sandbox_aws_pushed(struct sandbox *sandbox, const char *repository, const char *tag);
 /// Is this the password of an ECR authorization token that is still valid?
 bool sandbox_aws_ecr_password_valid(struct sandbox *sandbox, const char *password);
 const char *sandbox_aws_access_key(const struct sandbox *sandbox);
