@@ -8,6 +8,7 @@
 #include "aws_internal.h"
 #include "aws_logs_internal.h"
 #include "aws_model_internal.h"
+#include "aws_secrets_internal.h"
 #include "dispatcher/memory.h"
 
 static const struct aws_service services[] = {
@@ -20,6 +21,8 @@ static const struct aws_service services[] = {
         &sandbox_aws_model_ecs, "InvalidParameterException", sandbox_ecs_handle},
     {"Logs_20140328", "application/x-amz-json-1.1", "message", &sandbox_aws_model_logs,
         "InvalidParameterException", sandbox_logs_handle},
+    {"secretsmanager", "application/x-amz-json-1.1", "Message", &sandbox_aws_model_secretsmanager,
+        "InvalidParameterException", sandbox_secrets_handle},
 };
 
 static const char account_default[] = "123456789012";
@@ -92,6 +95,7 @@ sandbox_aws_reset(struct sandbox *sandbox)
     sandbox_ssm_forget(sandbox->aws);
     sandbox_logs_forget(sandbox->aws);
     sandbox_apprunner_forget(sandbox->aws);
+    sandbox_secrets_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
     sandbox->aws->is_lenient = false;
@@ -112,6 +116,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
     sandbox_ecs_stop(sandbox);
     sandbox_logs_forget(aws);
     sandbox_apprunner_forget(aws);
+    sandbox_secrets_forget(aws);
     json_free(aws->scan_results);
     json_free(aws->denied);
     for (size_t i = 0; i < aws->key_count; i++) {
@@ -146,6 +151,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set(state, "parameters", sandbox_ssm_state(sandbox->aws));
     json_set(state, "apprunner", sandbox_apprunner_state_json(sandbox));
     json_set(state, "logs", sandbox_logs_state(sandbox->aws));
+    json_set(state, "secrets", sandbox_secrets_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
     if (sandbox->aws->denied != NULL) {
         json_set(state, "denied", json_clone(sandbox->aws->denied));

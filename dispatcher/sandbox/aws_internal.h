@@ -43,6 +43,7 @@ struct aws_state {
     struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
     struct apprunner_state *apprunner; // NULL: nobody asked for it yet
+    struct secrets_state *secrets;     // NULL: there was never one
 };
 
 struct aws_exchange;
