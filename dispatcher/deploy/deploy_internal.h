@@ -7,6 +7,7 @@
 //     step_*.c     effects, each with its undo
 //     engine.c     drives steps through the journal, decides the outcome
 //     providers.c  opens AWS, GitHub and registry clients when first needed
+//     secret_reference.c  "env:VAR" to "vault:…" into a secret, and the Vault client
 //     report_*.c   the result as text
 #pragma once
 
@@ -16,6 +17,9 @@
 #include "dispatcher/github.h"
 #include "dispatcher/registry.h"
 #include "dispatcher/spec.h"
+
+struct vault_client;
+struct secret_entry;
 
 struct deploy_context {
     const struct platform *platform;
@@ -29,6 +33,10 @@ struct deploy_context {
     struct github_client *github;
     struct registry_client *registry;
     char *registry_host; // what `registry` speaks to
+    struct vault_client *vault;
+    char *vault_sts_region;       // its AWS login is signed for; NULL: the global endpoint
+    struct secret_entry *secrets; // what references gave
+    size_t secret_count;
     // Limits of this process's wait, on the monotonic clock; 0: not yet.
     int64_t wait_mono_ms, running_mono_ms, missing_mono_ms;
     // The scan step at work; both as new for the next one.
@@ -123,9 +131,23 @@ void provider_source(struct deploy_context *context, const struct deployment *de
 /// Token for reading a git repository at `url`, NULL when none applies to that host.
 NODISCARD struct error *provider_git_token(
     struct deploy_context *context, const char *url, struct secret **out);
-/// "env:VAR" or "file:PATH" to its value. ERROR_CREDENTIALS when it is not there.
-NODISCARD struct error *secret_reference_read(
-    struct deploy_context *context, const char *reference, struct secret **out);
+
+// --- secret_reference.c ------------------------------------------------------------------------
+/// "env:VAR", "file:PATH", "ssm:/path", "secretsmanager:ID#key" or "vault:mount/data/path#key" to
+/// its value, read once for each context. ERROR_CREDENTIALS when it is not there.
+NODISCARD struct error *secret_reference_read(struct deploy_context *context,
+    const struct deployment *deployment, const char *reference, struct secret **out);
+/// The trimmed content of a file.
+NODISCARD struct error *secret_reference_file(const char *path, struct secret **out);
+void secret_reference_forget(struct deploy_context *context);
+/// Opens Vault by the environment and dispatcher.yaml; signs in when something is read.
+NODISCARD struct error *provider_vault(
+    struct deploy_context *context, const struct deployment *deployment, struct vault_client **out);
+
+// --- doctor_secrets.c --------------------------------------------------------------------------
+/// Are the references of (app, env) readable? Adds at most `room` findings; returns how many.
+size_t doctor_secrets(struct deploy_context *context, const struct deployment *deployment,
+    struct arena *arena, struct doctor_finding *out, size_t room);
 
 // --- steps -------------------------------------------------------------------------------------
 enum step_outcome { STEP_DONE, STEP_SKIPPED, STEP_WAIT };

@@ -65,12 +65,14 @@ look_at_environment(struct doctor *doctor)
 {
     static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE",
         "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_ECR",
-        "AWS_ENDPOINT_URL_STS", "AWS_PROFILE", "GITHUB_API_URL", "DISPATCHER_SPECS",
-        "DISPATCHER_CONFIG", "DISPATCHER_STATE"};
+        "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_PROFILE", "VAULT_ADDR",
+        "VAULT_NAMESPACE", "GITHUB_API_URL", "DISPATCHER_SPECS", "DISPATCHER_CONFIG",
+        "DISPATCHER_STATE"};
     struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const char *value = env_get(doctor->context->platform, names[i]);
-        bool is_proxy = strstr(names[i], "ROXY") != NULL || strstr(names[i], "proxy") != NULL;
+        bool is_proxy = strstr(names[i], "ROXY") != NULL || strstr(names[i], "proxy") != NULL ||
+                        strcmp(names[i], "VAULT_ADDR") == 0;
         if (value != NULL) { // a proxy's address may hold a password
             buf_printf(&text, "%s%s=%s", text.len > 0 ? ", " : "", names[i],
                 is_proxy && strchr(value, '@') != NULL ? "(set)" : value);
@@ -280,6 +282,8 @@ deploy_doctor(struct deploy_context *context, const struct deploy_request *reque
             arena_printf(arena, "'%s' in '%s' from %s", request->app, request->env,
                 doctor.preparation.deployment->specs));
         look_at_checkout(&doctor);
+        doctor.count += doctor_secrets(context, doctor.preparation.deployment, arena,
+            doctor.list + doctor.count, FINDINGS_MAX - doctor.count);
         look_at_github(&doctor);
         if (look_at_aws(&doctor)) {
             look_at_services(&doctor);

@@ -10,7 +10,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/url.h"
 
-enum { KEY_MAX = 64 * 1024, SESSION_NAME_MAX = 64 };
+enum { SESSION_NAME_MAX = 64 };
 
 static struct error *
 oidc_token(void *ctx, const char *audience, struct secret **out)
@@ -43,47 +43,12 @@ provider_aws(
     return NULL;
 }
 
-static struct error *
-read_key_file(const char *path, struct secret **out)
-{
-    struct buf text CLEANUP(buf_wipe) = BUF_INIT(KEY_MAX);
-    struct error *err = file_read(path, &text, NULL);
-    if (err != NULL) {
-        return error_wrap_as(ERROR_CREDENTIALS, err, "read a secret from file '%s'", path);
-    }
-    *out = secret_new(str_trim(buf_str(&text)));
-    return NULL;
-}
-
-struct error *
-secret_reference_read(struct deploy_context *context, const char *reference, struct secret **out)
-{
-    struct str text = str_of(reference);
-    if (str_starts(text, STR("file:"))) {
-        return read_key_file(reference + strlen("file:"), out);
-    }
-    if (!str_starts(text, STR("env:"))) {
-        return error_hint(
-            error_new(ERROR_SPEC, "secret reference '%s' cannot be read here", reference),
-            "Use 'env:VARIABLE' or 'file:PATH'.");
-    }
-    const char *name = reference + strlen("env:");
-    const char *value = env_get(context->platform, name);
-    if (value == NULL) {
-        return error_hint(
-            error_new(ERROR_CREDENTIALS, "environment variable '%s' is not set", name),
-            "The configuration takes a secret from it; pass it in the workflow's 'env:'.");
-    }
-    *out = secret_new(str_of(value));
-    return NULL;
-}
-
 // What is no path may be a mangled key: it is masked from here on, and never quoted.
 static struct error *
 read_app_key_file(const char *value, struct secret **out)
 {
     if (file_exists(value)) {
-        return read_key_file(value, out);
+        return secret_reference_file(value, out);
     }
     struct secret *mask CLEANUP(secret_freep) = secret_new(str_of(value));
     return error_hint(error_new(ERROR_CREDENTIALS,
@@ -91,13 +56,20 @@ read_app_key_file(const char *value, struct secret **out)
         "Give it the whole text of the App's private key, '-----BEGIN' line included, or a path.");
 }
 
+// Whom a GitHub client is for. `deployment` may be NULL where there is no key by reference.
+struct github_access {
+    const char *api, *repository, *app_id, *app_key;
+    const struct deployment *deployment;
+};
+
 // DEPLOYMENT_APP_KEY holds the PEM itself or names a file that does.
 static struct error *
-read_app_key(struct deploy_context *context, const char *reference, struct secret **out)
+read_app_key(
+    struct deploy_context *context, const struct github_access *access, struct secret **out)
 {
     const char *value = env_get(context->platform, "DEPLOYMENT_APP_KEY");
-    if (reference != NULL && value == NULL) {
-        return secret_reference_read(context, reference, out);
+    if (access->app_key != NULL && value == NULL) {
+        return secret_reference_read(context, access->deployment, access->app_key, out);
     }
     if (value == NULL) {
         return error_hint(error_new(ERROR_CREDENTIALS, "the GitHub App has an id but no key"),
@@ -118,23 +90,23 @@ token_from_environment(struct deploy_context *context)
 }
 
 static struct error *
-open_github(struct deploy_context *context, const char *api, const char *repository,
-    const char *app_id, const char *app_key, struct github_client **out)
+open_github(
+    struct deploy_context *context, const struct github_access *access, struct github_client **out)
 {
     struct secret *key CLEANUP(secret_freep) = NULL;
     struct secret *token CLEANUP(secret_freep) = NULL;
     const char *env_id = env_get(context->platform, "DEPLOYMENT_APP_ID");
-    struct github_options options = {.api = api, .repository = repository};
-    if (env_id != NULL || app_id != NULL) {
-        TRY(read_app_key(context, app_key, &key));
-        options.app_id = env_id != NULL ? env_id : app_id;
+    struct github_options options = {.api = access->api, .repository = access->repository};
+    if (env_id != NULL || access->app_id != NULL) {
+        TRY(read_app_key(context, access, &key));
+        options.app_id = env_id != NULL ? env_id : access->app_id;
         options.app_key = key;
     } else if (token_from_environment(context) != NULL) {
         token = secret_new(str_of(token_from_environment(context)));
         options.token = token;
     } else {
         return error_hint(
-            error_new(ERROR_CREDENTIALS, "no GitHub credentials for '%s'", repository),
+            error_new(ERROR_CREDENTIALS, "no GitHub credentials for '%s'", access->repository),
             "Set DEPLOYMENT_APP_ID and DEPLOYMENT_APP_KEY, or GITHUB_TOKEN.");
     }
     return github_client_new(context->platform, context->http, &options, out);
@@ -145,8 +117,12 @@ provider_github(
     struct deploy_context *context, const struct deployment *deployment, struct github_client **out)
 {
     if (context->github == NULL) {
-        TRY(open_github(context, deployment->github_api, deployment->workflow_repo,
-            deployment->github_app_id, deployment->github_app_key, &context->github));
+        const struct github_access access = {.api = deployment->github_api,
+            .repository = deployment->workflow_repo,
+            .app_id = deployment->github_app_id,
+            .app_key = deployment->github_app_key,
+            .deployment = deployment};
+        TRY(open_github(context, &access, &context->github));
     }
     *out = context->github;
     return NULL;
@@ -205,8 +181,9 @@ provider_git_token(struct deploy_context *context, const char *url_text, struct 
     char *repository CLEANUP(xfreep) = str_dup(path);
     const char *api = env_get(context->platform, "GITHUB_API_URL");
     struct github_client *client CLEANUP(github_client_freep) = NULL;
-    TRY(open_github(
-        context, api != NULL ? api : "https://api.github.com", repository, NULL, NULL, &client));
+    const struct github_access access = {
+        .api = api != NULL ? api : "https://api.github.com", .repository = repository};
+    TRY(open_github(context, &access, &client));
     return github_client_token(client, out);
 }
 
