@@ -45,8 +45,8 @@ clean_environment() {
         case $name in
             DISPATCHER_ROOT | DISPATCHER_BUILD | DISPATCHER_BIN | DISPATCHER_SHARED | \
                 DISPATCHER_LONG) ;;
-            AWS_* | GITHUB_* | GH_* | ACTIONS_* | RUNNER_* | DEPLOYMENT_* | DISPATCHER_* | XDG_* | \
-                *_PROXY | *_proxy | SSL_CERT_* | DOCKER_* | CI | NO_COLOR) unset "$name" ;;
+            AWS_* | VAULT_* | GITHUB_* | GH_* | ACTIONS_* | RUNNER_* | DEPLOYMENT_* | DISPATCHER_* | \
+                XDG_* | *_PROXY | *_proxy | SSL_CERT_* | DOCKER_* | CI | NO_COLOR) unset "$name" ;;
         esac
     done < <(compgen -e)
     export HOME=$world/home PATH="${DISPATCHER_BIN%/*}:$PATH"
