@@ -7,7 +7,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/ssm.h"
 
-enum { ROUNDS_MAX = 3 };
+enum { ROUNDS_MAX = 3, LABELS_MAX = 10 };
 
 struct standing {
     const struct ssm_parameter *last;    // newest version, NULL when there is none
@@ -49,13 +49,14 @@ look(const struct step_run *run, struct aws_session *aws, struct deployment_serv
     return NULL;
 }
 
-// The value that is back was deployed before: its label moves along, else everybody would read the
-// newest version as never deployed. Best effort, it decides nothing.
+// The value that is back was deployed and may have been proven before: its labels move along, else
+// everybody would read the newest version as never deployed. Best effort, it decides nothing.
 static void
-carry_label(struct aws_session *aws, const char *name, const struct ssm_parameter *from, int64_t to)
+carry_labels(
+    struct aws_session *aws, const char *name, const struct ssm_parameter *from, int64_t to)
 {
-    if (ssm_has_label(from, "deployed")) {
-        error_free(ssm_label(aws, name, to, "deployed"));
+    if (ssm_has_label(from, "deployed") && from->labels.count <= LABELS_MAX) {
+        error_free(ssm_labels(aws, name, to, &from->labels));
     }
 }
 
@@ -102,7 +103,7 @@ is_settled(const struct step_run *run, struct aws_session *aws, struct deploymen
         cstr_equal(last->value, foreign->value) && last->version != service->written_version;
     if (is_back) {
         note_restored(run, service, last->value, last->version);
-        carry_label(aws, service->parameter, foreign, last->version);
+        carry_labels(aws, service->parameter, foreign, last->version);
     }
     return is_back;
 }
@@ -126,7 +127,7 @@ put_back(const struct step_run *run, struct aws_session *aws, struct deployment_
     note_says(run, service, put.value, version);
     if (*clean) {
         note_restored(run, service, put.value, version);
-        carry_label(aws, service->parameter, standing->foreign, version);
+        carry_labels(aws, service->parameter, standing->foreign, version);
     }
     return NULL;
 }

@@ -2,9 +2,8 @@
 // succeeded. Reads only; what really runs on the target is not asked here.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/ssm.h"
+#include "ledger.h"
 
 struct reading {
     struct deploy_context *context;
@@ -29,25 +28,13 @@ add_row(struct reading *reading)
     return &reading->rows[reading->count++];
 }
 
-// "dispatcher d-… prev=3": the id is the second word.
-static const char *
-deployment_in(struct arena *arena, const char *description)
-{
-    struct str word = {0}, rest = str_of(description);
-    if (!str_cut(rest, ' ', &word, &rest) || !str_equal(word, STR("dispatcher")) ||
-        !str_cut(rest, ' ', &word, &rest)) {
-        return NULL;
-    }
-    return arena_str(arena, word);
-}
-
 static void
 fill_from_history(
     struct reading *reading, const struct ssm_parameter *last, struct deploy_status_row *row)
 {
     row->changed_ms = last->last_modified_ms;
     row->by = last->last_modified_user;
-    row->deployment = deployment_in(reading->arena, last->description);
+    row->deployment = ledger_deployment(reading->arena, last->description);
     row->labelled = ssm_has_label(last, "deployed");
     if (row->labelled) {
         return;

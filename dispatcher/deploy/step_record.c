@@ -1,17 +1,23 @@
-// Step "record": the parameter versions that a successful run used carry the label `deployed`, and
-// what is proven about the running digest is read back (protocols.md §4.1 step 5, C16). A label
-// that cannot be set is a warning: the deployment has happened.
+// Step "record": what is proven is said, and remembered where the next deployment and a rollback
+// look for it: as labels of the parameter versions (ledger.h) and on the platform (target_ops). The
+// proof is the rollout's own; of an infra workflow it is read back, or looked for with our own eyes
+// (spec-format.md "What proven means"). A label that cannot be set is a warning: the deployment has
+// happened.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/ssm.h"
+#include "ledger.h"
+#include "target_internal.h"
+
+enum { TEXT_MAX = 400 };
 
 static void
 describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
 {
     (void)step;
-    buf_printf(out, "label the parameter version%s 'deployed'", d->services.count > 1 ? "s" : "");
+    bool direct = cstr_equal(d->verb, "rollout") || cstr_equal(d->via, "direct");
+    buf_printf(out, "label the parameter version%s 'deployed'%s", d->services.count > 1 ? "s" : "",
+        direct ? ", and 'proven' where the digest is seen to run" : "");
 }
 
 static int64_t
@@ -30,6 +36,14 @@ warn(const struct step_run *run, const char *what, const char *parameter, struct
     error_free(err);
 }
 
+static bool
+is_direct(const struct deployment *d)
+{
+    return cstr_equal(d->verb, "rollout") || cstr_equal(d->via, "direct");
+}
+
+// --- what is proven ----------------------------------------------------------------------------
+
 // Somebody else wrote while the run went: which of the two it rolled out is anybody's guess.
 static void
 note_change(const struct step_run *run, const struct deployment_service *service,
@@ -37,18 +51,23 @@ note_change(const struct step_run *run, const struct deployment_service *service
 {
     struct deployment *d = run->deployment;
     const char *who = context_clean(run->arena, last->last_modified_user, 120);
-    d->proof = arena_printf(run->arena,
-        "run succeeded, but parameter %s was changed to '%s' (version %lld, by %s) meanwhile: "
-        "which "
-        "of the two it rolled out is not checked",
-        service->parameter, context_clean(run->arena, last->value, 60), (long long)last->version,
-        who != NULL ? who : "somebody else");
+    const char *change =
+        arena_printf(run->arena, "parameter %s was changed to '%s' (version %lld, by %s) meanwhile",
+            service->parameter, context_clean(run->arena, last->value, 60),
+            (long long)last->version, who != NULL ? who : "somebody else");
+    if (is_direct(d)) { // we know what we rolled out: the next rollout will take theirs
+        deployment_note(d, run->arena, change);
+        context_emit_text(run->context, d, DEPLOY_EVENT_WARNING, change);
+        return;
+    }
+    d->proof = arena_printf(
+        run->arena, "run succeeded, but %s: which of the two it rolled out is not checked", change);
     context_emit_text(run->context, d, DEPLOY_EVENT_WARNING, d->proof);
 }
 
 // The infra side (`dispatcher rollout` or `prove`) leaves its proof as the label `proven`.
 static bool
-is_proven(
+has_proof(
     const struct step_run *run, struct aws_session *aws, const struct deployment_service *service)
 {
     struct ssm_parameter *list = NULL;
@@ -67,11 +86,138 @@ is_proven(
     return count > 0 && list[0].version == version && ssm_has_label(&list[0], "proven");
 }
 
-static struct error *
-record_service(const struct step_run *run, struct aws_session *aws,
-    const struct deployment_service *service, size_t *labelled)
+// Do all targets of the service run its digest? `index` -1: of everything.
+static bool
+is_seen(const struct deployment *d, int64_t index)
 {
-    struct error *err = ssm_label(aws, service->parameter, version_in_use(service), "deployed");
+    size_t proven = 0, all = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        if (index < 0 || target->service == index) {
+            all++;
+            proven += target->proven ? 1 : 0;
+        }
+    }
+    return all > 0 && proven == all;
+}
+
+static const struct deployment_target *
+find_unseen(const struct deployment *d, size_t *count)
+{
+    const struct deployment_target *found = NULL;
+    *count = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        if (!target->proven) {
+            found = found == NULL ? target : found;
+            (*count)++;
+        }
+    }
+    return found;
+}
+
+// "all 3 targets run the digest that was asked for; 2 checks passed", and what nobody can see.
+static const char *
+proof_of_targets(const struct step_run *run)
+{
+    const struct deployment *d = run->deployment;
+    size_t unseen = 0, count = d->targets.count;
+    const struct deployment_target *which = find_unseen(d, &unseen);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(8 * 1024);
+    if (which == NULL && count == 1) {
+        const char *proof = deployment_target_at(d, 0)->proof;
+        buf_puts(&text, proof != NULL ? proof : "the digest that was asked for runs");
+    } else if (which == NULL) {
+        buf_printf(&text, "all %zu targets run the digest that was asked for", count);
+    } else {
+        buf_printf(&text, "%zu of %zu targets %s proven by digest: '%s'", count - unseen, count,
+            count - unseen == 1 ? "is" : "are", which->name);
+        if (unseen > 1) {
+            buf_printf(&text, " and %zu other%s", unseen - 1, unseen > 2 ? "s" : "");
+        }
+        buf_puts(&text, which->forward.digest == NULL
+                            ? " came from source code, of which nobody can say what runs"
+                            : " could not be compared");
+    }
+    if (d->verify.count > 0 && is_direct(d)) {
+        buf_printf(&text, "; %zu check%s passed", d->verify.count, d->verify.count == 1 ? "" : "s");
+    }
+    return context_masked(run->arena, buf_cstr(&text));
+}
+
+// --- looking ourselves -------------------------------------------------------------------------
+
+static struct error *
+look_at(const struct step_run *run, struct deployment_target *target)
+{
+    const struct deployment *d = run->deployment;
+    if (target->forward.digest != NULL || target->service < 0) {
+        return NULL;
+    }
+    TRY(target_ops_find(target->want.kind)->look(run, target));
+    target->before = target->before_digest = target->before_version = NULL; // that was after it
+    target->note = NULL;
+    target->forward.digest = deployment_service_at(d, (size_t)target->service)->digest;
+    return NULL;
+}
+
+static struct error *
+look_at_all(const struct step_run *run, size_t *left, const struct deployment_target **which)
+{
+    for (size_t i = 0; i < run->deployment->targets.count; i++) {
+        TRY(look_at(run, deployment_target_at(run->deployment, i)));
+    }
+    return rollout_prove(run, left, which);
+}
+
+// The infra side left no proof: what our credentials may read says it as well. *wait: look again.
+static struct error *
+look_ourselves(const struct step_run *run, bool *wait)
+{
+    struct deploy_context *context = run->context;
+    struct deployment *d = run->deployment;
+    const struct deployment_target *which = NULL;
+    int64_t now = clock_mono(context->platform->clock);
+    size_t left = 0;
+    context->prove_mono_ms = context->prove_mono_ms != 0 ? context->prove_mono_ms : now;
+    struct error *err = look_at_all(run, &left, &which);
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    if (err != NULL) {
+        char *text CLEANUP(xfreep) = error_text(err);
+        d->proof = context_clean(run->arena,
+            arena_printf(run->arena, "run succeeded; running digest not checked: %s", text),
+            TEXT_MAX);
+        error_free(err);
+        return NULL;
+    }
+    if (left == 0) {
+        d->proof =
+            arena_printf(run->arena, "run succeeded; looked ourselves: %s", proof_of_targets(run));
+        return NULL;
+    }
+    *wait = now - context->prove_mono_ms <
+            context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
+    if (!*wait) {
+        d->proof = context_clean(run->arena,
+            arena_printf(run->arena, "run succeeded, but '%s' does not run what was asked for: %s",
+                which->name, which->proof != NULL ? which->proof : "no running task was found"),
+            TEXT_MAX);
+        context_emit_text(context, d, DEPLOY_EVENT_WARNING, d->proof);
+    }
+    return NULL;
+}
+
+// --- remembering -------------------------------------------------------------------------------
+
+static struct error *
+mark(const struct step_run *run, struct aws_session *aws, size_t index, size_t *labelled)
+{
+    const struct deployment *d = run->deployment;
+    const struct deployment_service *service = deployment_service_at(d, index);
+    struct error *err = ledger_mark(
+        aws, service->parameter, version_in_use(service), is_seen(d, (int64_t)index), d->keep);
     if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
         return err;
     }
@@ -82,40 +228,85 @@ record_service(const struct step_run *run, struct aws_session *aws,
     return NULL;
 }
 
-static const char *
-unproven(const struct deployment *d)
+static void
+mark_targets(const struct step_run *run)
 {
-    return d->has_target
-               ? "run succeeded; running digest not checked (reading 'target:' comes with "
-                 "'dispatcher rollout')"
-               : "run succeeded; running digest not checked (no 'target:')";
+    for (size_t i = 0; i < run->deployment->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(run->deployment, i);
+        const struct target_ops *ops = target_ops_find(target->want.kind);
+        if (target->proven && is_direct(run->deployment) && ops->record != NULL) {
+            ops->record(run, target);
+        }
+    }
 }
 
-// Nothing here may fail but by an interruption: the run has succeeded, and an error would take back
-// what is deployed.
+static struct error *
+mark_all(const struct step_run *run, struct aws_session *aws, struct step_result *out)
+{
+    const struct deployment *d = run->deployment;
+    size_t labelled = 0;
+    for (size_t i = 0; aws != NULL && i < d->services.count; i++) {
+        TRY(mark(run, aws, i, &labelled));
+    }
+    mark_targets(run);
+    out->outcome = STEP_DONE;
+    out->note = arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count);
+    return NULL;
+}
+
+// What the history says of all services: is it proven by the infra side, has somebody written?
+static bool
+read_proofs(const struct step_run *run, struct aws_session *aws)
+{
+    const struct deployment *d = run->deployment;
+    size_t proven = 0;
+    for (size_t i = 0; aws != NULL && i < d->services.count; i++) {
+        proven += has_proof(run, aws, deployment_service_at(d, i)) ? 1 : 0;
+    }
+    return d->services.count > 0 && proven == d->services.count;
+}
+
+static bool
+is_every_service_seen(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->services.count; i++) {
+        if (!is_seen(d, (int64_t)i)) {
+            return false;
+        }
+    }
+    return is_seen(d, -1);
+}
+
+// Nothing here may fail but by an interruption: what is deployed is deployed, and an error would
+// take it back.
 static struct error *
 run_record(const struct step_run *run, struct step_result *out)
 {
     struct deployment *d = run->deployment;
     struct aws_session *aws = NULL;
-    size_t labelled = 0, proven = 0;
+    bool wait = false;
     d->proof = NULL;
     struct error *err = provider_aws(run->context, d, &aws);
     if (err != NULL) {
         warn(run, "cannot label", "of all services", err);
     }
-    for (size_t i = 0; aws != NULL && i < d->services.count; i++) {
-        const struct deployment_service *service = deployment_service_at(d, i);
-        TRY(record_service(run, aws, service, &labelled));
-        proven += is_proven(run, aws, service) ? 1 : 0;
+    bool is_told = read_proofs(run, aws);
+    if (is_direct(d)) {
+        d->proof = proof_of_targets(run);
+    } else if (is_told) {
+        d->proof = "the infra side proved that this digest runs";
+    } else if (d->proof == NULL && d->targets.count > 0) {
+        TRY(look_ourselves(run, &wait));
+    } else if (d->proof == NULL) {
+        d->proof = "run succeeded; running digest not checked (no 'target:')";
     }
-    d->proven = proven == d->services.count;
-    if (d->proof == NULL) {
-        d->proof = d->proven ? "the infra side proved that this digest runs" : unproven(d);
+    if (wait) {
+        out->outcome = STEP_WAIT;
+        out->until_ms = clock_mono(run->context->platform->clock) + rollout_poll_ms(run);
+        return NULL;
     }
-    out->outcome = STEP_DONE;
-    out->note = arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count);
-    return NULL;
+    d->proven = is_every_service_seen(d) || (is_told && !is_direct(d));
+    return mark_all(run, aws, out);
 }
 
 const struct step_ops step_record = {"record", describe, run_record, NULL};

@@ -6,7 +6,7 @@
 #include "dispatcher/memory.h"
 #include "target_internal.h"
 
-enum { PROVE_MS = 120 * 1000, REASON_MAX = 400 };
+enum { REASON_MAX = 400 };
 
 static struct target_move *
 moves_of(const struct step_run *run)
@@ -187,9 +187,9 @@ explain_all(const struct step_run *run)
 
 // --- the proof ---------------------------------------------------------------------------------
 
-// NULL and *left targets that do not run it yet: tasks of before may still be on their way out.
-static struct error *
-prove_all(const struct step_run *run, size_t *left, const struct deployment_target **which)
+// Tasks of before may still be on their way out, so one look does not decide.
+struct error *
+rollout_prove(const struct step_run *run, size_t *left, const struct deployment_target **which)
 {
     *left = 0;
     for (size_t i = 0; i < run->deployment->targets.count; i++) {
@@ -221,7 +221,7 @@ prove(const struct step_run *run, struct step_result *out)
     if (context->prove_mono_ms == 0) {
         context->prove_mono_ms = now_ms(run);
     }
-    struct error *err = prove_all(run, &left, &which);
+    struct error *err = rollout_prove(run, &left, &which);
     if (err != NULL) {
         return error_kind(err) == ERROR_CANCELLED
                    ? err
@@ -233,7 +233,7 @@ prove(const struct step_run *run, struct step_result *out)
             run->deployment->targets.count);
         return NULL;
     }
-    int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", PROVE_MS);
+    int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
     if (now_ms(run) - context->prove_mono_ms < limit) {
         wait_more(run, out);
         return NULL;

@@ -4,9 +4,8 @@
 // back is restore.c's.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/ssm.h"
+#include "ledger.h"
 
 enum { TRIES_MAX = 3, READ_BACK_PAUSE_MS = 2000 };
 
@@ -64,17 +63,42 @@ read_back(const struct step_run *run, struct aws_session *aws, const struct ssm_
     return NULL;
 }
 
+// The oldest of 100 versions keeps a new one out by its labels: makes room once. The refusal stands
+// when that is not ours to do, or fails.
+static bool
+makes_room(const struct step_run *run, struct aws_session *aws, const char *parameter)
+{
+    const char *lost = NULL;
+    bool made = false;
+    struct error *err = ledger_make_room(aws, parameter, run->arena, &made, &lost);
+    error_free(err);
+    if (err == NULL && lost != NULL) {
+        context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
+            arena_printf(run->arena,
+                "parameter '%s': proven release '%s' cannot be gone back to any more: Parameter "
+                "Store keeps 100 versions",
+                parameter, context_clean(run->arena, lost, 60)));
+    }
+    return err == NULL && made;
+}
+
 // Writes until it is known to have been written; the same value again is harmless. A refusal is
 // believed only while no earlier try can have arrived: ours may be what is in the way.
 struct error *
 version_put(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
     int64_t after, int64_t *version)
 {
-    bool in_doubt = run->resumed;
+    bool in_doubt = run->resumed, has_made_room = false;
     for (int attempt = 1;; attempt++) {
         struct error *err = ssm_put(aws, put, version);
         if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
             return err;
+        }
+        if (aws_has_code(err, "ParameterMaxVersionLimitExceeded") && !has_made_room &&
+            makes_room(run, aws, put->name)) {
+            has_made_room = true;
+            error_free(err);
+            continue;
         }
         bool refused = !error_remote_of(err)->request_left; // cleared by a definite refusal (ssm.h)
         if (refused && !in_doubt) {
@@ -100,8 +124,7 @@ put_of(const struct step_run *run, const struct deployment_service *service)
     return (struct ssm_put){
         .name = service->parameter,
         .value = run->deployment->version,
-        .description = arena_printf(run->arena, "dispatcher %s prev=%lld", run->deployment->id,
-            (long long)service->previous_version),
+        .description = ledger_description(run->deployment, service, run->arena),
         .type = service->parameter_type,
         .overwrite = service->previous_version != 0,
     };

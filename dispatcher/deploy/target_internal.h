@@ -86,6 +86,12 @@ NODISCARD struct error *rollout_advance(
 int64_t rollout_poll_ms(const struct step_run *run);
 
 // --- step_rollout.c ----------------------------------------------------------------------------
+enum { ROLLOUT_PROVE_MS = 120 * 1000 }; // how long what runs may differ; DISPATCHER_PROVE_MS
+
+/// Compares what runs with what was asked for, once for each target that is not proven yet and has
+/// a digest (forward.digest). *left: how many do not run it yet, *which: one of them.
+NODISCARD struct error *rollout_prove(
+    const struct step_run *run, size_t *left, const struct deployment_target **which);
 /// Interrupted: asks the platforms to give up where the spec says so (on_cancel: cancel). Returns
 /// what becomes of the rollout, for the message.
 const char *rollout_fate(const struct step_run *run);

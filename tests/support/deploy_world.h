@@ -20,6 +20,7 @@
 
 enum {
     WORLD_VERSIONS = 24,
+    WORLD_LABELS = 6,
     WORLD_PARAMETERS = 3,
     WORLD_RUNS = 12,
     WORLD_EFFECTS = 16 * 1024,
@@ -56,7 +57,7 @@ struct world_fault {
 };
 
 struct world_version {
-    char value[160], description[200], user[96], labels[4][24];
+    char value[160], description[512], user[96], labels[WORLD_LABELS][24];
 };
 
 struct world_parameter {
@@ -96,12 +97,12 @@ struct world {
     const struct world_fault *faults;
 
     // What happened.
-    char effects[WORLD_EFFECTS]; // one a line: put, label, post, cancel
+    char effects[WORLD_EFFECTS]; // one a line: put, label, unlabel, post, cancel
     unsigned posts;              // dispatches that reached GitHub
     unsigned requests, logins, scan_looks;
     unsigned hits[WORLD_FAULTS]; // of each fault's pattern
 
-    char reset_description[200]; // of the last Put whose request was lost
+    char reset_description[512]; // of the last Put whose request was lost
 
     // Kill -9: the process ends with WORLD_CRASH_EXIT at this tick. Each clock reading and each
     // request (before and after its effect) is one.

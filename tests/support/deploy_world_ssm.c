@@ -49,12 +49,38 @@ add_version(struct world *world, const char *name, const char *value, const char
     return version;
 }
 
+static void
+take_label(struct world_version *version, const char *text)
+{
+    for (size_t k = 0; k < WORLD_LABELS; k++) {
+        char *slot = version->labels[k];
+        if (strcmp(slot, text) == 0) {
+            memmove(slot, slot + sizeof(version->labels[0]),
+                (WORLD_LABELS - 1 - k) * sizeof(version->labels[0]));
+            version->labels[WORLD_LABELS - 1][0] = '\0';
+        }
+    }
+}
+
+static void
+give_label(struct world_version *version, const char *text)
+{
+    size_t slot = 0;
+    while (version->labels[slot][0] != '\0') {
+        assert_true(++slot < WORLD_LABELS);
+    }
+    copy(version->labels[slot], sizeof(version->labels[slot]), text);
+}
+
 struct world_parameter *
 world_parameter(struct world *world, const char *name, const char *value, const char *label)
 {
     struct world_version *version =
         add_version(world, name, value, "before", "arn:aws:iam::1:u/old");
-    copy(version->labels[0], sizeof(version->labels[0]), label);
+    for (struct str one = {0}, rest = str_of(label); str_cut(rest, ',', &one, &rest);) {
+        char *text CLEANUP(xfreep) = str_dup(one);
+        give_label(version, text);
+    }
     return world_parameter_find(world, name);
 }
 
@@ -107,7 +133,7 @@ version_json(const struct world_parameter *parameter, size_t index)
     json_set_str(object, "Description", version->description);
     json_set_str(object, "LastModifiedUser", version->user);
     json_set_int(object, "LastModifiedDate", 1795247000 + (int64_t)index);
-    for (size_t i = 0; i < 4 && version->labels[i][0] != '\0'; i++) {
+    for (size_t i = 0; i < WORLD_LABELS && version->labels[i][0] != '\0'; i++) {
         json_append(labels, json_make_string(version->labels[i]));
     }
     json_set(object, "Labels", labels);
@@ -131,27 +157,26 @@ put(struct world *world, const struct json *in, struct world_reply *reply)
 
 // A label stands at one version only: it moves.
 static void
-label(struct world *world, const struct json *in, struct world_parameter *parameter)
+label(struct world *world, const struct json *in, struct world_parameter *parameter, bool gives)
 {
-    const char *text = json_str(json_at(json_get(in, "Labels"), 0));
+    const struct json *labels = json_get(in, "Labels");
     int64_t number = json_int(json_get(in, "ParameterVersion"), 0);
     assert_true(number >= 1 && (size_t)number <= parameter->count);
-    for (size_t i = 0; i < parameter->count; i++) {
-        for (size_t k = 0; k < 4; k++) {
-            char *slot = parameter->versions[i].labels[k];
-            if (strcmp(slot, text) == 0) {
-                memmove(slot, slot + 24, (3 - k) * 24);
-                parameter->versions[i].labels[3][0] = '\0';
-            }
+    world_effect(
+        world, "%s %s:%lld", gives ? "label" : "unlabel", parameter->name, (long long)number);
+    for (size_t n = 0; n < json_count(labels); n++) {
+        const char *text = json_str(json_at(labels, n));
+        for (size_t i = 0; gives && i < parameter->count; i++) {
+            take_label(&parameter->versions[i], text);
         }
+        if (gives) {
+            give_label(&parameter->versions[number - 1], text);
+        } else {
+            take_label(&parameter->versions[number - 1], text);
+        }
+        world_effect(world, "%c%s", n > 0 ? ',' : ' ', text);
     }
-    struct world_version *version = &parameter->versions[number - 1];
-    size_t free_slot = 0;
-    while (version->labels[free_slot][0] != '\0') {
-        free_slot++;
-    }
-    copy(version->labels[free_slot], sizeof(version->labels[free_slot]), text);
-    world_effect(world, "label %s:%lld %s\n", parameter->name, (long long)number, text);
+    world_effect(world, "\n");
 }
 
 char *
@@ -188,8 +213,9 @@ world_ssm(struct world *world, const char *operation, const char *body, struct w
         }
         json_set(out, "Parameters", list);
     } else {
-        assert_string_equal(operation, "LabelParameterVersion");
-        label(world, in, parameter);
+        bool gives = strcmp(operation, "LabelParameterVersion") == 0;
+        assert_true(gives || strcmp(operation, "UnlabelParameterVersion") == 0);
+        label(world, in, parameter, gives);
         json_set(out, "InvalidLabels", json_make_array());
     }
     char *text CLEANUP(xfreep) = json_text(out);
