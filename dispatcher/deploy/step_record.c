@@ -130,8 +130,11 @@ proof_of_targets(const struct step_run *run)
     } else if (which == NULL) {
         buf_printf(&text, "all %zu targets run the digest that was asked for", count);
     } else {
-        buf_printf(&text, "%zu of %zu targets %s proven by digest: '%s'", count - unseen, count,
-            count - unseen == 1 ? "is" : "are", which->name);
+        if (count > 1) {
+            buf_printf(&text, "%zu of %zu targets %s proven by digest: ", count - unseen, count,
+                count - unseen == 1 ? "is" : "are");
+        }
+        buf_printf(&text, "'%s'", which->name);
         if (unseen > 1) {
             buf_printf(&text, " and %zu other%s", unseen - 1, unseen > 2 ? "s" : "");
         }

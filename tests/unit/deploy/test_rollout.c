@@ -235,7 +235,7 @@ struct cell {
 static const struct cell cells[] = {
     {"succeeded, and runs what was asked for", {"running", "succeeded"}, {"succeeded"}, NULL, NULL,
         false, 0, "deployed", "'shop' v2 is deployed to 'staging' and proven to run",
-        FORWARD "label " STORY_PARAMETER ":2 deployed\n"},
+        FORWARD "label " STORY_PARAMETER ":2 deployed,proven,proven-0\n"},
     {"succeeded, and runs something else", {"succeeded"}, {"running", "succeeded"}, OTHER_DIGEST,
         NULL, false, 7, "failed",
         SAYS "'web' does not run what was asked for: sha256:999999999999… "
@@ -447,7 +447,8 @@ test_two_in_order(void **state)
     story_expect(s, 0, "deployed", NULL);
     story_expect_effects(s,
         PUT "put " STORY_SECOND "=v2\nmove worker forward\nmove web forward\n"
-            "label " STORY_PARAMETER ":2 deployed\nlabel " STORY_SECOND ":2 deployed\n");
+            "label " STORY_PARAMETER ":2 deployed,proven,proven-0\nlabel " STORY_SECOND
+            ":2 deployed,proven,proven-0\n");
 }
 
 // `worker` went well, `web` did not: neither stays.
