@@ -46,6 +46,10 @@ struct deploy_context {
     int64_t rollout_mono_ms, prove_mono_ms, unseen_mono_ms;
     // The checks at work: since when, and how often all of them were asked.
     int64_t verify_mono_ms, verify_rounds;
+    bool ecs_classic; // service deployments may not be read: only the classic ids are followed
+    // The one-off task at work, in the deployment's arena, and since when it is followed.
+    struct one_off *one_off;
+    int64_t one_off_mono_ms;
     bool undo_disturbed; // a signal has come while something was taken back
     char **leftovers;    // of builds: removed once all is pushed, and at the end
     size_t leftover_count;

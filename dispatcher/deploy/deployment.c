@@ -80,6 +80,8 @@ static const struct field move_fields[] = {
     I(struct deployment_move, asked_ms),
     S(struct deployment_move, id),
     S(struct deployment_move, classic_id),
+    S(struct deployment_move, earlier_id),
+    S(struct deployment_move, earlier_classic),
     S(struct deployment_move, status),
     S(struct deployment_move, stage),
     S(struct deployment_move, progress),

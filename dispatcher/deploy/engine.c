@@ -125,6 +125,8 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
     context->scan_mono_ms = 0;
     context->rollout_mono_ms = context->prove_mono_ms = context->unseen_mono_ms = 0;
     context->verify_mono_ms = context->verify_rounds = 0;
+    context->one_off = NULL;
+    context->one_off_mono_ms = 0;
     context->scan_asked = context->undo_disturbed = false;
     if (d->ending_kind != 0) {
         run.step = deployment_step_at(d, d->steps.count - 1);

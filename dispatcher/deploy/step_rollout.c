@@ -223,9 +223,8 @@ prove(const struct step_run *run, struct step_result *out)
     }
     struct error *err = rollout_prove(run, &left, &which);
     if (err != NULL) {
-        return error_kind(err) == ERROR_CANCELLED
-                   ? err
-                   : error_wrap_as(ERROR_UNKNOWN, err, "what runs now could not be read");
+        bool is_told = error_kind(err) == ERROR_CANCELLED || error_kind(err) == ERROR_SUPERSEDED;
+        return is_told ? err : error_wrap_as(ERROR_UNKNOWN, err, "what runs now could not be read");
     }
     if (left == 0) {
         out->outcome = STEP_DONE;
@@ -408,6 +407,10 @@ settle(const struct step_run *run, struct deployment_target *target)
     if (move->outcome == NULL || strcmp(move->outcome, "unknown") == 0) {
         set_restore(run, target, "unknown",
             move->reason != NULL ? move->reason : "it had not come to an end when we stopped");
+        return NULL;
+    }
+    if (move == &target->back && strcmp(move->outcome, "superseded") == 0) {
+        set_restore(run, target, "superseded", move->reason);
         return NULL;
     }
     if (move == &target->back && strcmp(move->outcome, "succeeded") != 0) {

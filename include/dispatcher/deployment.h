@@ -63,7 +63,9 @@ struct deployment_move {
     int64_t asked_ms;     // just before the request, by the platform's clock: ours is not older
     const char *id;       // service deployment ARN or operation id
     const char
-        *classic_id;    // ECS: "ecs-svc/…", for credentials that may not read service deployments
+        *classic_id; // ECS: "ecs-svc/…", for credentials that may not read service deployments
+    // ECS: what was under way just before we asked; it cannot be ours.
+    const char *earlier_id, *earlier_classic;
     const char *status; // in the platform's own words
     const char *stage;  // ECS lifecycle stage, NULL when there is none
     const char *progress; // "2 of 4 tasks run"
@@ -75,6 +77,10 @@ struct deployment_move {
     const char *reason;   // one sentence, sanitized
     int64_t refused_kind; // enum error_kind + 1 of a request that was refused, else 0
     int64_t ended_ms;
+    // Of this process, not of the journal: since when the id is looked for (mono), how many tasks
+    // had failed at the last look, and which event of the service was the newest.
+    int64_t sought_mono_ms, failures;
+    const char *event;
 };
 
 // Where a service's image, or a worker's source, is to run. What a target is called on its platform

@@ -31,6 +31,11 @@ void registry_client_freep(struct registry_client **client);
 NODISCARD struct error *registry_manifest_digest(struct registry_client *client,
     const char *repository, const char *reference, struct arena *arena, const char **out);
 
+/// Is `child` one of the manifests that the index `digest` of the repository lists (one of its
+/// platforms)? False too when `digest` is not an index or is not there. Held to its digest.
+NODISCARD struct error *registry_index_holds(struct registry_client *client,
+    const char *repository, const char *digest, const char *child, bool *out);
+
 enum registry_progress_kind {
     REGISTRY_PART_PRESENT, // asked for, and there
     REGISTRY_PART_REUSED,  // an earlier image holds the layer, known by its diff_id

@@ -1,0 +1,224 @@
+// The task definition that a move rolls out: the service's own with the image pinned to the digest,
+// registered at most once a deployment. Nothing in it is changed but the image and our tags.
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "target_ecs_internal.h"
+
+enum { RECENT_REVISIONS = 10 };
+
+static bool
+has_tag(const struct ecs_task_definition *definition, const char *key, const char *value)
+{
+    for (size_t i = 0; i < json_count(definition->tags); i++) {
+        const struct json *tag = json_at(definition->tags, i);
+        if (cstr_equal(json_str(json_get(tag, "key")), key)) {
+            return cstr_equal(json_str(json_get(tag, "value")), value);
+        }
+    }
+    return false;
+}
+
+static struct error *
+get_definition(const struct step_run *run, const char *name, struct aws_session **aws,
+    struct ecs_task_definition *out)
+{
+    TRY(provider_aws(run->context, run->deployment, aws));
+    TRY(ecs_task_definition_get(*aws, name, run->arena, out));
+    if (out->arn == NULL) {
+        return error_new(ERROR_CONFLICT, "task definition '%s' does not exist any more", name);
+    }
+    return NULL;
+}
+
+static struct error *
+image_of(const struct ecs_task_definition *definition, const struct deployment_target *target,
+    const char **out)
+{
+    struct error *err =
+        ecs_task_definition_image(definition->document, target->want.container, NULL, out);
+    return err != NULL ? error_wrap(err, "service '%s'", target->want.service) : NULL;
+}
+
+// --- one that there is ---------------------------------------------------------------------------
+
+// An earlier process of this deployment may have registered it and died before it wrote that down.
+static struct error *
+find_registered(const struct step_run *run, const struct deployment_target *target,
+    const char *family, const char *image, const char **out)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct aws_session *aws = NULL;
+    struct str_list revisions = {0};
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    struct error *err =
+        ecs_task_definition_list(aws, family, RECENT_REVISIONS, scratch, &revisions);
+    if (aws_is_denied(err)) { // at worst one more revision that nobody uses
+        error_free(err);
+        return NULL;
+    }
+    TRY(err);
+    for (size_t i = 0; i < revisions.count; i++) {
+        struct ecs_task_definition found CLEANUP(ecs_task_definition_done) = {0};
+        const char *its_image = NULL;
+        TRY(ecs_task_definition_get(aws, revisions.items[i], scratch, &found));
+        if (found.arn == NULL || !has_tag(&found, TARGET_TAG_DEPLOYMENT, run->deployment->id)) {
+            continue;
+        }
+        TRY(image_of(&found, target, &its_image));
+        if (cstr_equal(its_image, image)) {
+            *out = arena_dup(run->arena, found.arn);
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+// --- a new one -----------------------------------------------------------------------------------
+
+static struct error *
+register_copy(const struct step_run *run, const struct deployment_target *target,
+    const struct ecs_task_definition *from, const char *image, const char *version,
+    const char **out)
+{
+    struct aws_session *aws = NULL;
+    struct json *body CLEANUP(json_freep) = NULL;
+    struct pair tags[] = {
+        {TARGET_TAG_DIGEST, target_image_digest(image)},
+        {TARGET_TAG_DEPLOYMENT, run->deployment->id},
+        {TARGET_TAG_VERSION, version},
+    };
+    const struct ecs_copy copy = {
+        .from = from,
+        .container = target->want.container,
+        .image = image,
+        .tags = {tags, version != NULL ? ARRAY_LENGTH(tags) : ARRAY_LENGTH(tags) - 1},
+    };
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    TRY(ecs_task_definition_copy(&copy, &body));
+    struct error *err = ecs_task_definition_register(aws, body, run->arena, out);
+    return err != NULL ? error_wrap(err, "register task definition '%s' with image '%s'",
+                             from->family, image)
+                       : NULL;
+}
+
+static const char *
+version_of(const struct step_run *run, const struct deployment_target *target)
+{
+    const struct deployment_service *service =
+        deployment_service_at(run->deployment, (size_t)target->service);
+    return service->version != NULL ? service->version : run->deployment->version;
+}
+
+struct error *
+target_ecs_revision(const struct step_run *run, struct deployment_target *target,
+    const char *current, const char **out)
+{
+    struct aws_session *aws = NULL;
+    struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
+    const char *image = NULL, *now = NULL, *found = NULL;
+    TRY(target_image(run, target, &image));
+    TRY(get_definition(run, current, &aws, &definition));
+    TRY(image_of(&definition, target, &now));
+    if (strcmp(now, image) == 0) {
+        *out = arena_dup(run->arena, definition.arn);
+        return NULL;
+    }
+    if (run->resumed) {
+        TRY(find_registered(run, target, definition.family, image, &found));
+    }
+    if (found == NULL) {
+        TRY(register_copy(run, target, &definition, image, version_of(run, target), &found));
+    }
+    *out = found;
+    return NULL;
+}
+
+// --- a tag in place of a digest ------------------------------------------------------------------
+
+// *digest NULL when it is not there, or not in a registry that we know.
+static struct error *
+resolve(const struct step_run *run, const struct deployment_target *target, const char *image,
+    const char **digest)
+{
+    const struct deployment_service *service =
+        deployment_service_at(run->deployment, (size_t)target->service);
+    struct registry_reference *reference = NULL;
+    struct registry_client *registry = NULL;
+    *digest = NULL;
+    struct error *err = registry_reference_parse(image, run->arena, &reference);
+    if (err != NULL) { // "nginx" is for the runtime to complete
+        error_free(err);
+        return NULL;
+    }
+    if (reference->digest != NULL) {
+        *digest = reference->digest;
+        return NULL;
+    }
+    if (!cstr_equal(reference->host, service->registry)) {
+        return NULL;
+    }
+    TRY(provider_registry(run->context, run->deployment, service->registry, &registry));
+    return registry_manifest_digest(registry, reference->repository,
+        reference->tag != NULL ? reference->tag : "latest", run->arena, digest);
+}
+
+struct error *
+target_ecs_check_forced(
+    const struct step_run *run, struct deployment_target *target, const char *current)
+{
+    struct aws_session *aws = NULL;
+    struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
+    const char *wanted = NULL, *image = NULL, *digest = NULL;
+    TRY(target_image(run, target, &wanted));
+    TRY(get_definition(run, current, &aws, &definition));
+    TRY(image_of(&definition, target, &image));
+    struct error *err = resolve(run, target, image, &digest);
+    if (err != NULL) {
+        return error_wrap(err, "ask what image '%s' is", image);
+    }
+    if (cstr_equal(digest, target_image_digest(wanted))) {
+        return NULL;
+    }
+    return error_hint(
+        error_new(ERROR_CONFLICT, "task definition '%s' runs image '%s', which is %s, not '%s'",
+            target_short(current), context_clean(run->arena, image, 300),
+            digest != NULL ? context_clean(run->arena, digest, 100) : "not in our registry",
+            target_image_digest(wanted)),
+        "With 'force_new_deployment' the task definition stays as it is: let its image be a tag "
+        "that this version is pushed to, or take the key out, and the image is pinned.");
+}
+
+// Since 2024 ECS resolves a tag when a deployment begins: rolling `before` out again would run
+// whatever the tag means today (aws-rollout.md §3.3, "Tag → digest").
+struct error *
+target_ecs_revision_before(
+    const struct step_run *run, struct deployment_target *target, const char **out)
+{
+    struct aws_session *aws = NULL;
+    struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
+    struct registry_reference *reference = NULL;
+    const char *image = NULL, *means = NULL, *found = NULL;
+    *out = target->before;
+    if (target->before_digest == NULL || target->service < 0) {
+        return NULL;
+    }
+    TRY(get_definition(run, target->before, &aws, &definition));
+    TRY(image_of(&definition, target, &image));
+    if (target_image_digest(image) != NULL) {
+        return NULL;
+    }
+    TRY(resolve(run, target, image, &means));
+    if (means == NULL || strcmp(means, target->before_digest) == 0) {
+        return NULL;
+    }
+    TRY(registry_reference_parse(image, run->arena, &reference));
+    const char *pinned = arena_printf(
+        run->arena, "%s/%s@%s", reference->host, reference->repository, target->before_digest);
+    TRY(find_registered(run, target, definition.family, pinned, &found));
+    if (found == NULL) {
+        TRY(register_copy(run, target, &definition, pinned, target->before_version, &found));
+    }
+    *out = found;
+    return NULL;
+}
