@@ -96,10 +96,7 @@ register_copy(const struct step_run *run, const struct deployment_target *target
     };
     TRY(provider_aws(run->context, run->deployment, &aws));
     TRY(ecs_task_definition_copy(&copy, &body));
-    struct error *err = ecs_task_definition_register(aws, body, run->arena, out);
-    return err != NULL ? error_wrap(err, "register task definition '%s' with image '%s'",
-                             from->family, image)
-                       : NULL;
+    return ecs_task_definition_register(aws, body, run->arena, out);
 }
 
 static const char *
