@@ -75,6 +75,7 @@ deploy_context_free(struct deploy_context *context)
         return;
     }
     context_tidy(context);
+    apprunner_forget(context);
     registry_client_free(context->registry);
     github_client_free(context->github);
     secret_reference_forget(context);

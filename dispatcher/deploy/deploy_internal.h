@@ -20,6 +20,10 @@
 
 struct vault_client;
 struct secret_entry;
+// target_apprunner_memory.c: what a process remembers of App Runner, beside the journal.
+struct apprunner_memory;
+struct deploy_context;
+void apprunner_forget(struct deploy_context *context);
 
 struct deploy_context {
     const struct platform *platform;
@@ -47,6 +51,7 @@ struct deploy_context {
     // The checks at work: since when, and how often all of them were asked.
     int64_t verify_mono_ms, verify_rounds;
     bool ecs_classic; // service deployments may not be read: only the classic ids are followed
+    struct apprunner_memory *apprunner; // NULL until it is needed
     // The one-off task at work, in the deployment's arena, and since when it is followed.
     struct one_off *one_off;
     int64_t one_off_mono_ms;

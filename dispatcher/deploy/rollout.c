@@ -35,6 +35,15 @@ is_failed(const struct deployment_move *move)
     return move->outcome != NULL && strcmp(move->outcome, "succeeded") != 0;
 }
 
+static bool
+has_changed(const struct deployment_move *before, const struct deployment_move *now)
+{
+    return before->state != now->state || before->id != now->id || before->status != now->status ||
+           before->stage != now->stage || before->progress != now->progress ||
+           before->hook != now->hook || before->outcome != now->outcome ||
+           before->reason != now->reason || before->rolling_back != now->rolling_back;
+}
+
 static void
 tell(const struct step_run *run, const struct target_move *at)
 {
@@ -72,18 +81,31 @@ must_wait(const struct step_run *run, const struct target_move *moves, size_t in
     return false;
 }
 
+// The platform may not take the change yet: then the move stays unbegun, says why, and is begun
+// again at the next look.
+static struct error *
+begun(
+    const struct step_run *run, const struct target_move *at, const struct deployment_move *before)
+{
+    if (cstr_equal(at->move->state, "nothing")) {
+        move_end(run, at->move, "succeeded", NULL);
+    }
+    if (!has_changed(before, at->move)) {
+        return NULL;
+    }
+    tell(run, at);
+    return engine_save(run, "waiting", at->move->reason);
+}
+
 // A refusal ends the move: nothing was changed there. What may have arrived is not decided here.
 static struct error *
 begin(const struct step_run *run, const struct target_move *at)
 {
     const struct target_ops *ops = target_ops_find(at->target->want.kind);
+    const struct deployment_move before = *at->move;
     struct error *err = ops->begin(run, at);
     if (err == NULL) {
-        if (cstr_equal(at->move->state, "nothing")) {
-            move_end(run, at->move, "succeeded", NULL);
-        }
-        tell(run, at);
-        return NULL;
+        return begun(run, at, &before);
     }
     enum error_kind kind = error_kind(err);
     if (kind == ERROR_CANCELLED || kind == ERROR_STORAGE || kind == ERROR_UNKNOWN ||
@@ -134,15 +156,6 @@ begin_some(const struct step_run *run, struct target_move *moves, size_t count)
 }
 
 // --- looking -----------------------------------------------------------------------------------
-
-static bool
-has_changed(const struct deployment_move *before, const struct deployment_move *now)
-{
-    return before->id != now->id || before->status != now->status || before->stage != now->stage ||
-           before->progress != now->progress || before->hook != now->hook ||
-           before->outcome != now->outcome || before->reason != now->reason ||
-           before->rolling_back != now->rolling_back;
-}
 
 // The platform answers again later, as a rule; what it does meanwhile goes on.
 static struct error *

@@ -62,6 +62,17 @@ first_open(const struct deployment *d)
     return deployment_target_at(d, 0);
 }
 
+static bool
+is_any_touched(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        if (target_is_touched(deployment_target_at(d, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct error *
 too_late(const struct step_run *run)
 {
@@ -70,10 +81,16 @@ too_late(const struct step_run *run)
     const struct deployment_move *move = &target->forward;
     char text[32];
     clock_format_duration(d->rollout_timeout_ms, text);
-    struct error *err = error_new(ERROR_STILL_RUNNING, "'%s' is still '%s'%s%s%s%s after %s",
-        target->name, move->status != NULL ? move->status : "not begun",
-        move->stage != NULL ? " at " : "", move->stage != NULL ? move->stage : "",
-        move->progress != NULL ? ", " : "", move->progress != NULL ? move->progress : "", text);
+    const char *status = move->status != NULL ? move->status : "not begun";
+    if (!is_any_touched(d)) { // waited for our turn, and nothing is under way that could go on
+        return error_hint(error_new(ERROR_CONFLICT, "'%s' was not begun within %s: %s",
+                              target->name, text, move->progress != NULL ? move->progress : status),
+            "Nothing was rolled out. Try again when that has ended.");
+    }
+    struct error *err =
+        error_new(ERROR_STILL_RUNNING, "'%s' is still '%s'%s%s%s%s after %s", target->name, status,
+            move->stage != NULL ? " at " : "", move->stage != NULL ? move->stage : "",
+            move->progress != NULL ? ", " : "", move->progress != NULL ? move->progress : "", text);
     return error_hint(err,
         "It goes on. 'dispatcher resume %s' follows it; 'dispatcher rollback %s --env %s --reason "
         "TEXT' takes it back.",
@@ -127,17 +144,6 @@ find_failure(const struct deployment *d)
         }
     }
     return NULL;
-}
-
-static bool
-is_any_touched(const struct deployment *d)
-{
-    for (size_t i = 0; i < d->targets.count; i++) {
-        if (target_is_touched(deployment_target_at(d, i))) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static struct error *
@@ -286,6 +292,19 @@ name_before(const struct step_run *run, const struct deployment_target *target)
                : target->before;
 }
 
+// What was changed beside the version and is not taken back with it.
+static const char *
+what_stays(const struct step_run *run, const struct deployment_target *target)
+{
+    const char *source = target->source_changes, *other = target->other_changes;
+    if (target->back.revision == NULL || (source == NULL && other == NULL)) {
+        return "";
+    }
+    return arena_printf(run->arena, "; what else was changed stays: %s%s%s",
+        source != NULL ? source : "", source != NULL && other != NULL ? ", " : "",
+        other != NULL ? other : "");
+}
+
 // What runs again, seen with our own eyes.
 static struct error *
 confirm(const struct step_run *run, struct deployment_target *target)
@@ -293,14 +312,16 @@ confirm(const struct step_run *run, struct deployment_target *target)
     target->proven = false;
     if (target->before_digest == NULL) {
         set_restore(run, target, "restored",
-            arena_printf(run->arena, "%s is back; its digest is not known, so it was not compared",
-                name_before(run, target)));
+            arena_printf(run->arena,
+                "%s is back; its digest is not known, so it was not compared%s",
+                name_before(run, target), what_stays(run, target)));
         return NULL;
     }
     TRY(target_ops_find(target->want.kind)->prove(run, target, target->before_digest));
     if (target->proven) {
         set_restore(run, target, "restored",
-            arena_printf(run->arena, "%s runs again", name_before(run, target)));
+            arena_printf(
+                run->arena, "%s runs again%s", name_before(run, target), what_stays(run, target)));
     } else {
         set_restore(run, target, "failed", target->proof);
     }
@@ -401,9 +422,14 @@ move_back(const struct step_run *run)
 static struct error *
 settle(const struct step_run *run, struct deployment_target *target)
 {
-    const struct deployment_move *move = target->back.state != NULL || target->back.outcome != NULL
-                                             ? &target->back
-                                             : &target->forward;
+    const struct deployment_move *move =
+        target->back.revision != NULL ? &target->back : &target->forward;
+    if (move == &target->back && move->outcome == NULL && move->state == NULL) {
+        set_restore(run, target, "failed",
+            arena_printf(run->arena, "going back could not be begun%s%s",
+                move->progress != NULL ? ": " : "", move->progress != NULL ? move->progress : ""));
+        return NULL;
+    }
     if (move->outcome == NULL || strcmp(move->outcome, "unknown") == 0) {
         set_restore(run, target, "unknown",
             move->reason != NULL ? move->reason : "it had not come to an end when we stopped");

@@ -1,5 +1,8 @@
 // From settings to targets: what is to run where, which one-off task comes before, which checks
 // come after; and the small services that everything about targets shares.
+#define _XOPEN_SOURCE 700 // realpath
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -125,6 +128,15 @@ setting_of(const struct settings *settings, const char *key)
     return NULL;
 }
 
+// What a platform builds from source: the environment's branch, unless the target has its own.
+static const char *
+branch_of(const struct preparation *p, const struct setting_target *want)
+{
+    return want->branch != NULL          ? want->branch
+           : p->settings->branch != NULL ? p->settings->branch
+                                         : p->deployment->branch;
+}
+
 static struct error *
 add_service(const struct preparation *p, size_t index, struct deployment_target *out)
 {
@@ -134,6 +146,7 @@ add_service(const struct preparation *p, size_t index, struct deployment_target 
         .name = service->name,
         .service = (int64_t)index,
         .want = setting_of(p->settings, service->name)->target,
+        .branch = branch_of(p, &setting_of(p->settings, service->name)->target),
     };
     struct error *err = expand_want(p, &known, &out->want);
     return err != NULL ? error_wrap(err, "target of service '%s'", service->name) : NULL;
@@ -155,6 +168,7 @@ add_worker(const struct preparation *p, const char *file, struct deployment_targ
         .service = -1,
         .worker = arena_dup(p->arena, file),
         .want = p->settings->workers.target,
+        .branch = branch_of(p, &p->settings->workers.target),
     };
     struct error *err = expand_want(p, &known, &out->want);
     return err != NULL ? error_wrap(err, "target of worker '%s'", file) : NULL;
@@ -285,6 +299,21 @@ prepare_checks(const struct preparation *p)
     return NULL;
 }
 
+// Where the files that targets name are: the app's checkout, or where a rollout is run.
+static struct error *
+find_root(const struct preparation *p)
+{
+    const char *path = p->git != NULL                 ? p->git->root
+                       : p->request->checkout != NULL ? p->request->checkout
+                                                      : ".";
+    char *real CLEANUP(xfreep) = realpath(path, NULL);
+    if (real == NULL) {
+        return error_new(ERROR_USAGE, "checkout '%s': %s", path, strerror(errno));
+    }
+    p->deployment->files_root = arena_dup(p->arena, real);
+    return NULL;
+}
+
 struct error *
 targets_prepare(struct deploy_context *context, const struct preparation *p)
 {
@@ -292,6 +321,7 @@ targets_prepare(struct deploy_context *context, const struct preparation *p)
     const struct settings *settings = p->settings;
     struct str_list files = {0};
     size_t count = 0;
+    TRY(find_root(p));
     if (settings->has_workers) {
         TRY(workers_find(context, p, &files));
     }

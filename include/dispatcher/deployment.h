@@ -64,10 +64,10 @@ struct deployment_move {
     const char *id;       // service deployment ARN or operation id
     const char
         *classic_id; // ECS: "ecs-svc/…", for credentials that may not read service deployments
-    // ECS: what was under way just before we asked; it cannot be ours.
+    // What was the newest on the platform just before we asked: it cannot be ours.
     const char *earlier_id, *earlier_classic;
-    const char *status; // in the platform's own words
-    const char *stage;  // ECS lifecycle stage, NULL when there is none
+    const char *status;   // in the platform's own words
+    const char *stage;    // ECS lifecycle stage, NULL when there is none
     const char *progress; // "2 of 4 tasks run"
     bool rolling_back;    // the platform has begun to; told once
     const char *hook;     // a PAUSE hook that it waits for: its id
@@ -93,6 +93,11 @@ struct deployment_target {
     const char *arn;            // of the platform's service; NULL: it is to be created
     const char *before;         // revision that ran before
     const char *before_digest, *before_version;
+    bool before_auto;   // App Runner: it deployed by itself on each push
+    const char *branch; // App Runner, code: that the deployment is of
+    // App Runner, what was changed beside the image ("environment, port"): of the source, which
+    // only the process that changed it can take back; and the rest, which is not taken back.
+    const char *source_changes, *other_changes;
     const char *note; // for the plan: "replaces 'v1' (2 tasks)"
     struct deployment_move forward, back;
     struct str_list evidence; // of a failure, the best first; sanitized
@@ -183,6 +188,7 @@ struct deployment {
 
     struct object_list services; // struct deployment_service
     struct object_list targets;  // struct deployment_target, in the order of their rollout
+    const char *files_root;      // directory that the files named by targets are in
     int64_t parallel;            // how many targets move at once
     struct str_list order;       // services whose targets move one after the other, first
     int64_t rollout_timeout_ms;

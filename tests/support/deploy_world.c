@@ -138,6 +138,19 @@ raise_signal(const struct world_fault *fault)
     cancel_raise(attached.fake->cancel, fault->signal != 0 ? fault->signal : SIGTERM);
 }
 
+// "service:Operation /"
+static void
+serve_json(struct world *world,
+    void (*service)(struct world *, const char *, const char *, struct world_reply *),
+    const struct http_request *request, const char *subject, struct world_reply *reply)
+{
+    struct str operation = {0}, rest = {0};
+    (void)str_cut(str_of(subject), ':', &operation, &rest);
+    (void)str_cut(rest, ' ', &operation, &rest);
+    char *name CLEANUP(xfreep) = str_dup(operation), *body CLEANUP(xfreep) = str_dup(request->body);
+    service(world, name, body, reply);
+}
+
 static void
 serve(struct world *world, const struct http_request *request, const char *subject,
     struct world_reply *reply)
@@ -156,6 +169,10 @@ serve(struct world *world, const struct http_request *request, const char *subje
         world_aws(world, operation, body, reply);
         free(body);
         free(operation);
+    } else if (str_starts(str_of(subject), STR("apprunner:"))) {
+        serve_json(world, world_apprunner, request, subject, reply);
+    } else if (str_starts(str_of(subject), STR("logs:"))) {
+        serve_json(world, world_logs, request, subject, reply);
     } else if (str_contains(str_of(request->url), STR("/v2/"))) {
         world_registry(world, request, path, reply);
     } else {
@@ -168,6 +185,10 @@ subject_of(const struct http_request *request)
 {
     const char *target =
         request->headers != NULL ? http_headers_get(request->headers, "X-Amz-Target") : NULL;
+    bool is_runner = str_starts(str_of(target), STR("AppRunner."));
+    if (is_runner || str_starts(str_of(target), STR("Logs_"))) {
+        return xasprintf("%s:%s /", is_runner ? "apprunner" : "logs", strchr(target, '.') + 1);
+    }
     if (target != NULL && !str_starts(str_of(target), STR("AmazonSSM."))) {
         return xasprintf("ecr:%s /", strchr(target, '.') + 1);
     }

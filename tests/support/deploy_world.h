@@ -26,7 +26,8 @@ enum {
     WORLD_EFFECTS = 16 * 1024,
     WORLD_FAULTS = 16,
     WORLD_CRASH_EXIT = 99,
-
+    WORLD_RUNNERS = 8,
+    WORLD_OPERATIONS = 12,
 };
 
 #define WORLD_FIRST_RUN INT64_C(29020317001)
@@ -45,9 +46,11 @@ enum world_fault_kind {
 };
 
 struct world_fault {
-    const char *match; // wildcards over "METHOD path" or "ssm:Operation /name"; NULL ends the list
-    unsigned from;     // first of the matching requests, from 1; 0: 1
-    unsigned times;    // how many of them; 0: 1
+    // Wildcards over "METHOD path", "ssm:Operation /name", "apprunner:Operation /" or
+    // "logs:Operation /"; NULL ends the list.
+    const char *match;
+    unsigned from;  // first of the matching requests, from 1; 0: 1
+    unsigned times; // how many of them; 0: 1
     enum world_fault_kind kind;
     int status;
     const char *body;
@@ -74,6 +77,28 @@ struct world_run {
     bool cancelled, gone;
 };
 
+// App Runner.
+struct world_runner_operation {
+    char id[64], type[20];
+    const char *const *life; // statuses, one a listing; the last stays
+    unsigned looks, hidden;  // hidden: listings that do not show it yet
+    int64_t started_ms;
+    bool settled;
+};
+
+struct world_runner {
+    char name[48], id[40];
+    char source[3072], source_before[3072]; // SourceConfiguration
+    char health[256];                       // HealthCheckConfiguration, or ""
+    char tags[512];                         // members of the list
+    const char *status;                     // NULL: by its operations
+    const char *const *life;                // of an operation that is begun
+    bool gone;
+    bool keeps_source; // a failed operation leaves the new configuration
+    struct world_runner_operation operations[WORLD_OPERATIONS];
+    size_t operation_count;
+};
+
 struct world {
     // What is there; free to change.
     struct world_parameter parameters[WORLD_PARAMETERS];
@@ -94,6 +119,12 @@ struct world {
     unsigned listing_lag;           // listings that do not show a new run yet
     bool title_hides_id;
     char pushed[80]; // digest of the manifest that was pushed, or ""
+    struct world_runner runners[WORLD_RUNNERS];
+    size_t runner_count;
+    bool no_operation_id;           // answers do not say which operation was begun
+    const char *const *create_life; // of CREATE_SERVICE
+    const char *const *service_log, *const *program_log; // lines; NULL: no such group
+    char created[4096];                                  // body of the last CreateService
     const struct world_fault *faults;
 
     // What happened.
@@ -131,6 +162,13 @@ void world_effect(struct world *world, const char *format, ...) PRINTF_LIKE(2, 3
 void world_jump(struct world *world, int64_t ms);
 int64_t world_now(const struct world *world);
 
+/// A service of App Runner with that SourceConfiguration; its operations come to a good end.
+struct world_runner *world_runner(struct world *world, const char *name, const char *source);
+struct world_runner *world_runner_find(struct world *world, const char *name);
+/// An operation of it that begins now.
+struct world_runner_operation *world_runner_operation(
+    struct world *world, struct world_runner *runner, const char *type, const char *const *life);
+
 // For the parts: deploy_world_*.c
 struct world_reply {
     int status;
@@ -145,6 +183,10 @@ void world_ssm(
 void world_note_reset(struct world *world, const char *body);
 void world_aws(struct world *world, const char *operation, const char *body,
     struct world_reply *reply); // ECR and STS
+void world_apprunner(
+    struct world *world, const char *operation, const char *body, struct world_reply *reply);
+void world_logs(
+    struct world *world, const char *operation, const char *body, struct world_reply *reply);
 void world_registry(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply);
 /// "ssm:PutParameter /name": what faults match against; free().

@@ -1,0 +1,176 @@
+// Why an operation of App Runner failed: its summary has no reason, only the service's own log
+// group has one (aws-rollout.md §2 row 12). And what a proven release leaves on the service. Both
+// are best effort.
+#include <string.h>
+
+#include "dispatcher/logs.h"
+#include "dispatcher/memory.h"
+#include "target_apprunner_internal.h"
+
+enum {
+    LINES_READ = 400,
+    LINES_SHOWN = 4,
+    LINE_MAX_BYTES = 300,
+    BEFORE_MS = 60 * 1000, // clocks differ, and an intent is older than what it caused
+};
+
+// arn:…:service/NAME/ID
+static bool
+split_arn(const char *arn, struct arena *arena, const char **name, const char **id)
+{
+    const char *head = strstr(arn, ":service/");
+    struct str first = {0}, second = {0}, rest = {0};
+    if (head == NULL || !str_cut(str_of(head + strlen(":service/")), '/', &first, &rest) ||
+        !str_cut(rest, '/', &second, &rest)) {
+        return false;
+    }
+    *name = arena_str(arena, first);
+    *id = arena_str(arena, second);
+    return true;
+}
+
+static struct error *
+read_log(const struct step_run *run, const struct target_move *at, bool of_program,
+    struct arena *arena, struct logs_page *out)
+{
+    struct aws_session *aws = NULL;
+    const char *name = NULL, *id = NULL;
+    if (at->target->arn == NULL || !split_arn(at->target->arn, arena, &name, &id)) {
+        return NULL;
+    }
+    const struct logs_query query = {
+        .group = apprunner_log_group(name, id, of_program, arena),
+        .start_ms = at->move->asked_ms > BEFORE_MS ? at->move->asked_ms - BEFORE_MS : 0,
+        .max_events = LINES_READ,
+        .newest = true,
+    };
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    return logs_filter(aws, &query, arena, out);
+}
+
+static bool
+tells_of_failure(const char *message)
+{
+    static const char *const words[] = {"fail", "error", "unable", "could not", "cannot", "invalid",
+        "denied", "timed out", "timeout", "exited", "unhealthy", "not found"};
+    char lower[1024] = {0};
+    for (size_t i = 0; i + 1 < sizeof(lower) && message[i] != '\0'; i++) {
+        bool upper = message[i] >= 'A' && message[i] <= 'Z';
+        lower[i] = (char)(upper ? message[i] + ('a' - 'A') : message[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (strstr(lower, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// "09-21-2026 10:14:03 AM [AppRunner] Health check failed …": the time is the report's business.
+static const char *
+without_prefix(const char *message)
+{
+    const char *tag = strstr(message, "[AppRunner] ");
+    return tag != NULL && tag - message < 40 ? tag + strlen("[AppRunner] ") : message;
+}
+
+// "Deployment with ID : … failed." says less than what stands before it.
+static bool
+is_summary(const char *message)
+{
+    return strstr(message, "with ID") != NULL || strstr(message, "rolled back") != NULL ||
+           strstr(message, "rolling back") != NULL || strstr(message, "Rolling back") != NULL;
+}
+
+static const char *
+pick_reason(const struct logs_page *page)
+{
+    const char *summary = NULL;
+    for (size_t i = page->count; i > 0; i--) {
+        const char *line = without_prefix(page->events[i - 1].message);
+        if (!tells_of_failure(line)) {
+            continue;
+        }
+        if (!is_summary(line)) {
+            return line;
+        }
+        summary = summary != NULL ? summary : line;
+    }
+    return summary;
+}
+
+// A reason is the middle of a sentence of ours.
+static const char *
+without_stop(const char *line, struct arena *arena)
+{
+    struct str text = str_trim(str_of(line));
+    if (str_ends(text, STR("."))) {
+        text.len--;
+    }
+    return arena_str(arena, text);
+}
+
+static void
+cannot_read(const struct step_run *run, const struct target_move *at, struct error *err)
+{
+    char *text CLEANUP(xfreep) = error_text(err);
+    const char *hint = error_hint_of(err);
+    target_add_evidence(run, at->target,
+        arena_printf(run->arena, "its log could not be read: %s%s%s", text,
+            hint != NULL ? ". " : "", hint != NULL ? hint : ""));
+    error_free(err);
+}
+
+void
+apprunner_read_reason(const struct step_run *run, const struct target_move *at)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct logs_page page = {0};
+    struct error *err = read_log(run, at, false, scratch, &page);
+    if (err != NULL) {
+        cannot_read(run, at, err);
+        return;
+    }
+    const char *reason = pick_reason(&page);
+    if (reason != NULL) {
+        (void)move_set_text(run->arena, &at->move->reason, without_stop(reason, scratch));
+    }
+}
+
+// The newest lines first, since the end of a log is where it went wrong.
+static void
+add_lines(const struct step_run *run, const struct target_move *at, bool of_program)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct logs_page page = {0};
+    size_t shown = 0;
+    struct error *err = read_log(run, at, of_program, scratch, &page);
+    if (err != NULL) { // the reason is missing then, and that was said
+        error_free(err);
+        return;
+    }
+    for (size_t i = page.count; i > 0 && shown < LINES_SHOWN; i--) {
+        const char *line = without_stop(without_prefix(page.events[i - 1].message), scratch);
+        bool told = line[0] == '\0' || cstr_equal(line, at->move->reason);
+        if (!told && (of_program || tells_of_failure(line))) {
+            target_add_evidence(run, at->target,
+                arena_printf(run->arena, "%s: %s", of_program ? "the program" : "App Runner",
+                    context_clean(run->arena, line, LINE_MAX_BYTES)));
+            shown++;
+        }
+    }
+}
+
+void
+apprunner_explain(const struct step_run *run, const struct target_move *at)
+{
+    add_lines(run, at, true);
+    add_lines(run, at, false);
+}
+
+void
+apprunner_record(const struct step_run *run, struct deployment_target *target)
+{
+    (void)run;
+    (void)target;
+}
