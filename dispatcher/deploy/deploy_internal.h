@@ -262,8 +262,9 @@ bool standing_is_touched(const struct deployment *d, const struct deployment_ste
 /// Is all of that as it was before? *note: in whose words, may be NULL.
 bool standing_is_restored(
     const struct deployment *d, const struct deployment_step *step, const char **note);
-/// Does everything say and run again what it did before (or never anything else)?
-bool standing_is_all_restored(const struct deployment *d);
+/// Does everything say and run again what it did before (or never anything else)? With
+/// `given_up_counts` also where it is somebody else's now, whose deployment came after ours.
+bool standing_is_all_restored(const struct deployment *d, bool given_up_counts);
 bool standing_is_any(const struct deployment *d, const char *restore);
 /// "; parameter /shop/staging/web/version is restored (…); 'web' runs …", or why not.
 void standing_put(const struct deployment *d, struct buf *out);

@@ -149,7 +149,7 @@ exit_code_of(const struct deployment *d, enum error_kind cause)
     enum error_kind kind = cause;
     if (standing_is_any(d, "unknown")) {
         kind = ERROR_UNKNOWN;
-    } else if (!standing_is_all_restored(d)) {
+    } else if (!standing_is_all_restored(d, cause == ERROR_SUPERSEDED)) {
         kind = ERROR_NOT_RESTORED;
     } else if (cause == ERROR_CANCELLED && d->ending_signal > 0) {
         return 128 + (int)d->ending_signal;

@@ -59,7 +59,7 @@ standing_is_restored(
 }
 
 bool
-standing_is_all_restored(const struct deployment *d)
+standing_is_all_restored(const struct deployment *d, bool given_up_counts)
 {
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
@@ -69,7 +69,7 @@ standing_is_all_restored(const struct deployment *d)
     }
     for (size_t i = 0; i < d->targets.count; i++) {
         const struct deployment_target *target = deployment_target_at(d, i);
-        bool given_up = cstr_equal(target->restore, "superseded"); // somebody else's now
+        bool given_up = given_up_counts && cstr_equal(target->restore, "superseded");
         if (target_is_touched(target) && !given_up && !is_restored(target->restore)) {
             return false;
         }

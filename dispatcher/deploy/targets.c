@@ -29,8 +29,12 @@ move_end(const struct step_run *run, struct deployment_move *move, const char *o
     if (move->outcome != NULL) {
         return;
     }
+    // Platforms end their sentences with a stop; here it stands inside of one.
+    struct str text = str_of(reason != NULL ? reason : move->reason);
+    text.len -= text.len > 0 && text.ptr[text.len - 1] == '.' ? 1 : 0;
     move->outcome = outcome;
-    (void)move_set_text(run->arena, &move->reason, reason != NULL ? reason : move->reason);
+    (void)move_set_text(
+        run->arena, &move->reason, text.len > 0 ? arena_str(run->arena, text) : NULL);
     move->ended_ms = clock_wall(run->context->platform->clock);
 }
 

@@ -34,6 +34,14 @@ static const char spec_two[] = "title: Shop\nname: shop\nrepo: octo/shop\n"
                                "    worker: {kind: ecs, cluster: blue, service: shop-worker}\n"
                                "  rollout: {order: [worker]}\n";
 
+static const char spec_unordered[] =
+    "title: Shop\nname: shop\nrepo: octo/shop\n"
+    "services:\n  web:\n    expose: 8080\n  worker:\n    expose: 8081\n"
+    "deploy:\n  via: direct\n"
+    "  targets:\n"
+    "    web: {kind: ecs, cluster: blue, service: shop-web}\n"
+    "    worker: {kind: ecs, cluster: blue, service: shop-worker}\n";
+
 // --- a platform that does what it is told ------------------------------------------------------
 
 enum { TARGETS = 2, LIFE = 8 };
@@ -270,6 +278,11 @@ static const struct cell cells[] = {
         SAYS "'web' failed, and the platform could not roll it back: tasks failed to start; 'web' "
              "could NOT be restored: tasks failed to start" PARAMETER_IS_BACK,
         FORWARD "move web back\n" BACK},
+    {"rollback failed, and somebody else goes before our way back", {"rollback-failed"},
+        {"superseded"}, NULL, NULL, false, 8, "failed",
+        SAYS "'web' failed, and the platform could not roll it back: tasks failed to start; 'web' "
+             "is NOT restored: tasks failed to start" PARAMETER_IS_BACK,
+        FORWARD "move web back\n" BACK},
     {"failed", {"failed"}, {"succeeded"}, NULL, NULL, false, 7, "failed",
         SAYS "'web' failed: tasks failed to start" WEB_RUNS_AGAIN PARAMETER_IS_BACK,
         FORWARD "move web back\n" BACK},
@@ -466,6 +479,19 @@ test_one_of_two_fails(void **state)
     assert_string_equal(world_value(s->world, STORY_PARAMETER), "v1");
 }
 
+// Whose target it is now is not known to run what it ran before: 7 would be a lie.
+static void
+test_one_fails_and_one_is_superseded(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_of_two();
+    s->app_spec = spec_unordered;
+    set_life(&lab->targets[0].forward, "failed", NULL);
+    set_life(&lab->targets[1].forward, "superseded", NULL);
+    story_deploy(s);
+    story_expect(s, 8, "failed", NULL);
+}
+
 static void
 test_first_of_order_fails(void **state)
 {
@@ -536,6 +562,7 @@ main(void)
         cmocka_unit_test(test_out_of_time_and_cancelled),
         cmocka_unit_test(test_two_in_order),
         cmocka_unit_test(test_one_of_two_fails),
+        cmocka_unit_test(test_one_fails_and_one_is_superseded),
         cmocka_unit_test(test_first_of_order_fails),
         cmocka_unit_test(test_killed_while_it_goes_well),
         cmocka_unit_test(test_killed_while_it_fails),
