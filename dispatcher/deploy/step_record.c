@@ -237,7 +237,10 @@ mark_targets(const struct step_run *run)
     for (size_t i = 0; i < run->deployment->targets.count; i++) {
         struct deployment_target *target = deployment_target_at(run->deployment, i);
         const struct target_ops *ops = target_ops_find(target->want.kind);
-        if (target->proven && is_direct(run->deployment) && ops->record != NULL) {
+        // What is built from source is never proven; whose it is can be said all the same.
+        bool fine = target->proven || (target->forward.digest == NULL &&
+                                          cstr_equal(target->forward.outcome, "succeeded"));
+        if (fine && is_direct(run->deployment) && ops->record != NULL) {
             ops->record(run, target);
         }
     }
@@ -252,6 +255,7 @@ mark_all(const struct step_run *run, struct aws_session *aws, struct step_result
         TRY(mark(run, aws, i, &labelled));
     }
     mark_targets(run);
+    TRY(workers_remove_orphans(run));
     out->outcome = STEP_DONE;
     out->note = arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count);
     return NULL;

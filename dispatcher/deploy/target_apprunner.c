@@ -171,6 +171,28 @@ apprunner_check_state(const struct apprunner_service *service)
 
 // --- what runs now -----------------------------------------------------------------------------
 
+// A pinned image does not show its version: what rolled it out left that as a tag.
+static const char *
+version_of(const struct step_run *run, const char *arn, const char *digest)
+{
+    struct aws_session *aws = NULL;
+    struct pair_list tags = {0};
+    const char *version = NULL;
+    bool same = false;
+    struct error *err = apprunner_turn(run, &aws);
+    if (err == NULL) {
+        err = apprunner_tags_list(aws, arn, run->arena, &tags);
+    }
+    error_free(err); // it stays without a name then
+    for (size_t i = 0; i < tags.count; i++) {
+        const struct pair *tag = &tags.items[i];
+        same =
+            same || (strcmp(tag->key, "dispatcher:digest") == 0 && cstr_equal(tag->value, digest));
+        version = strcmp(tag->key, "dispatcher:version") == 0 ? tag->value : version;
+    }
+    return same ? version : NULL;
+}
+
 static void
 take_before(const struct step_run *run, struct deployment_target *target,
     const struct apprunner_service *service)
@@ -183,7 +205,8 @@ take_before(const struct step_run *run, struct deployment_target *target,
     }
     struct apprunner_image image = apprunner_image_parse(service->image, arena);
     target->before = arena_dup(arena, service->image);
-    target->before_version = image.tag;
+    target->before_version =
+        image.digest != NULL ? version_of(run, service->arn, image.digest) : image.tag;
     // Without it nothing is compared after going back, and that is said.
     struct error *err = apprunner_image_digest(run, service->image, arena, &target->before_digest);
     if (err != NULL) {

@@ -342,18 +342,29 @@ apprunner_create_check(const struct step_run *run, const struct deployment_targe
     return NULL;
 }
 
-static struct pair_list
-tags_of(const struct step_run *run, const struct deployment_target *target, struct arena *arena)
+void
+apprunner_tags_make(const struct step_run *run, const struct deployment_target *target,
+    struct arena *arena, struct pair_list *out)
 {
     const struct deployment *d = run->deployment;
-    struct pair *tags = arena_array(arena, 3, sizeof(*tags));
+    const struct deployment_service *service =
+        target->service >= 0 ? deployment_service_at(d, (size_t)target->service) : NULL;
+    struct pair *tags = arena_array(arena, 5, sizeof(*tags));
     size_t count = 0;
     tags[count++] = (struct pair){"dispatcher:app", d->app};
     tags[count++] = (struct pair){"dispatcher:environment", d->env};
     if (target->worker != NULL) {
         tags[count++] = (struct pair){"dispatcher:worker", target->name};
     }
-    return (struct pair_list){tags, count};
+    bool done = cstr_equal(target->forward.outcome, "succeeded");
+    if (done && service != NULL) {
+        const char *version = service->version != NULL ? service->version : d->version;
+        tags[count++] = (struct pair){"dispatcher:version", version};
+    }
+    if (done && target->forward.digest != NULL) {
+        tags[count++] = (struct pair){"dispatcher:digest", target->forward.digest};
+    }
+    *out = (struct pair_list){tags, count};
 }
 
 struct error *
@@ -388,7 +399,7 @@ apprunner_create_make(const struct step_run *run, const struct deployment_target
         .vpc_connector_arn = want->vpc_connector,
         .is_private = want->has_public && !want->is_public,
         .auto_deploys = false,
-        .tags = tags_of(run, target, arena),
     };
+    apprunner_tags_make(run, target, arena, &out->tags);
     return collect(run, target, arena, &out->environment);
 }

@@ -168,9 +168,26 @@ apprunner_explain(const struct step_run *run, const struct target_move *at)
     add_lines(run, at, false);
 }
 
+// The image is pinned to a digest: people read the version from a tag.
 void
 apprunner_record(const struct step_run *run, struct deployment_target *target)
 {
-    (void)run;
-    (void)target;
+    const struct deployment *d = run->deployment;
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct aws_session *aws = NULL;
+    struct pair_list tags = {0};
+    apprunner_tags_make(run, target, scratch, &tags);
+    struct error *err = apprunner_turn(run, &aws);
+    if (err == NULL) {
+        err = apprunner_tag(aws, target->arn, &tags);
+    }
+    if (err != NULL) {
+        char *text CLEANUP(xfreep) = error_text(err);
+        context_emit_text(run->context, d, DEPLOY_EVENT_WARNING,
+            context_clean(run->arena,
+                arena_printf(
+                    run->arena, "'%s' does not carry its version as a tag: %s", target->name, text),
+                LINE_MAX_BYTES));
+        error_free(err);
+    }
 }

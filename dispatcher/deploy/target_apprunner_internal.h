@@ -72,6 +72,11 @@ NODISCARD struct error *apprunner_create_make(const struct step_run *run,
 NODISCARD struct error *apprunner_create_check(
     const struct step_run *run, const struct deployment_target *target);
 
+/// Whose the service is, for people and for the search of services without a worker; and once
+/// something was rolled out, the version and its digest.
+void apprunner_tags_make(const struct step_run *run, const struct deployment_target *target,
+    struct arena *arena, struct pair_list *out);
+
 // --- target_apprunner_begin.c ------------------------------------------------------------------
 struct error *apprunner_begin(const struct step_run *run, const struct target_move *at);
 /// Leaves the move to be begun later, and says why.

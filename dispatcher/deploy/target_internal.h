@@ -103,11 +103,15 @@ const char *rollout_fate(const struct step_run *run);
 /// nothing is.
 NODISCARD struct error *rollout_stop(const struct step_run *run);
 
-// --- workers.c ---------------------------------------------------------------------------------
-/// Entry points of the workers: what `files` finds in the checkout, or --workers. Sorted.
+// --- workers.c, workers_orphans.c --------------------------------------------------------------
+/// Entry points of the workers: what `files` finds in the checkout, or --workers. Sorted, and each
+/// gives another name.
 NODISCARD struct error *workers_find(
     struct deploy_context *context, const struct preparation *preparation, struct str_list *out);
 /// Services on the platform that were workers of this app and have no entry point any more, into
 /// d->orphans. Best effort: a warning when they cannot be listed.
 NODISCARD struct error *workers_look_for_orphans(
     struct deploy_context *context, const struct preparation *preparation);
+/// Deletes them if the spec says so, after the proof. Best effort: only an interruption is an
+/// error.
+NODISCARD struct error *workers_remove_orphans(const struct step_run *run);

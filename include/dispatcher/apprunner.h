@@ -80,6 +80,15 @@ NODISCARD struct error *apprunner_find(
 const char *apprunner_log_group(
     const char *name, const char *id, bool of_application, struct arena *arena);
 
+// --- tags (apprunner_tags.c) ---------------------------------------------------------------------
+
+/// ListTagsForResource: name → value.
+NODISCARD struct error *apprunner_tags_list(
+    struct aws_session *session, const char *arn, struct arena *arena, struct pair_list *out);
+/// TagResource: sets these, the others stay.
+NODISCARD struct error *apprunner_tag(
+    struct aws_session *session, const char *arn, const struct pair_list *tags);
+
 // --- the source (apprunner_source.c), pure -------------------------------------------------------
 
 enum apprunner_choice { APPRUNNER_KEEP, APPRUNNER_YES, APPRUNNER_NO };
