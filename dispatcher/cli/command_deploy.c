@@ -1,6 +1,6 @@
 // `deploy` and `plan`: the same reading and planning; one of them then does it.
+#include "deploy_drive.h"
 #include "deploy_options.h"
-#include "deploy_ui.h"
 #include "dispatcher/memory.h"
 
 static void
@@ -20,67 +20,31 @@ read_what(const struct cli_arguments *arguments, struct deploy_request *request)
 }
 
 static struct error *
-prepare(struct cli *cli, const struct cli_arguments *arguments, struct deploy_session *session,
-    struct deployment **out)
+drive(struct cli *cli, const struct cli_arguments *arguments, bool dry_run, int *exit_code)
 {
     struct deploy_request request = {0};
     TRY(deploy_request_read(arguments, true, &request));
     read_what(arguments, &request);
-    struct error *err =
-        deploy_prepare(session->context, &request, session->arena, session->diagnostics, out);
-    if (err != NULL) {
-        return deploy_session_explain(
-            cli, session, error_wrap(err, "deploy '%s' to '%s'", request.app, request.env));
-    }
-    return NULL;
-}
-
-static void
-print_plan(struct cli *cli, const struct deployment *deployment, bool json)
-{
-    struct buf text CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
-    if (json) {
-        struct json *object CLEANUP(json_freep) = deployment_encode(deployment);
-        json_print(object, true, &text);
-        buf_putc(&text, '\n');
-    } else {
-        deploy_plan_text(deployment, &text);
-    }
-    cli_out(cli, buf_str(&text));
+    char *what CLEANUP(xfreep) = xasprintf("deploy '%s' to '%s'", request.app, request.env);
+    const struct deploy_drive drive = {
+        .request = &request,
+        .what = what,
+        .json = cli_flag(arguments, "json"),
+        .dry_run = dry_run,
+    };
+    return deploy_drive(cli, &drive, exit_code);
 }
 
 static struct error *
 run_plan(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    struct deploy_session session CLEANUP(deploy_session_close) = {0};
-    struct deployment *deployment = NULL;
-    (void)exit_code;
-    TRY(deploy_session_open(cli, NULL, false, &session));
-    TRY(prepare(cli, arguments, &session, &deployment));
-    print_plan(cli, deployment, cli_flag(arguments, "json"));
-    return NULL;
+    return drive(cli, arguments, true, exit_code);
 }
 
 static struct error *
 run_deploy(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    bool json = cli_flag(arguments, "json");
-    struct deploy_ui *ui CLEANUP(deploy_ui_freep) = deploy_ui_new(cli, json);
-    struct deploy_observer observer = deploy_ui_observer(ui);
-    struct deploy_session session CLEANUP(deploy_session_close) = {0};
-    struct deployment *deployment = NULL;
-    if (cli_flag(arguments, "dry-run")) {
-        return run_plan(cli, arguments, exit_code);
-    }
-    TRY(deploy_session_open(cli, &observer, cli->terminal && !json, &session));
-    TRY(prepare(cli, arguments, &session, &deployment));
-    struct error *err = deploy_run(session.context, deployment, session.arena);
-    if (err != NULL) {
-        return error_wrap(err, "deploy '%s' to '%s'", deployment->app, deployment->env);
-    }
-    deploy_ui_result(ui, deployment);
-    *exit_code = (int)deployment->exit_code;
-    return NULL;
+    return drive(cli, arguments, cli_flag(arguments, "dry-run"), exit_code);
 }
 
 static const struct cli_option deploy_options[] = {

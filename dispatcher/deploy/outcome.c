@@ -39,8 +39,10 @@ outcome_succeeded(const struct step_run *run)
     struct deployment *d = run->deployment;
     set_end(run, "deployed", 0);
     d->message = arena_printf(run->arena, "'%s' %s is %s '%s'%s", d->app, d->version,
-        cstr_equal(d->verb, "rollback") ? "back in" : "deployed to", d->env,
-        d->proven ? " and proven to run" : "");
+        cstr_equal(d->verb, "rollback")  ? "back in"
+        : cstr_equal(d->verb, "rollout") ? "rolled out to"
+                                         : "deployed to",
+        d->env, d->proven ? " and proven to run" : "");
 }
 
 // --- undoing -----------------------------------------------------------------------------------

@@ -343,8 +343,13 @@ name_caller(const struct preparation *p, struct deploy_context *context)
         d->claim_key = arena_printf(p->arena, "local/%s", d->id);
         return;
     }
+    // A rollout and a rollback read their version only later.
+    const char *what = d->version != NULL ? d->version
+                       : p->request->to != NULL
+                           ? arena_printf(p->arena, "%s %s", d->verb, p->request->to)
+                           : d->verb;
     d->claim_key = arena_printf(p->arena, "%s/%s/%s/%s/%s/%s", repository != NULL ? repository : "",
-        run, job != NULL ? job : "", d->app, d->env, d->version);
+        run, job != NULL ? job : "", d->app, d->env, what);
     const char *server = env_get(platform, "GITHUB_SERVER_URL");
     const char *name = env_get(platform, "GITHUB_REPOSITORY");
     if (server != NULL && name != NULL) {

@@ -173,10 +173,11 @@ static struct error *
 look_at_image(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
 {
+    const struct deployment *d = p->deployment;
     struct error *err = snapshot_registry(context, p, service);
     if (err != NULL) {
         return error_wrap(err, "look for image '%s/%s:%s'", service->registry, service->repository,
-            p->deployment->version);
+            service->version != NULL ? service->version : d->version);
     }
     service->present = service->digest != NULL;
     if (service->present) {
@@ -186,11 +187,18 @@ look_at_image(
         return check_source(context, p, service);
     }
     if (service->build) {
-        return build_look(context, p->deployment, service);
+        return build_look(context, d, service);
     }
-    return error_hint(error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry",
-                          service->registry, service->repository, p->deployment->version),
-        "Give it with --image %s=SOURCE, make it with --build, or push it first.", service->name);
+    struct error *missing =
+        error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry", service->registry,
+            service->repository, service->version != NULL ? service->version : d->version);
+    return cstr_equal(d->verb, "deploy")
+               ? error_hint(missing,
+                     "Give it with --image %s=SOURCE, make it with --build, or push it first.",
+                     service->name)
+               : error_hint(missing,
+                     "It was never pushed, or a lifecycle policy has removed it since: deploy the "
+                     "version again from the app's repository.");
 }
 
 // What does not show as it is must not compare equal to what it shows as: "v2" and an invisible
@@ -225,11 +233,16 @@ snapshot_parameter(
     return NULL;
 }
 
+static bool
+is_commit(const char *version)
+{
+    return strlen(version) == 40 && strspn(version, "0123456789abcdef") == 40;
+}
+
 static const char *
 shorten(const struct preparation *p, const char *version)
 {
-    bool is_id = strlen(version) == 40 && strspn(version, "0123456789abcdef") == 40;
-    return is_id ? arena_printf(p->arena, "%.12s", version) : version;
+    return is_commit(version) ? arena_printf(p->arena, "%.12s", version) : version;
 }
 
 static struct error *
@@ -393,6 +406,7 @@ take_versions(struct deploy_context *context, const struct preparation *p)
         service->version = service->previous;
     }
     d->version = deployment_service_at(d, 0)->version;
+    d->sha = is_commit(d->version) ? d->version : NULL;
     return NULL;
 }
 
