@@ -79,11 +79,43 @@ def secrets(session, url):
     ssm.put_parameter(Name="/shop/secure", Value="kept", Type="SecureString")
 
 
+def services(session, url):
+    """A cluster with a service that has come up, its network, and a log stream."""
+    ecs = session.client("ecs", endpoint_url=url)
+    ec2 = session.client("ec2", endpoint_url=url)
+    logs = session.client("logs", endpoint_url=url)
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    ecs.create_cluster(clusterName="prod")
+    ecs.register_task_definition(
+        family="web", networkMode="awsvpc", cpu="256", memory="512",
+        requiresCompatibilities=["FARGATE"], tags=[{"key": "team", "value": "shop"}],
+        containerDefinitions=[{
+            "name": "web", "image": "repo:v1", "cpu": 256, "memory": 512, "essential": True,
+            "environment": [{"name": "MODE", "value": "\u00fcn\u00ef"}],
+            "logConfiguration": {"logDriver": "awslogs", "options": {
+                "awslogs-group": "/ecs/web", "awslogs-region": REGION,
+                "awslogs-stream-prefix": "ecs"}}}])
+    ecs.create_service(
+        cluster="prod", serviceName="web", taskDefinition="web:1", desiredCount=2,
+        launchType="FARGATE", deploymentController={"type": "ECS"}, networkConfiguration={
+            "awsvpcConfiguration": {"subnets": [subnet], "securityGroups": [group]}})
+    logs.create_log_group(logGroupName="/ecs/web")
+    for stream, lines in (("ecs/web/0a", 25), ("ecs/web/0b", 1)):
+        logs.create_log_stream(logGroupName="/ecs/web", logStreamName=stream)
+        logs.put_log_events(logGroupName="/ecs/web", logStreamName=stream, logEvents=[
+            {"timestamp": int(time.time() * 1000) + i, "message": f"{stream} line {i} \u00fc"}
+            for i in range(lines)])
+
+
 def prepare(url):
     import boto3
     session = boto3.Session("setup", "setup", region_name=REGION)
     iam = session.client("iam", endpoint_url=url)
     secrets(session, url)
+
+
+    services(session, url)
     admin, nobody = user(iam, "admin", everything()), user(iam, "nobody", None)
     found = {
         "TEST_ENDPOINT": url,
@@ -112,7 +144,8 @@ def main():
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(["moto_server", "-H", "127.0.0.1", "-p", str(port)],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "MOTO_ECS_SERVICE_RUNNING": "2"})
     try:
         wait_for(url, server)
         return subprocess.call(sys.argv[1:], env={**os.environ, **prepare(url)})
