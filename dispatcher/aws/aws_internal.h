@@ -261,4 +261,3 @@ NODISCARD struct error *aws_pages_next(
 // ---- ECR (ecr.c, ecr_scan.c)
 
 #define ECR_TARGET "AmazonEC2ContainerRegistry_V20150921." // X-Amz-Target of its operations
-bool ecr_has_code(const struct error *err, const char *code);

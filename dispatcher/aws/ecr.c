@@ -12,12 +12,6 @@
 
 enum { TOKEN_MAX = 32 * 1024, ACCOUNT_DIGITS = 12 };
 
-bool
-ecr_has_code(const struct error *err, const char *code)
-{
-    return cstr_equal(error_remote_of(err)->code, code);
-}
-
 static struct error *
 unusable(const char *what)
 {
@@ -150,8 +144,8 @@ describe(struct aws_session *session, const struct ecr_repository *repository, c
 static struct error *
 take_absence(struct error *err, bool *absent, bool *repository_found)
 {
-    bool no_repository = ecr_has_code(err, "RepositoryNotFoundException");
-    if (!no_repository && !ecr_has_code(err, "ImageNotFoundException")) {
+    bool no_repository = aws_has_code(err, "RepositoryNotFoundException");
+    if (!no_repository && !aws_has_code(err, "ImageNotFoundException")) {
         return err;
     }
     error_free(err);
@@ -220,7 +214,7 @@ ecr_create_repository(struct aws_session *session, const struct ecr_repository *
         .idempotent = true,
         .region = repository->region};
     struct error *err = aws_call(session, &call, &answer);
-    if (err != NULL && ecr_has_code(err, "RepositoryAlreadyExistsException")) {
+    if (err != NULL && aws_has_code(err, "RepositoryAlreadyExistsException")) {
         error_free(err);
         return NULL;
     }

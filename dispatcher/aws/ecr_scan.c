@@ -194,7 +194,7 @@ ecr_scan_findings(struct aws_session *session, const struct ecr_image *image, st
     struct error *err = aws_call(session, &call, &answer);
     if (err == NULL) {
         err = read_scan(answer, arena, &scan);
-    } else if (ecr_has_code(err, "ScanNotFoundException")) {
+    } else if (aws_has_code(err, "ScanNotFoundException")) {
         error_free(err);
         err = NULL;
     }
@@ -228,7 +228,7 @@ ecr_start_scan(struct aws_session *session, const struct ecr_image *image, enum 
         .region = image->repository.region};
     struct error *err = aws_call(session, &call, &answer);
     for (size_t i = 0; err != NULL && i < ARRAY_LENGTH(answers); i++) {
-        if (ecr_has_code(err, answers[i].code)) {
+        if (aws_has_code(err, answers[i].code)) {
             error_free(err);
             *out = answers[i].meaning;
             return NULL;

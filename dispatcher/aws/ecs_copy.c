@@ -239,7 +239,7 @@ ecs_task_definition_log_targets(
 
 bool
 ecs_task_log_stream(const struct json *document, const char *container, const char *task,
-    struct arena *arena, const char **group, const char **stream, const char **region)
+    struct arena *arena, struct ecs_log_stream *out)
 {
     struct ecs_log_target *targets = NULL;
     size_t count = 0;
@@ -249,9 +249,11 @@ ecs_task_log_stream(const struct json *document, const char *container, const ch
         if (target->prefix == NULL || strcmp(target->container, container) != 0) {
             continue;
         }
-        *group = target->group;
-        *stream = arena_printf(arena, "%s/%s/%s", target->prefix, container, ecs_last_part(task));
-        *region = target->region;
+        *out = (struct ecs_log_stream){
+            .group = target->group,
+            .name = arena_printf(arena, "%s/%s/%s", target->prefix, container, ecs_last_part(task)),
+            .region = target->region,
+        };
         return true;
     }
     return false;

@@ -135,11 +135,15 @@ struct ecs_log_target {
 /// One entry for each container that logs to CloudWatch. Pure.
 void ecs_task_definition_log_targets(
     const struct json *document, struct arena *arena, struct ecs_log_target **out, size_t *count);
-/// The group, stream ("prefix/container/task-id") and region of one container's output in one task;
-/// false when they cannot be known: another driver, no prefix, no such container. `task` is an id
-/// or an ARN. Pure.
+// Where one container of one task writes.
+struct ecs_log_stream {
+    const char *group, *name; // name: "prefix/container/task-id"
+    const char *region;       // NULL: the session's
+};
+/// False when it cannot be known: another driver, no prefix, no such container. `task` is an id or
+/// an ARN. Pure.
 bool ecs_task_log_stream(const struct json *document, const char *container, const char *task,
-    struct arena *arena, const char **group, const char **stream, const char **region);
+    struct arena *arena, struct ecs_log_stream *out);
 
 // --- service deployments (ecs_deployments.c) -----------------------------------------------------
 

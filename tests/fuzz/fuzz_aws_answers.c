@@ -174,7 +174,8 @@ try_task_definitions(struct arena *arena)
     struct str_list list = {0};
     struct pair_list tags = {0};
     struct ecs_log_target *targets = NULL;
-    const char *group = NULL, *stream = NULL, *region = NULL, *image = NULL;
+    struct ecs_log_stream stream = {0};
+    const char *image = NULL;
     size_t count = 0;
     (void)settle(ecs_task_definition_list(session(), "web", 10, arena, &list));
     (void)settle(ecs_tags_get(session(), "arn", arena, &tags));
@@ -183,7 +184,7 @@ try_task_definitions(struct arena *arena)
         return;
     }
     ecs_task_definition_log_targets(definition.document, arena, &targets, &count);
-    (void)ecs_task_log_stream(definition.document, "web", "t", arena, &group, &stream, &region);
+    (void)ecs_task_log_stream(definition.document, "web", "t", arena, &stream);
     const struct ecs_copy copy = {.from = &definition, .image = "new:1"};
     if (settle(ecs_task_definition_copy(&copy, &body))) {
         FUZZ_CHECK(json_get(body, "revision") == NULL);

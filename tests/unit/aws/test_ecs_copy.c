@@ -223,18 +223,17 @@ log_streams_are_named_as_ecs_names_them(void **state)
     (void)state;
     struct arena *arena CLEANUP(arena_freep) = arena_new();
     struct json *document CLEANUP(json_freep) = parse(logging);
-    const char *group = NULL, *stream = NULL, *region = NULL;
-    assert_true(ecs_task_log_stream(document, "web",
-        "arn:aws:ecs:us-east-1:012345678901:task/prod/0a1b", arena, &group, &stream, &region));
-    assert_string_equal(group, "/ecs/web");
-    assert_string_equal(stream, "ecs/web/0a1b");
-    assert_string_equal(region, "us-east-1");
-    assert_true(ecs_task_log_stream(document, "web", "0a1c", arena, &group, &stream, &region));
-    assert_string_equal(stream, "ecs/web/0a1c");
+    struct ecs_log_stream stream = {0};
+    assert_true(ecs_task_log_stream(
+        document, "web", "arn:aws:ecs:us-east-1:012345678901:task/prod/0a1b", arena, &stream));
+    assert_string_equal(stream.group, "/ecs/web");
+    assert_string_equal(stream.name, "ecs/web/0a1b");
+    assert_string_equal(stream.region, "us-east-1");
+    assert_true(ecs_task_log_stream(document, "web", "0a1c", arena, &stream));
+    assert_string_equal(stream.name, "ecs/web/0a1c");
     static const char *const without[] = {"plain", "other", "odd", "nobody"};
     for (size_t i = 0; i < ARRAY_LENGTH(without); i++) {
-        assert_false(
-            ecs_task_log_stream(document, without[i], "t", arena, &group, &stream, &region));
+        assert_false(ecs_task_log_stream(document, without[i], "t", arena, &stream));
     }
     struct ecs_log_target *targets = NULL;
     size_t count = 0;
