@@ -36,8 +36,8 @@ check_address(const char *address)
     if (err != NULL) {
         return error_wrap_as(ERROR_SPEC, err, "Vault's address");
     }
-    if (url.has_user || url.query != NULL) {
-        return error_new(ERROR_SPEC, "Vault's address holds a user name or a query");
+    if (url.has_user || url.query != NULL || strchr(address, '#') != NULL) {
+        return error_new(ERROR_SPEC, "Vault's address holds a user name, a query or a fragment");
     }
     if (strcmp(url.scheme, "https") != 0 && !url_host_is_loopback(url.host)) {
         return error_hint(error_new(ERROR_SPEC, "Vault's address '%.200s' is not https", address),

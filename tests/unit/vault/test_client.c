@@ -28,10 +28,12 @@ addresses(void **state)
             "Vault's address 'http://127.0.0.1.example.org' is not "
             "https",
             "Plain http is for a Vault on this machine only."},
-        {"https://user:canary@vault.example.org", "Vault's address holds a user name or a query",
-            NULL},
-        {"https://vault.example.org/?token=canary", "Vault's address holds a user name or a query",
-            NULL},
+        {"https://user:canary@vault.example.org",
+            "Vault's address holds a user name, a query or a fragment", NULL},
+        {"https://vault.example.org/?token=canary",
+            "Vault's address holds a user name, a query or a fragment", NULL},
+        {"https://vault.example.org/#canary",
+            "Vault's address holds a user name, a query or a fragment", NULL},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
         struct vault_fixture *v CLEANUP(vault_fixture_freep) = vault_fixture_new(NULL, 0);
