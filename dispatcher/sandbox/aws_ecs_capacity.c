@@ -121,6 +121,20 @@ sandbox_ecs_capacity_retire_but(struct sandbox *sandbox, struct ecs_service *ser
     }
 }
 
+void
+sandbox_ecs_capacity_drop_pending(struct sandbox *sandbox, struct ecs_service *service,
+    const struct ecs_classic *of, int64_t now_ms)
+{
+    for (size_t i = 0; i < service->live.count;) {
+        struct ecs_task *task = service->live.items[i];
+        if (task->classic == of && task->started_ms == 0) {
+            retire(sandbox, task, now_ms);
+        } else {
+            i++;
+        }
+    }
+}
+
 struct ecs_counts
 sandbox_ecs_capacity_count(const struct ecs_service *service, const struct ecs_classic *classic,
     const struct ecs_revision *revision)

@@ -280,6 +280,8 @@ sandbox_ecs_interrupt(struct sandbox *sandbox, struct ecs_deployment *deployment
         sound_alarm(sandbox, deployment, now_ms);
         break;
     case ECS_STOPPED:
+        sandbox_ecs_capacity_drop_pending(
+            sandbox, deployment->service, deployment->classic, now_ms);
         fail_classic(deployment->classic, now_ms, "ECS deployment was stopped.");
         sandbox_ecs_deployment_stopped(sandbox, deployment, now_ms,
             sandbox_ecs_scenario_text(

@@ -373,6 +373,9 @@ void sandbox_ecs_capacity_retire_of(struct sandbox *sandbox, struct ecs_service 
     const struct ecs_classic *of, int64_t now_ms, int64_t most);
 void sandbox_ecs_capacity_retire_but(struct sandbox *sandbox, struct ecs_service *service,
     const struct ecs_classic *but, int64_t now_ms, int64_t most);
+/// Those that do not run yet never will.
+void sandbox_ecs_capacity_drop_pending(struct sandbox *sandbox, struct ecs_service *service,
+    const struct ecs_classic *of, int64_t now_ms);
 /// More or fewer tasks of the PRIMARY entry, up to the desired count.
 void sandbox_ecs_capacity_fit(
     struct sandbox *sandbox, struct ecs_service *service, int64_t now_ms, int64_t run_at_ms);

@@ -12,10 +12,11 @@ enum { RUN_MAX = 10, DESCRIBED_MAX = 100, PAGE = 100, HOUR_MS = 3600000, KILLED 
 static const char *
 last_status(struct sandbox *sandbox, const struct ecs_task *task)
 {
-    bool waits = task->stopped_ms == 0 && task->started_ms == 0 && task->run_at_ms != ECS_NEVER;
-    int64_t third = waits ? (task->run_at_ms - task->created_ms) / 3 : 0;
-    return waits && sandbox_now(sandbox) < task->created_ms + third ? "PROVISIONING"
-                                                                    : sandbox_ecs_task_status(task);
+    int64_t next = task->run_at_ms != ECS_NEVER ? task->run_at_ms : task->end_at_ms;
+    bool waits = task->stopped_ms == 0 && task->started_ms == 0 && next != ECS_NEVER;
+    return waits && sandbox_now(sandbox) < task->created_ms + (next - task->created_ms) / 3
+               ? "PROVISIONING"
+               : sandbox_ecs_task_status(task);
 }
 
 static void
