@@ -43,7 +43,7 @@ forget_service(struct apprunner_service *service)
 {
     for (size_t i = 0; i < service->operation_count; i++) {
         json_free(service->operations[i]->passed);
-        json_free(service->operations[i]->application);
+        json_free(service->operations[i]->log);
         json_free(service->operations[i]->before);
     }
     free(service->operations);
@@ -126,6 +126,7 @@ sandbox_apprunner_add(struct sandbox *sandbox, const char *name, const struct js
         .status = "RUNNING",
         .settings = json_clone(settings),
         .tags = json_make_array(),
+        .image = arena_dup(arena, sandbox_apprunner_image_identifier(settings)),
         .digest = image.digest,
         .created_ms = now,
         .updated_ms = now};
@@ -176,7 +177,7 @@ begin_race(struct aws_exchange *exchange, struct apprunner_service *service,
     }
     struct apprunner_operation *operation =
         sandbox_apprunner_begin(exchange->sandbox, service, "START_DEPLOYMENT", NULL, NULL);
-    operation->delay_ms = json_int(json_get(scenario->order, "delay_ms"), operation->delay_ms);
+    operation->delay_ms = sandbox_apprunner_ms(scenario->order, "delay", operation->delay_ms);
 }
 
 static void
@@ -281,7 +282,7 @@ create_service(struct aws_exchange *exchange)
     }
     struct apprunner_service *service = sandbox_apprunner_add(exchange->sandbox, name, settings);
     service->status = "CREATE_FAILED"; // until the operation has succeeded
-    service->digest = NULL;
+    service->image = service->digest = NULL;
     if (json_is_array(tags)) {
         json_free(service->tags);
         service->tags = json_clone(tags);

@@ -1,11 +1,19 @@
-// POST /_sandbox/aws/apprunner/scenario and /seed: what the next operation shall come to, and
-// services that are there from the beginning.
+// POST /_sandbox/aws/apprunner/scenario and /seed: what the next operations shall come to, and
+// services that are there from the beginning. Both are used as ECS's are.
+//
+//     {"service": "shop-*",        of which services; without it: of any
+//      "scenario": "rollback",
+//      "count": 1,                 how many operations, "all"
+//      "automatic": false,         of those that a push starts, not of calls
+//      "delay": "500ms",           how long the operation takes
+//      "reason": "...", "log": ["..."], "status": "...", "image": "other", "started": true, ...}
 #include <string.h>
 
 #include "aws_apprunner_internal.h"
+#include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { SERVICES_MAX = 10000, DELAY_MAX_MS = 24 * 60 * 60 * 1000 };
+enum { SERVICES_MAX = 10000 };
 
 static const char *const courses[APPRUNNER_COURSES] = {
     [APPRUNNER_SUCCESS] = "success",
@@ -19,6 +27,7 @@ static const char *const courses[APPRUNNER_COURSES] = {
     [APPRUNNER_STUCK] = "stuck",
     [APPRUNNER_HIDDEN] = "hidden",
     [APPRUNNER_HTML_500] = "html-500",
+    [APPRUNNER_UNHEALTHY_HTTP] = "unhealthy-http",
 };
 
 static enum apprunner_course
@@ -31,11 +40,46 @@ find_course(const char *name)
     return (enum apprunner_course)course;
 }
 
-static bool
-is_delay(const struct json *order)
+int64_t
+sandbox_apprunner_ms(const struct json *order, const char *key, int64_t fallback)
 {
-    int64_t delay = json_int(json_get(order, "delay_ms"), 0);
-    return delay >= 0 && delay <= DELAY_MAX_MS;
+    int64_t ms = 0;
+    return sandbox_ecs_read_ms(json_get(order, key), &ms) ? ms : fallback;
+}
+
+static bool
+is_duration(const struct json *order, const char *key)
+{
+    return json_get(order, key) == NULL || sandbox_apprunner_ms(order, key, -1) >= 0;
+}
+
+static const char *
+problem_of(const struct json *order, enum apprunner_course course)
+{
+    const struct json *count = json_get(order, "count"), *service = json_get(order, "service");
+    if (course == APPRUNNER_COURSES) {
+        return "'scenario' is none that the sandbox has for App Runner";
+    }
+    if (service != NULL && json_str(service) == NULL) {
+        return "'service' is no text";
+    }
+    if (count != NULL && !cstr_equal(json_str(count), "all") && json_int(count, 0) < 1) {
+        return "'count' is neither a positive number nor \"all\"";
+    }
+    return is_duration(order, "delay") && is_duration(order, "for")
+               ? NULL
+               : "'delay' and 'for' are durations, as in \"500ms\" or \"2s\"";
+}
+
+static void
+spoil_now(struct sandbox *sandbox, const struct apprunner_scenario *scenario)
+{
+    const struct apprunner_state *state = sandbox_apprunner_state(sandbox);
+    for (size_t i = 0; i < state->service_count; i++) {
+        if (fault_glob(scenario->service, state->services[i]->name)) {
+            sandbox_apprunner_spoil(sandbox, state->services[i], scenario->order);
+        }
+    }
 }
 
 void
@@ -45,21 +89,22 @@ sandbox_apprunner_control_scenario(struct sandbox *sandbox, const struct sandbox
     struct json *order CLEANUP(json_freep) = sandbox_request_json(request);
     const char *service = json_str(json_get(order, "service"));
     enum apprunner_course course = find_course(json_str(json_get(order, "scenario")));
-    int64_t count = json_int(json_get(order, "count"), 1);
-    if (course == APPRUNNER_COURSES) {
-        sandbox_reply_problem(response, 422, "'scenario' is none that App Runner has here");
-        return;
-    }
-    if (count < 1 || !is_delay(order)) {
-        sandbox_reply_problem(response, 422, "'count' or 'delay_ms' is out of range");
+    bool all = cstr_equal(json_str(json_get(order, "count")), "all");
+    const char *problem = problem_of(order, course);
+    if (problem != NULL) {
+        sandbox_reply_problem(response, 422, "%s", problem);
         return;
     }
     struct apprunner_state *state = sandbox_apprunner_state(sandbox);
     struct apprunner_scenario *scenario = arena_alloc(state->arena, sizeof(*scenario));
     *scenario = (struct apprunner_scenario){.course = course,
         .service = arena_dup(state->arena, service != NULL ? service : "*"),
-        .left = count,
+        .left = all ? -1 : json_int(json_get(order, "count"), 1),
         .order = json_clone(order)};
+    if (course == APPRUNNER_UNHEALTHY_HTTP && json_bool(json_get(order, "now"), false)) {
+        spoil_now(sandbox, scenario);
+        scenario->left = 0;
+    }
     state->scenarios = xrealloc(
         state->scenarios, (state->scenario_count + 1) * sizeof(struct apprunner_scenario *));
     state->scenarios[state->scenario_count++] = scenario;
@@ -150,7 +195,7 @@ seed_connection(struct sandbox *sandbox, const struct json *order)
     return NULL;
 }
 
-// {"delay_ms", "connections": [{"name"}], "services": [...]}; what came before a problem stays.
+// {"delay", "connections": [{"name"}], "services": [...]}; what came before a problem stays.
 void
 sandbox_apprunner_control_seed(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response)
@@ -159,8 +204,8 @@ sandbox_apprunner_control_seed(struct sandbox *sandbox, const struct sandbox_req
     const struct json *connections = json_get(order, "connections");
     const struct json *services = json_get(order, "services");
     struct apprunner_state *state = sandbox_apprunner_state(sandbox);
-    const char *problem = order == NULL      ? "the order is no object"
-                          : !is_delay(order) ? "'delay_ms' is out of range"
+    const char *problem = order == NULL                  ? "the order is no object"
+                          : !is_duration(order, "delay") ? "'delay' is no duration, as in \"2s\""
                           : state->service_count + json_count(services) > SERVICES_MAX
                               ? "too many services"
                               : NULL;
@@ -174,6 +219,9 @@ sandbox_apprunner_control_seed(struct sandbox *sandbox, const struct sandbox_req
         sandbox_reply_problem(response, 422, "%s", problem);
         return;
     }
-    state->delay_ms = json_int(json_get(order, "delay_ms"), state->delay_ms);
-    response->status = 204;
+    state->delay_ms = sandbox_apprunner_ms(order, "delay", state->delay_ms);
+    struct json *body = json_make_object();
+    json_set_int(body, "services", (int64_t)json_count(services));
+    json_set_int(body, "connections", (int64_t)json_count(connections));
+    sandbox_reply_json(response, 201, body);
 }

@@ -22,13 +22,14 @@ enum apprunner_course { // what a scenario makes of the next operation
     APPRUNNER_STUCK,
     APPRUNNER_HIDDEN,
     APPRUNNER_HTML_500,
+    APPRUNNER_UNHEALTHY_HTTP,
     APPRUNNER_COURSES,
 };
 
 struct apprunner_scenario {
     enum apprunner_course course;
-    const char *service; // name, or "*"
-    int64_t left;        // operations that it still applies to
+    const char *service; // glob of names
+    int64_t left;        // operations that it still applies to; -1: all
     struct json *order;  // as it was given
 };
 
@@ -39,7 +40,8 @@ struct apprunner_operation {
     const char *reason;        // why it does not succeed, for the log; NULL: AWS's usual words
     const char *odd_status;    // what an unknown status is called
     struct json *passed;       // statuses that it has had, in their order
-    struct json *application;  // lines that the application writes, or NULL
+    struct json *log;          // lines that the application writes, or NULL
+    const struct json *order;  // of its scenario, or NULL
     struct json *before;       // settings to come back to
     const char *digest;        // image that it brings; NULL: none, or not known
     int64_t created_ms, updated_ms, ended_ms; // 0: has not ended
@@ -53,11 +55,13 @@ struct apprunner_service {
     const char *status;    // without an operation: RUNNING, PAUSED, CREATE_FAILED, DELETED
     struct json *settings; // the members of CreateService, with defaults
     struct json *tags;     // array
-    const char *digest;    // of the image that runs; NULL: none, or not known
+    const char *image;     // identifier of the image that runs; NULL: none, or code
+    const char *digest;    // of that image; NULL: not known
     bool is_broken;        // neither old nor new runs: a rollback has failed
     bool wants_deployment; // the tracked tag was pushed during an operation
     int64_t created_ms, updated_ms, deleted_ms;
-    struct apprunner_operation **operations; // oldest first
+    int64_t unhealthy_left, unhealthy_until_ms; // GET /apps/NAME: -1 and 0 are for ever
+    struct apprunner_operation **operations;    // oldest first
     size_t operation_count;
     struct apprunner_operation *current; // NULL: none is in progress
 };
@@ -149,7 +153,14 @@ void sandbox_apprunner_list_tags(struct aws_exchange *exchange);
 void sandbox_apprunner_tag_resource(struct aws_exchange *exchange);
 void sandbox_apprunner_untag_resource(struct aws_exchange *exchange);
 
+// --- aws_apprunner_apps.c
+/// From now on what runs answers 500, as the order says: "requests" so often, "for" so long.
+void sandbox_apprunner_spoil(
+    struct sandbox *sandbox, struct apprunner_service *service, const struct json *order);
+
 // --- aws_apprunner_control.c
+/// A duration of an order: milliseconds, or text as in "500ms".
+int64_t sandbox_apprunner_ms(const struct json *order, const char *key, int64_t fallback);
 /// POST /_sandbox/aws/apprunner/scenario
 void sandbox_apprunner_control_scenario(struct sandbox *sandbox,
     const struct sandbox_request *request, struct sandbox_response *response);

@@ -85,11 +85,11 @@ say_application(struct sandbox *sandbox, const struct apprunner_service *service
     struct arena *arena CLEANUP(arena_freep) = arena_new();
     const char *group = group_of(arena, service, "application");
     const char *stream = arena_printf(arena, "instance/%s", operation->id);
-    for (size_t i = 0; i < json_count(operation->application); i++) {
-        const char *line = json_str(json_at(operation->application, i));
+    for (size_t i = 0; i < json_count(operation->log); i++) {
+        const char *line = json_str(json_at(operation->log, i));
         sandbox_logs_put_at(sandbox, group, stream, at_ms, line != NULL ? line : "");
     }
-    if (operation->application == NULL) {
+    if (operation->log == NULL) {
         sandbox_logs_put_at(sandbox, group, stream, at_ms,
             arena_printf(arena, "listening on port %s", sandbox_apprunner_port(service->settings)));
     }
@@ -156,7 +156,8 @@ come_back(struct apprunner_service *service, struct apprunner_operation *operati
 }
 
 static void
-succeed(struct apprunner_service *service, struct apprunner_operation *operation, int64_t at_ms)
+succeed(struct sandbox *sandbox, struct apprunner_service *service,
+    struct apprunner_operation *operation, int64_t at_ms)
 {
     if (cstr_equal(operation->type, "PAUSE_SERVICE")) {
         service->status = "PAUSED";
@@ -167,8 +168,14 @@ succeed(struct apprunner_service *service, struct apprunner_operation *operation
         service->status = "RUNNING";
     }
     if (deploys(operation)) {
+        struct arena *arena = sandbox_apprunner_state(sandbox)->arena;
+        service->image = arena_dup(arena, sandbox_apprunner_image_identifier(service->settings));
         service->digest = operation->digest;
         service->is_broken = false;
+        service->unhealthy_left = 0;
+    }
+    if (operation->course == APPRUNNER_UNHEALTHY_HTTP) {
+        sandbox_apprunner_spoil(sandbox, service, operation->order);
     }
 }
 
@@ -193,7 +200,7 @@ finish(struct sandbox *sandbox, struct apprunner_service *service,
 {
     const char *status = operation->status;
     if (cstr_equal(status, "SUCCEEDED")) {
-        succeed(service, operation, at_ms);
+        succeed(sandbox, service, operation, at_ms);
     } else if (cstr_equal(status, "ROLLBACK_FAILED")) {
         service->status = operation->status_before;
         service->is_broken = true;
@@ -287,10 +294,10 @@ sandbox_apprunner_scenario_take(
 {
     for (size_t i = 0; i < state->scenario_count; i++) {
         struct apprunner_scenario *scenario = state->scenarios[i];
-        bool fits = strcmp(scenario->service, "*") == 0 || strcmp(scenario->service, service) == 0;
         bool wants = json_bool(json_get(scenario->order, "automatic"), false);
-        if (fits && wants == is_automatic && scenario->left > 0) {
-            scenario->left--;
+        if (scenario->left != 0 && wants == is_automatic &&
+            fault_glob(scenario->service, service)) {
+            scenario->left -= scenario->left > 0;
             return scenario;
         }
     }
@@ -302,17 +309,18 @@ follow_scenario(struct apprunner_state *state, struct apprunner_operation *opera
     const struct apprunner_scenario *scenario)
 {
     const struct json *order = scenario->order;
-    const struct json *application = json_get(order, "application");
+    const struct json *log = json_get(order, "log");
     const char *odd = json_str(json_get(order, "status"));
     operation->course = scenario->course;
     operation->reason = arena_dup(state->arena, json_str(json_get(order, "reason")));
     operation->odd_status = arena_dup(state->arena, odd != NULL ? odd : "QUARANTINED");
-    operation->application = json_is_array(application) ? json_clone(application) : NULL;
+    operation->log = json_is_array(log) ? json_clone(log) : NULL;
     operation->is_hidden = scenario->course == APPRUNNER_HIDDEN;
     if (scenario->course == APPRUNNER_SLOW) {
         operation->delay_ms *= SLOW_FACTOR;
     }
-    operation->delay_ms = json_int(json_get(order, "delay_ms"), operation->delay_ms);
+    operation->delay_ms = sandbox_apprunner_ms(order, "delay", operation->delay_ms);
+    operation->order = order;
 }
 
 // Its image as of now. One that is not there ends in failure, whatever was planned.

@@ -113,7 +113,8 @@ add_newer_ones(const struct apprunner_service *service, const struct apprunner_o
     for (int i = HIDING_COUNT; i > 0; i--) {
         int64_t at = operation->created_ms + i;
         struct apprunner_operation newer = {
-            .id = arena_printf(arena, "%.30s%02x", operation->id, i),
+            .id = arena_printf(
+                arena, "%c%.29s%02x", operation->id[0] == '0' ? '1' : '0', operation->id, i),
             .type = i % 2 == 0 ? "RESUME_SERVICE" : "PAUSE_SERVICE",
             .status = "SUCCEEDED",
             .created_ms = at,
@@ -155,9 +156,8 @@ sandbox_apprunner_state_json(struct sandbox *sandbox)
             json_set(operation, "Passed", json_clone(service->operations[k]->passed));
             json_append(operations, operation);
         }
-        json_set_str(item, "Digest", service->digest);
-        json_set_str(
-            item, "ImageIdentifier", sandbox_apprunner_image_identifier(service->settings));
+        json_set_str(item, "RunningDigest", service->digest);
+        json_set_str(item, "RunningImage", service->image);
         json_set_bool(item, "Broken", service->is_broken);
         json_set(item, "Operations", operations);
         json_append(list, item);

@@ -46,7 +46,7 @@ sandbox_handle(
     } else if (strcmp(first, "v2") == 0) {
         sandbox_registry_handle(sandbox, request, response);
     } else if (strcmp(first, "apps") == 0) {
-        sandbox_ecs_apps_handle(sandbox, request, response);
+        sandbox_aws_apps_handle(sandbox, request, response);
     } else if (strcmp(first, "oidc") == 0) {
         sandbox_oidc_handle(sandbox, request, response);
     } else if (strcmp(first, "_sandbox") == 0) {

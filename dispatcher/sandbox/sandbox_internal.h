@@ -150,6 +150,9 @@ struct json *sandbox_aws_state_json(struct sandbox *sandbox);
 bool sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 void sandbox_aws_expired(const struct sandbox_request *request, struct sandbox_response *response);
+/// GET /apps/SERVICE/...: what a service of App Runner or ECS answers.
+void sandbox_aws_apps_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 /// GET /apps/SERVICE/...: what the running tasks of a service answer.
 void sandbox_ecs_apps_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);

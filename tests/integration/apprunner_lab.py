@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import time
+import urllib.error
 import urllib.request
 
 import boto3
@@ -24,6 +25,15 @@ def order(path, **what):
 
 def scenario(name, service="shop", **more):
     order("scenario", scenario=name, service=service, **more)
+
+
+def app(name="shop"):
+    """Status and answer of GET /apps/NAME."""
+    try:
+        with urllib.request.urlopen(f"{os.environ['DISPATCHER_SANDBOX']}/apps/{name}/health") as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as err:
+        return err.code, json.load(err)
 
 
 def truth(name):

@@ -47,7 +47,7 @@ assert follow(sys.argv[1])[-1] == "SUCCEEDED"' "$(jq -r .OperationId "$world/cre
 service, ended = describe(), apprunner.list_operations(ServiceArn=arn())["OperationSummaryList"][0]
 assert service["Status"] == "RUNNING"
 assert 0.9 <= (ended["EndedAt"] - ended["StartedAt"]).total_seconds() <= 1.1 # --rollout-delay
-order("seed", delay_ms=200)
+order("seed", delay="200ms")
 order("seed", services=[{"name": "busy", "image": f"{registry}/shop:v1"}])
 scenario("stuck", "busy")
 update("v2", "busy")
@@ -60,9 +60,9 @@ assert image() == "shop:v2"
 answer = apprunner.start_deployment(ServiceArn=service["ServiceArn"])
 assert set(answer) - {"ResponseMetadata"} == {"OperationId"}
 assert follow(answer["OperationId"])[-1] == "SUCCEEDED"
-assert truth("shop")["Digest"] == push("v2", 2)
+assert truth("shop")["RunningDigest"] == push("v2", 2)
 follow(apprunner.pause_service(ServiceArn=service["ServiceArn"])["OperationId"])
-assert describe()["Status"] == "PAUSED"
+assert describe()["Status"] == "PAUSED" and app()[0] == 503
 refused("InvalidStateException", apprunner.update_service, ServiceArn=service["ServiceArn"])
 refused("InvalidRequestException", apprunner.start_deployment, ServiceArn=service["ServiceArn"])
 refused("InvalidStateException", apprunner.pause_service, ServiceArn=service["ServiceArn"])
@@ -85,7 +85,7 @@ P
     sandbox_start
     story <<'P'
 push("v1", 1)
-order("seed", delay_ms=50, services=[{"name": "shop", "image": f"{registry}/shop:v1"}],
+order("seed", delay="50ms", services=[{"name": "shop", "image": f"{registry}/shop:v1"}],
     connections=[{"name": "github"}])
 connection = apprunner.list_connections()["ConnectionSummaryList"][0]
 assert (connection["ConnectionName"], connection["Status"]) == ("github", "AVAILABLE")
@@ -167,19 +167,19 @@ P
     sandbox_start
     story <<'P'
 old, new = push("v1", 1), push("v2", 2)
-order("seed", delay_ms=300, services=[{"name": "shop", "image": f"{registry}/shop:v1"}])
-assert truth("shop")["Digest"] == old
+order("seed", delay="300ms", services=[{"name": "shop", "image": f"{registry}/shop:v1"}])
+assert truth("shop")["RunningDigest"] == old
 
-scenario("success", delay_ms=1500)
+scenario("success", delay="1500ms")
 operation_id = update("v2")["OperationId"]
-assert image() == "shop:v2" and truth("shop")["Digest"] == old
+assert image() == "shop:v2" and truth("shop")["RunningDigest"] == old
 assert follow(operation_id) == ["PENDING", "IN_PROGRESS", "SUCCEEDED"]
-assert (describe()["Status"], image(), truth("shop")["Digest"]) == ("RUNNING", "shop:v2", new)
+assert (describe()["Status"], image(), truth("shop")["RunningDigest"]) == ("RUNNING", "shop:v2", new)
 
 # A rollback ends RUNNING with the old configuration; only the log says why.
-scenario("rollback", application=["panic: no database"])
+scenario("rollback", log=["panic: no database"])
 assert follow(update("v1")["OperationId"]) == ["PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCEEDED"]
-assert (describe()["Status"], image(), truth("shop")["Digest"]) == ("RUNNING", "shop:v2", new)
+assert (describe()["Status"], image(), truth("shop")["RunningDigest"]) == ("RUNNING", "shop:v2", new)
 lines = service_log()
 assert any("Health check failed on port '8080'" in line for line in lines), lines
 assert lines[-1] == "[AppRunner] Service status is set to RUNNING.", lines
@@ -195,26 +195,27 @@ assert service_log()[-3].endswith("failed. Failure reason : Container exited wit
 # The next one is as usual.
 assert follow(update("v1")["OperationId"])[-1] == "SUCCEEDED"
 
+assert app() == (200, {"service": "shop", "version": "v1", "digest": old, "status": "ok"})
 scenario("rollback-failed")
 assert follow(update("v2")["OperationId"]) == ["PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_FAILED"]
-assert truth("shop")["Broken"] is True
+assert truth("shop")["Broken"] is True and app()[0] == 500
 assert follow(update("v2")["OperationId"])[-1] == "SUCCEEDED"
 assert truth("shop")["Broken"] is False
 
 scenario("failed")
 assert follow(update("v1")["OperationId"]) == ["PENDING", "IN_PROGRESS", "FAILED"]
-assert (describe()["Status"], image(), truth("shop")["Digest"]) == ("RUNNING", "shop:v2", new)
+assert (describe()["Status"], image(), truth("shop")["RunningDigest"]) == ("RUNNING", "shop:v2", new)
 
 assert follow(update("v9")["OperationId"]) == ["PENDING", "IN_PROGRESS", "FAILED"]
 assert image() == "shop:v2"
 assert f"Failed to pull your application image '{registry}/shop:v9': it does not exist." in service_log()[-2]
 
 assert follow(update(old)["OperationId"])[-1] == "SUCCEEDED"
-assert (image(), truth("shop")["Digest"]) == ("shop@" + old, old)
+assert (image(), truth("shop")["RunningDigest"]) == ("shop@" + old, old)
 
 answer = apprunner.create_service(ServiceName="fresh", SourceConfiguration=source("v9"))
 assert follow(answer["OperationId"], "fresh")[-1] == "FAILED"
-assert describe("fresh")["Status"] == "CREATE_FAILED"
+assert describe("fresh")["Status"] == "CREATE_FAILED" and app("fresh")[0] == 503
 assert follow(update("v1", "fresh")["OperationId"], "fresh")[-1] == "SUCCEEDED"
 P
     sandbox_stop
@@ -224,7 +225,7 @@ P
     sandbox_start
     story <<'P'
 push("v1", 1), push("v2", 2)
-order("seed", delay_ms=50, services=[{"name": "shop", "image": f"{registry}/shop:v1"}])
+order("seed", delay="50ms", services=[{"name": "shop", "image": f"{registry}/shop:v1"}])
 
 scenario("no-operation-id")
 assert "OperationId" not in update("v2")
@@ -239,6 +240,14 @@ assert len(page["OperationSummaryList"]) == 20
 assert operation_id not in [one["Id"] for one in page["OperationSummaryList"]]
 assert follow(operation_id)[-1] == "SUCCEEDED"
 assert apprunner.list_operations(ServiceArn=arn(), NextToken=page["NextToken"])["OperationSummaryList"][5]["Id"] == operation_id
+
+scenario("unhealthy-http", requests=2)
+follow(update("v2")["OperationId"])
+assert [app()[0] for _ in range(3)] == [500, 500, 200]
+scenario("unhealthy-http", service="sh*", now=True)
+assert app() == (500, {"service": "shop", "version": "v2", "digest": truth("shop")["RunningDigest"], "status": "unhealthy"})
+follow(update("v2")["OperationId"])
+assert (app()[0], app("nobody")[0]) == (200, 404)
 
 scenario("slow")
 begin = time.monotonic()
@@ -260,11 +269,11 @@ scenario("html-500", count=2)
 for call in (apprunner.start_deployment, apprunner.pause_service):
     assert refused("500", call, ServiceArn=arn()) == "Internal Server Error"
 assert describe()["Status"] == "RUNNING"
-scenario("html-500", started=True, delay_ms=60000)
+scenario("html-500", started=True, delay="60000ms")
 refused("500", apprunner.start_deployment, ServiceArn=arn())
 assert describe()["Status"] == "OPERATION_IN_PROGRESS"
 P
-    for wrong in '{}' '{"scenario": "boom"}' '{"scenario": "slow", "delay_ms": -1}' '{"scenario": "slow", "count": 0}'; do
+    for wrong in '{}' '{"scenario": "boom"}' '{"scenario": "slow", "delay": "soon"}' '{"scenario": "slow", "count": 0}'; do
         [ "$(control /aws/apprunner/scenario -o /dev/null -w '%{http_code}' -d "$wrong")" = 422 ]
     done
     for wrong in 'no' '{"services": [{}]}' '{"services": [{"name": "shop9"}]}' \
@@ -279,7 +288,7 @@ P
     sandbox_start
     story <<'P'
 first = push("live", 1)
-order("seed", delay_ms=200, services=[
+order("seed", delay="200ms", services=[
     {"name": "shop", "image": f"{registry}/shop:live", "auto_deploy": True},
     {"name": "still", "image": f"{registry}/shop:live"},
     {"name": "paused", "image": f"{registry}/shop:live", "auto_deploy": True, "status": "PAUSED"}])
@@ -290,26 +299,26 @@ newest = apprunner.list_operations(ServiceArn=arn())["OperationSummaryList"][0]
 assert newest["Type"] == "START_DEPLOYMENT"
 assert [describe(name)["Status"] for name in ("still", "paused")] == ["RUNNING", "PAUSED"]
 assert follow(newest["Id"])[-1] == "SUCCEEDED"
-assert truth("shop")["Digest"] == second and truth("still")["Digest"] == first
+assert truth("shop")["RunningDigest"] == second and truth("still")["RunningDigest"] == first
 assert push("live", 3) == second # the same image again is no push
 assert describe()["Status"] == "RUNNING"
 
 # During an operation: once that is over.
-scenario("success", delay_ms=1500)
+scenario("success", delay="1500ms")
 operation_id = apprunner.start_deployment(ServiceArn=arn())["OperationId"]
 third = push("live", 4)
 assert follow(operation_id)[-1] == "SUCCEEDED"
 newest = apprunner.list_operations(ServiceArn=arn())["OperationSummaryList"][0]
 assert newest["Id"] != operation_id
 assert follow(newest["Id"])[-1] == "SUCCEEDED"
-assert truth("shop")["Digest"] == third
+assert truth("shop")["RunningDigest"] == third
 
 # One that nobody asked for may fail, too.
 scenario("rollback", automatic=True)
 push("live", 5)
 newest = apprunner.list_operations(ServiceArn=arn())["OperationSummaryList"][0]
 assert follow(newest["Id"])[-1] == "ROLLBACK_SUCCEEDED"
-assert truth("shop")["Digest"] == third
+assert truth("shop")["RunningDigest"] == third
 
 # The race: ours is refused; what is in progress brings our image, or another one.
 for which, identifier in (("same", "shop:other"), ("other", "shop:live")):
