@@ -70,17 +70,17 @@ find_log(const struct step_run *run, struct aws_session *aws, struct one_off *ta
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
-    const char *group = NULL, *stream = NULL, *region = NULL;
+    struct ecs_log_stream log = {0};
     if (task->has_log) {
         return NULL;
     }
     TRY(ecs_task_definition_get(aws, task->task_definition, scratch, &definition));
     task->has_log = true;
     if (definition.arn != NULL && ecs_task_log_stream(definition.document, task->container,
-                                      task->task, scratch, &group, &stream, &region)) {
-        task->log_group = arena_dup(run->arena, group);
-        task->log_stream = arena_dup(run->arena, stream);
-        task->log_region = arena_dup(run->arena, region);
+                                      task->task, scratch, &log)) {
+        task->log_group = arena_dup(run->arena, log.group);
+        task->log_stream = arena_dup(run->arena, log.name);
+        task->log_region = arena_dup(run->arena, log.region);
     }
     return NULL;
 }

@@ -124,18 +124,17 @@ tell_log(const struct step_run *run, const struct target_move *at, struct arena 
     struct aws_session *aws = NULL;
     struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
     struct logs_page page = {0};
-    const char *group = NULL, *stream = NULL, *region = NULL;
+    struct ecs_log_stream log = {0};
     const struct ecs_container *container = target_ecs_container(run, at->target, task);
     TRY(provider_aws(run->context, run->deployment, &aws));
     TRY(ecs_task_definition_get(aws, task->task_definition, arena, &definition));
     if (definition.arn == NULL || container == NULL ||
-        !ecs_task_log_stream(
-            definition.document, container->name, task->arn, arena, &group, &stream, &region)) {
+        !ecs_task_log_stream(definition.document, container->name, task->arn, arena, &log)) {
         return NULL;
     }
-    const struct logs_query query = {.region = region,
-        .group = group,
-        .streams = {&stream, 1},
+    const struct logs_query query = {.region = log.region,
+        .group = log.group,
+        .streams = {&log.name, 1},
         .max_events = LOG_LINES,
         .newest = true};
     TRY(logs_filter(aws, &query, arena, &page));
