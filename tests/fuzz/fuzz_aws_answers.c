@@ -242,21 +242,41 @@ try_logs(struct arena *arena)
     }
 }
 
+static void
+try_ecs(struct arena *arena)
+{
+    try_services(arena);
+    try_deployments(arena);
+    try_express(arena);
+}
+
+static void
+try_ecs_tasks(struct arena *arena)
+{
+    try_tasks(arena);
+    try_task_definitions(arena);
+}
+
+static void
+try_others(struct arena *arena)
+{
+    try_apprunner(arena);
+    try_logs(arena);
+}
+
+// Each input goes to one service at one status, whichever its bytes add up to: signing twenty
+// requests for every input would leave little time for inputs.
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static void (*const tries[])(struct arena * arena) = {try_ecs, try_ecs_tasks, try_others};
     struct arena *arena CLEANUP(arena_freep) = arena_new();
+    unsigned sum = 0;
+    for (size_t i = 0; i < size; i++) {
+        sum += data[i];
+    }
     input = (struct str){(const char *)data, size};
-    status = 200;
-    try_services(arena);
-    try_deployments(arena);
-    try_tasks(arena);
-    try_task_definitions(arena);
-    try_express(arena);
-    try_apprunner(arena);
-    try_logs(arena);
-    status = 400;
-    try_tasks(arena);
-    try_apprunner(arena);
+    status = sum % 8 == 0 ? 400 : 200;
+    tries[sum % ARRAY_LENGTH(tries)](arena);
     return 0;
 }
