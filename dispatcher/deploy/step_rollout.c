@@ -342,8 +342,9 @@ needs_move_back(const struct step_run *run, struct deployment_target *target)
         set_restore(run, target, "superseded", target->forward.reason);
         return false;
     }
+    // One that was stopped may stand half way.
     return cstr_equal(outcome, "succeeded") || cstr_equal(outcome, "failed") ||
-           cstr_equal(outcome, "rollback-failed");
+           cstr_equal(outcome, "stopped") || cstr_equal(outcome, "rollback-failed");
 }
 
 static struct error *

@@ -288,7 +288,7 @@ static const struct cell cells[] = {
         FORWARD "move web back\n" BACK},
     {"stopped by somebody", {"stopped"}, {"succeeded"}, NULL, NULL, false, 11, "cancelled",
         SAYS "'web' was stopped: tasks failed to start" WEB_RUNS_AGAIN PARAMETER_IS_BACK,
-        FORWARD BACK},
+        FORWARD "move web back\n" BACK},
     {"superseded", {"superseded"}, {"succeeded"}, NULL, OTHER_DIGEST, false, 11, "cancelled",
         SAYS "'web' was superseded by another deployment: tasks failed to start; 'web' is NOT "
              "restored: tasks failed to start" PARAMETER_IS_BACK,
