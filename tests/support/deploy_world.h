@@ -77,6 +77,10 @@ struct world_run {
     bool cancelled, gone;
 };
 
+struct world_tag {
+    const char *tag, *digest;
+};
+
 // App Runner.
 struct world_runner_operation {
     char id[64], type[20];
@@ -111,6 +115,7 @@ struct world {
     const char *log;                // of a job; NULL: 404
     const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
     const char *digest;             // of the image; NULL: the registry does not have it
+    const struct world_tag *tags;   // beside it, by name; a NULL tag ends them
     bool no_repository;             // ECR does not have it; the registry says so, too
     const char *const *scans;       // bodies of the findings, one a look; the last stays; "": none
     const char *start_scan;         // how StartImageScan is refused; NULL: it is not

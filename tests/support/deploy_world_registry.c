@@ -5,6 +5,17 @@
 #include "deploy_world.h"
 #include "dispatcher/digest.h"
 
+static const char *
+digest_of(const struct world *world, const char *reference)
+{
+    for (size_t i = 0; world->tags != NULL && world->tags[i].tag != NULL; i++) {
+        if (strcmp(world->tags[i].tag, reference) == 0) {
+            return world->tags[i].digest;
+        }
+    }
+    return strncmp(reference, "sha256:", strlen("sha256:")) != 0 ? world->digest : NULL;
+}
+
 static void
 serve_manifest(struct world *world, const struct http_request *request, struct world_reply *reply)
 {
@@ -16,12 +27,13 @@ serve_manifest(struct world *world, const struct http_request *request, struct w
         world_effect(world, "push %s\n", world->pushed);
         reply->status = 201;
     } else {
-        bool by_digest = strstr(request->url, "/manifests/sha256:") != NULL;
-        reply->status = world->digest != NULL && !by_digest ? 200 : 404;
+        const char *reference = strstr(request->url, "/manifests/") + strlen("/manifests/");
+        const char *digest = digest_of(world, reference);
+        reply->status = digest != NULL ? 200 : 404;
+        (void)snprintf(reply->digest, sizeof(reply->digest), "%s", digest != NULL ? digest : "");
+        return;
     }
-    if (reply->status != 404) {
-        (void)snprintf(reply->digest, sizeof(reply->digest), "%s", world->digest);
-    }
+    (void)snprintf(reply->digest, sizeof(reply->digest), "%s", world->digest);
 }
 
 void
