@@ -307,37 +307,23 @@ check_registry(const char *host)
         "It takes images of Amazon ECR: ACCOUNT.dkr.ecr.REGION.amazonaws.com or public.ecr.aws.");
 }
 
+// Roles, connection and commands are the spec's to check. What is left is known only here.
 struct error *
 apprunner_create_check(const struct step_run *run, const struct deployment_target *target)
 {
     const struct setting_target *want = &target->want;
-    const struct deployment *d = run->deployment;
-    struct arena *scratch CLEANUP(arena_freep) = arena_new();
     if (!apprunner_is_code(target)) {
-        const char *host = deployment_service_at(d, (size_t)target->service)->registry;
-        TRY(check_registry(host));
-        return want->access_role == NULL && is_private_image(host)
-                   ? missing(target, "access_role",
-                         "the role that lets App Runner pull the image (trusted by "
-                         "build.apprunner.amazonaws.com)")
-                   : NULL;
-    }
-    if (want->connection == NULL) {
-        return missing(target, "connection",
-            "the ARN of the App Runner connection that may read the repository");
-    }
-    if (repository_url(run, target, scratch) == NULL) {
-        return missing(target, "repository_url", "the repository that App Runner builds");
+        return check_registry(
+            deployment_service_at(run->deployment, (size_t)target->service)->registry);
     }
     if (target->branch == NULL) {
         return missing(target, "branch", "the branch whose head App Runner builds");
     }
     bool by_file = want->runtime == NULL;
-    if (by_file && (want->start != NULL || want->build != NULL || want->port != 0 ||
-                       has_variables(want) || want->secrets.count > 0)) {
+    if (by_file && (want->port != 0 || has_variables(want) || want->secrets.count > 0)) {
         return missing(target, "runtime",
-            "without one apprunner.yaml in the repository says everything, and commands, port and "
-            "variables of the spec would have no effect");
+            "without one apprunner.yaml in the repository says everything, and port and variables "
+            "of the spec would have no effect");
     }
     return NULL;
 }
