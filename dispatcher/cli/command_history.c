@@ -3,9 +3,33 @@
 
 #include "deploy_ui.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/text.h"
+
+// "rollback of v3: checkout is slow": what the row itself does not say.
+static const char *
+story_of(const struct json *document, struct arena *arena)
+{
+    const char *verb = json_str(json_get(document, "verb"));
+    const char *from = json_str(json_get(document, "replaces"));
+    const char *why = json_str(json_get(document, "because"));
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(1024);
+    if (verb == NULL || strcmp(verb, "deploy") == 0) {
+        return NULL;
+    }
+    buf_puts(&clean, verb);
+    if (from != NULL) {
+        buf_puts(&clean, " of ");
+        text_clean(str_of(from), 60, &clean);
+    }
+    if (why != NULL) {
+        buf_puts(&clean, ": ");
+        text_clean(str_of(why), 300, &clean);
+    }
+    return arena_str(arena, buf_str(&clean));
+}
 
 static void
-put_row(struct cli *cli, const struct store_deployment *row)
+put_row(struct cli *cli, const struct store_deployment *row, const char *story)
 {
     char stamp[21], took[32];
     clock_format_rfc3339(row->created_ms, stamp);
@@ -17,16 +41,19 @@ put_row(struct cli *cli, const struct store_deployment *row)
     if (row->result != NULL) {
         cli_outf(cli, " (exit %d, %s)", row->exit_code, took);
     }
-    cli_outf(cli, "\n");
+    cli_outf(cli, "%s%s\n", story != NULL ? "  " : "", story != NULL ? story : "");
 }
 
 static void
-put_json_row(struct cli *cli, const struct store_deployment *row)
+put_json_row(struct cli *cli, const struct store_deployment *row, const struct json *document)
 {
     struct json *object CLEANUP(json_freep) = json_make_object();
     char stamp[21];
     clock_format_rfc3339(row->created_ms, stamp);
     json_set_str(object, "deployment", row->id);
+    json_set_str(object, "verb", json_str(json_get(document, "verb")));
+    json_set_str(object, "replaces", json_str(json_get(document, "replaces")));
+    json_set_str(object, "reason", json_str(json_get(document, "because")));
     json_set_str(object, "app", row->app);
     json_set_str(object, "environment", row->env);
     json_set_str(object, "version", row->version);
@@ -57,10 +84,13 @@ run_history(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
         cli_errf(cli, "the journal of this machine has no such deployment\n");
     }
     for (size_t i = 0; i < count; i++) {
+        struct json *document CLEANUP(json_freep) = NULL;
+        // A document of another version says less, and no more.
+        error_free(json_parse(str_of(rows[i].document), &json_limits_default, &document));
         if (cli_flag(arguments, "json")) {
-            put_json_row(cli, &rows[i]);
+            put_json_row(cli, &rows[i], document);
         } else {
-            put_row(cli, &rows[i]);
+            put_row(cli, &rows[i], story_of(document, session.arena));
         }
     }
     return NULL;

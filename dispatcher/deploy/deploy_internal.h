@@ -89,6 +89,8 @@ NODISCARD struct error *prepare_settings(struct deploy_context *context,
     struct preparation *out);
 NODISCARD struct error *prepare_checkout(
     struct deploy_context *context, struct preparation *preparation);
+/// The inputs of the infra workflow, once the version is known.
+NODISCARD struct error *prepare_inputs(const struct preparation *preparation);
 
 // --- windows.c ---------------------------------------------------------------------------------
 /// ERROR_DENIED inside one of the spec's windows, ERROR_SPEC for one that cannot be read.
@@ -111,6 +113,20 @@ NODISCARD struct error *snapshot_parameter(struct deploy_context *context,
     const struct preparation *preparation, struct deployment_service *service);
 NODISCARD struct error *snapshot_registry(struct deploy_context *context,
     const struct preparation *preparation, struct deployment_service *service);
+
+/// What the registry has under the service's version; what is missing must come from somewhere.
+NODISCARD struct error *snapshot_image(struct deploy_context *context,
+    const struct preparation *preparation, struct deployment_service *service);
+/// 40 hexadecimal digits.
+bool snapshot_is_commit(const char *version);
+
+// --- snapshot_verbs.c, rollback.c: the reads of the verbs that take their version from the ledger
+NODISCARD struct error *snapshot_rollout(
+    struct deploy_context *context, const struct preparation *preparation);
+NODISCARD struct error *snapshot_prove(
+    struct deploy_context *context, const struct preparation *preparation);
+NODISCARD struct error *snapshot_rollback(
+    struct deploy_context *context, const struct preparation *preparation);
 
 // --- plan.c ------------------------------------------------------------------------------------
 /// Pure: fills deployment->steps from its facts.
@@ -189,7 +205,7 @@ struct step_ops {
 
 extern const struct step_ops step_build, step_push, step_scan, step_write;
 extern const struct step_ops step_trigger, step_follow, step_record;
-extern const struct step_ops step_migrate, step_rollout, step_verify;
+extern const struct step_ops step_migrate, step_rollout, step_verify, step_prove;
 const struct step_ops *step_ops_find(const char *kind);
 
 // step_build.c

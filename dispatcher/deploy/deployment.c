@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "dispatcher/str.h"
 #include "target_internal.h"
 
 #define S(type, member) FIELD(type, member, #member, FIELD_STR)
@@ -378,6 +379,13 @@ struct deployment_check *
 deployment_check_at(const struct deployment *deployment, size_t index)
 {
     return (struct deployment_check *)deployment->verify.items + index;
+}
+
+bool
+deployment_is_direct(const struct deployment *d)
+{
+    return cstr_equal(d->via, "direct") || cstr_equal(d->verb, "rollout") ||
+           cstr_equal(d->verb, "prove");
 }
 
 void

@@ -21,8 +21,8 @@ ledger_description(
         buf_printf(&text, " digest=%s", service->digest);
     }
     if (cstr_equal(d->verb, "rollback")) {
-        bool plain = d->replaces != NULL && tag_is_valid(str_of(d->replaces));
-        buf_printf(&text, " rollback of=%s", plain ? d->replaces : "?");
+        bool plain = service->previous != NULL && tag_is_valid(str_of(service->previous));
+        buf_printf(&text, " rollback of=%s", plain ? service->previous : "?");
         if (d->because != NULL) {
             buf_printf(&text, " reason='%s'", context_clean(arena, d->because, REASON_MAX));
         }
@@ -176,16 +176,22 @@ is_left(const struct ledger *ledger, const struct ledger_release *release)
 }
 
 const struct ledger_release *
-ledger_find_before(const struct ledger *ledger)
+ledger_find_older(const struct ledger *ledger, const struct ledger_release *release)
 {
-    for (size_t i = 1; i < ledger->count; i++) {
-        const struct ledger_release *release = &ledger->items[i];
-        bool same = strcmp(release->version, ledger->items[0].version) == 0;
-        if (release->proven && !same && !is_left(ledger, release)) {
-            return release;
+    const struct ledger_release *end = ledger->items + ledger->count;
+    for (const struct ledger_release *at = release + 1; at < end; at++) {
+        bool same = strcmp(at->version, ledger->items[0].version) == 0;
+        if (at->proven && !same && !is_left(ledger, at)) {
+            return at;
         }
     }
     return NULL;
+}
+
+const struct ledger_release *
+ledger_find_before(const struct ledger *ledger)
+{
+    return ledger->count > 0 ? ledger_find_older(ledger, ledger->items) : NULL;
 }
 
 const struct ledger_release *

@@ -40,6 +40,9 @@ NODISCARD struct error *ledger_read(
 /// The newest proven release of another version than the newest release's, or NULL. One that a
 /// rollback has left since is none to go back to.
 const struct ledger_release *ledger_find_before(const struct ledger *ledger);
+/// The next one of that kind that is older than `release`, or NULL.
+const struct ledger_release *ledger_find_older(
+    const struct ledger *ledger, const struct ledger_release *release);
 /// The newest release of that version, proven ones first; NULL when there is none.
 const struct ledger_release *ledger_find(const struct ledger *ledger, const char *version);
 

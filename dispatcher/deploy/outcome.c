@@ -38,6 +38,11 @@ outcome_succeeded(const struct step_run *run)
 {
     struct deployment *d = run->deployment;
     set_end(run, "deployed", 0);
+    if (cstr_equal(d->verb, "prove")) {
+        d->message = arena_printf(
+            run->arena, "'%s' %s is proven to run in '%s'", d->app, d->version, d->env);
+        return;
+    }
     d->message = arena_printf(run->arena, "'%s' %s is %s '%s'%s", d->app, d->version,
         cstr_equal(d->verb, "rollback")  ? "back in"
         : cstr_equal(d->verb, "rollout") ? "rolled out to"
@@ -106,7 +111,14 @@ verb_text(const struct deployment *d)
 {
     return cstr_equal(d->verb, "rollout")    ? "roll out"
            : cstr_equal(d->verb, "rollback") ? "roll back"
+           : cstr_equal(d->verb, "prove")    ? "prove"
                                              : "deploy";
+}
+
+static const char *
+place_text(const struct deployment *d)
+{
+    return cstr_equal(d->verb, "rollback") || cstr_equal(d->verb, "prove") ? "in" : "to";
 }
 
 static void
@@ -115,8 +127,7 @@ set_message(const struct step_run *run, const struct error *err, bool with_resto
     struct deployment *d = run->deployment;
     char *text CLEANUP(xfreep) = error_text(err);
     struct buf message CLEANUP(buf_done) = BUF_INIT(256 * 1024);
-    buf_printf(&message, "%s '%s' %s '%s': %s", verb_text(d), d->app,
-        cstr_equal(d->verb, "rollback") ? "in" : "to", d->env, text);
+    buf_printf(&message, "%s '%s' %s '%s': %s", verb_text(d), d->app, place_text(d), d->env, text);
     if (with_restore) {
         standing_put(d, &message);
     }
@@ -267,9 +278,9 @@ unrecorded(const struct step_run *run, struct error *storage, struct error *err)
 {
     char *text CLEANUP(xfreep) = error_text(err);
     error_free(err);
-    return hint_unsaved(
-        run, error_wrap(storage, "deploy '%s' to '%s': %s; this could not be recorded",
-                 run->deployment->app, run->deployment->env, text));
+    return hint_unsaved(run, error_wrap(storage, "%s '%s' %s '%s': %s; this could not be recorded",
+                                 verb_text(run->deployment), run->deployment->app,
+                                 place_text(run->deployment), run->deployment->env, text));
 }
 
 // Definite failure, already journaled as one: everything is taken back that may be, then the code
@@ -368,8 +379,8 @@ end_interrupted(const struct step_run *run, struct error *err)
     const char *fate = d->run_id != 0        ? settle_fate(run)
                        : standing_has_run(d) ? rollout_fate(run)
                                              : "whether a run was started is not known yet";
-    d->message = arena_printf(run->arena, "%s '%s' to '%s': interrupted by signal %d; %s%s%s",
-        verb_text(d), d->app, d->env, signal, fate, d->run_url != NULL ? ": " : "",
+    d->message = arena_printf(run->arena, "%s '%s' %s '%s': interrupted by signal %d; %s%s%s",
+        verb_text(d), d->app, place_text(d), d->env, signal, fate, d->run_url != NULL ? ": " : "",
         d->run_url != NULL ? d->run_url : "");
     d->hint = arena_printf(run->arena, "'dispatcher resume %s' follows it to its end.", d->id);
     d->unfinished = "interrupted";

@@ -101,19 +101,38 @@ rollout_reason(const struct deployment *d, struct arena *arena)
         d->targets.count, (long long)d->parallel);
 }
 
+static void
+plan_prove(const struct deployment *d, struct arena *arena, struct deployment_step *step)
+{
+    char within[32];
+    clock_format_duration(d->rollout_timeout_ms, within);
+    *step = (struct deployment_step){.name = "prove",
+        .kind = "prove",
+        .service = -1,
+        .reason =
+            arena_printf(arena, "another tool has rolled out; within %s it must run", within)};
+}
+
 // The end of one that is rolled out from here.
 static size_t
 plan_direct(const struct deployment *d, struct arena *arena, struct deployment_step *steps)
 {
     size_t at = 0;
-    if (d->migrate.command.count > 0 && !cstr_equal(d->verb, "rollback")) {
+    bool is_proof = cstr_equal(d->verb, "prove");
+    if (d->migrate.command.count > 0 && !is_proof && !cstr_equal(d->verb, "rollback")) {
         steps[at++] = (struct deployment_step){.name = "migrate",
             .kind = "migrate",
             .service = -1,
             .reason = "on the new image, before anything is rolled out"};
     }
-    steps[at++] = (struct deployment_step){
-        .name = "rollout", .kind = "rollout", .service = -1, .reason = rollout_reason(d, arena)};
+    if (is_proof) {
+        plan_prove(d, arena, &steps[at++]);
+    } else {
+        steps[at++] = (struct deployment_step){.name = "rollout",
+            .kind = "rollout",
+            .service = -1,
+            .reason = rollout_reason(d, arena)};
+    }
     if (d->verify.count > 0) {
         steps[at++] = (struct deployment_step){.name = "verify",
             .kind = "verify",
@@ -154,22 +173,23 @@ plan_make(struct deployment *d, struct arena *arena)
 {
     enum { AFTER_SERVICES = 4 };
     size_t services = d->services.count, at = 0;
-    bool is_rollout = cstr_equal(d->verb, "rollout");
+    bool takes_versions = cstr_equal(d->verb, "rollout") || cstr_equal(d->verb, "prove");
     struct deployment_step *steps =
         arena_array(arena, 4 * services + AFTER_SERVICES, sizeof(*steps));
-    if (!is_rollout && !cstr_equal(d->verb, "rollback")) {
+    if (!takes_versions && !cstr_equal(d->verb, "rollback")) {
         at = plan_images(d, arena, steps);
     }
-    for (size_t i = 0; !is_rollout && i < services; i++) {
+    for (size_t i = 0; !takes_versions && i < services; i++) {
         plan_write(d, i, arena, &steps[at++]);
     }
-    bool direct = is_rollout || cstr_equal(d->via, "direct");
-    at += direct ? plan_direct(d, arena, &steps[at]) : plan_workflow(d, &steps[at]);
+    at +=
+        deployment_is_direct(d) ? plan_direct(d, arena, &steps[at]) : plan_workflow(d, &steps[at]);
     d->steps = (struct object_list){steps, at};
 }
 
 static const struct step_ops *const all_steps[] = {&step_build, &step_push, &step_scan, &step_write,
-    &step_trigger, &step_follow, &step_migrate, &step_rollout, &step_verify, &step_record};
+    &step_trigger, &step_follow, &step_migrate, &step_rollout, &step_prove, &step_verify,
+    &step_record};
 
 const struct step_ops *
 step_ops_find(const char *kind)
@@ -185,7 +205,8 @@ step_ops_find(const char *kind)
 void
 deploy_plan_text(const struct deployment *d, struct buf *out)
 {
-    buf_printf(out, "%s %s to %s\n", d->app, d->version, d->env);
+    buf_printf(out, "%s %s to %s%s%s\n", d->app, d->version, d->env,
+        d->replaces != NULL ? ", back from " : "", d->replaces != NULL ? d->replaces : "");
     for (size_t i = 0; i < d->steps.count; i++) {
         const struct deployment_step *step = deployment_step_at(d, i);
         struct buf what CLEANUP(buf_done) = BUF_INIT(4096);

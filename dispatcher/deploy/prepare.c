@@ -357,8 +357,8 @@ name_caller(const struct preparation *p, struct deploy_context *context)
     }
 }
 
-static struct error *
-expand_inputs(const struct preparation *p)
+struct error *
+prepare_inputs(const struct preparation *p)
 {
     const struct pair_list *templates = &p->settings->workflow_inputs;
     struct pair *inputs = arena_array(p->arena, templates->count, sizeof(*inputs));
@@ -455,7 +455,7 @@ prepare_checkout(struct deploy_context *context, struct preparation *p)
     copy_git(p);
     TRY(choose_version(p, &p->deployment->version));
     name_caller(p, context);
-    return expand_inputs(p);
+    return prepare_inputs(p);
 }
 
 struct error *

@@ -169,8 +169,8 @@ check_source(struct deploy_context *context, const struct preparation *p,
     return image_open(source, &access.image, &image);
 }
 
-static struct error *
-look_at_image(
+struct error *
+snapshot_image(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
 {
     const struct deployment *d = p->deployment;
@@ -233,8 +233,8 @@ snapshot_parameter(
     return NULL;
 }
 
-static bool
-is_commit(const char *version)
+bool
+snapshot_is_commit(const char *version)
 {
     return strlen(version) == 40 && strspn(version, "0123456789abcdef") == 40;
 }
@@ -242,7 +242,7 @@ is_commit(const char *version)
 static const char *
 shorten(const struct preparation *p, const char *version)
 {
-    return is_commit(version) ? arena_printf(p->arena, "%.12s", version) : version;
+    return snapshot_is_commit(version) ? arena_printf(p->arena, "%.12s", version) : version;
 }
 
 static struct error *
@@ -375,62 +375,6 @@ snapshot_place(struct deploy_context *context, const struct preparation *p)
 }
 
 static bool
-is_direct(const struct deployment *d)
-{
-    return cstr_equal(d->via, "direct") || cstr_equal(d->verb, "rollout");
-}
-
-// What the parameters say is what a rollout rolls out; nobody gives it a version.
-static struct error *
-take_versions(struct deploy_context *context, const struct preparation *p)
-{
-    struct deployment *d = p->deployment;
-    if (d->services.count == 0) {
-        return error_hint(
-            error_new(ERROR_SPEC, "app '%s' has workers only, and no version parameter", d->app),
-            "Deploy it from its repository: 'dispatcher deploy %s --env %s'.", d->app, d->env);
-    }
-    for (size_t i = 0; i < d->services.count; i++) {
-        struct deployment_service *service = deployment_service_at(d, i);
-        TRY(snapshot_parameter(context, p, service));
-        if (service->previous == NULL) {
-            return error_hint(
-                error_new(ERROR_SPEC, "parameter '%s' does not exist", service->parameter),
-                "'dispatcher deploy %s --env %s' in the app's repository writes it.", d->app,
-                d->env);
-        }
-        if (!tag_is_valid(str_of(service->previous))) {
-            return error_new(ERROR_SPEC, "parameter '%s' says '%s', which cannot be an image tag",
-                service->parameter, service->previous);
-        }
-        service->version = service->previous;
-    }
-    d->version = deployment_service_at(d, 0)->version;
-    d->sha = is_commit(d->version) ? d->version : NULL;
-    return NULL;
-}
-
-static struct error *
-take_rollout(struct deploy_context *context, const struct preparation *p)
-{
-    struct deployment *d = p->deployment;
-    TRY(take_versions(context, p));
-    TRY(snapshot_place(context, p));
-    for (size_t i = 0; i < d->services.count; i++) {
-        struct deployment_service *service = deployment_service_at(d, i);
-        if (!service->no_image) {
-            TRY(look_at_image(context, p, service));
-        }
-    }
-    TRY(targets_prepare(context, p));
-    if (d->targets.count == 0) {
-        return error_hint(error_new(ERROR_SPEC, "app '%s' has no 'target' in '%s'", d->app, d->env),
-            "Add 'deploy.target' to its spec: that is what is rolled out.");
-    }
-    return targets_look(context, p);
-}
-
-static bool
 has_images(const struct deployment *d)
 {
     for (size_t i = 0; i < d->services.count; i++) {
@@ -445,7 +389,7 @@ static struct error *
 take_deploy(struct deploy_context *context, const struct preparation *p)
 {
     struct deployment *d = p->deployment;
-    if (!is_direct(d)) {
+    if (!deployment_is_direct(d)) {
         TRY(snapshot_workflow(context, p));
     }
     if (has_images(d)) {
@@ -454,17 +398,20 @@ take_deploy(struct deploy_context *context, const struct preparation *p)
     for (size_t i = 0; i < d->services.count; i++) {
         struct deployment_service *service = deployment_service_at(d, i);
         if (!service->no_image) {
-            TRY(look_at_image(context, p, service));
+            TRY(snapshot_image(context, p, service));
         }
         TRY(snapshot_parameter(context, p, service));
     }
     TRY(look_at_history(p));
-    return is_direct(d) ? targets_look(context, p) : NULL;
+    return deployment_is_direct(d) ? targets_look(context, p) : NULL;
 }
 
 struct error *
 snapshot_take(struct deploy_context *context, struct preparation *p)
 {
-    return cstr_equal(p->deployment->verb, "rollout") ? take_rollout(context, p)
-                                                      : take_deploy(context, p);
+    const char *verb = p->deployment->verb;
+    return cstr_equal(verb, "rollout")    ? snapshot_rollout(context, p)
+           : cstr_equal(verb, "prove")    ? snapshot_prove(context, p)
+           : cstr_equal(verb, "rollback") ? snapshot_rollback(context, p)
+                                          : take_deploy(context, p);
 }

@@ -15,9 +15,8 @@ static void
 describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
 {
     (void)step;
-    bool direct = cstr_equal(d->verb, "rollout") || cstr_equal(d->via, "direct");
     buf_printf(out, "label the parameter version%s 'deployed'%s", d->services.count > 1 ? "s" : "",
-        direct ? ", and 'proven' where the digest is seen to run" : "");
+        deployment_is_direct(d) ? ", and 'proven' where the digest is seen to run" : "");
 }
 
 static int64_t
@@ -36,12 +35,6 @@ warn(const struct step_run *run, const char *what, const char *parameter, struct
     error_free(err);
 }
 
-static bool
-is_direct(const struct deployment *d)
-{
-    return cstr_equal(d->verb, "rollout") || cstr_equal(d->via, "direct");
-}
-
 // --- what is proven ----------------------------------------------------------------------------
 
 // Somebody else wrote while the run went: which of the two it rolled out is anybody's guess.
@@ -55,7 +48,7 @@ note_change(const struct step_run *run, const struct deployment_service *service
         arena_printf(run->arena, "parameter %s was changed to '%s' (version %lld, by %s) meanwhile",
             service->parameter, context_clean(run->arena, last->value, 60),
             (long long)last->version, who != NULL ? who : "somebody else");
-    if (is_direct(d)) { // we know what we rolled out: the next rollout will take theirs
+    if (deployment_is_direct(d)) { // we know what we rolled out: the next rollout will take theirs
         deployment_note(d, run->arena, change);
         context_emit_text(run->context, d, DEPLOY_EVENT_WARNING, change);
         return;
@@ -142,7 +135,7 @@ proof_of_targets(const struct step_run *run)
                             ? " came from source code, of which nobody can say what runs"
                             : " could not be compared");
     }
-    if (d->verify.count > 0 && is_direct(d)) {
+    if (d->verify.count > 0 && deployment_is_direct(d)) {
         buf_printf(&text, "; %zu check%s passed", d->verify.count, d->verify.count == 1 ? "" : "s");
     }
     return context_masked(run->arena, buf_cstr(&text));
@@ -157,7 +150,9 @@ look_at(const struct step_run *run, struct deployment_target *target)
     if (target->forward.digest != NULL || target->service < 0) {
         return NULL;
     }
+    const struct str_list notes = d->notes; // of what a rollout from here would meet
     TRY(target_ops_find(target->want.kind)->look(run, target));
+    run->deployment->notes = notes;
     target->before = target->before_digest = target->before_version = NULL; // that was after it
     target->note = NULL;
     target->forward.digest = deployment_service_at(d, (size_t)target->service)->digest;
@@ -237,10 +232,13 @@ mark_targets(const struct step_run *run)
     for (size_t i = 0; i < run->deployment->targets.count; i++) {
         struct deployment_target *target = deployment_target_at(run->deployment, i);
         const struct target_ops *ops = target_ops_find(target->want.kind);
+        // What another tool rolled out, it describes: a tag of ours would be drift to it.
+        bool is_ours =
+            deployment_is_direct(run->deployment) && !cstr_equal(run->deployment->verb, "prove");
         // What is built from source is never proven; whose it is can be said all the same.
         bool fine = target->proven || (target->forward.digest == NULL &&
                                           cstr_equal(target->forward.outcome, "succeeded"));
-        if (fine && is_direct(run->deployment) && ops->record != NULL) {
+        if (fine && is_ours && ops->record != NULL) {
             ops->record(run, target);
         }
     }
@@ -298,7 +296,7 @@ run_record(const struct step_run *run, struct step_result *out)
         warn(run, "cannot label", "of all services", err);
     }
     bool is_told = read_proofs(run, aws);
-    if (is_direct(d)) {
+    if (deployment_is_direct(d)) {
         d->proof = proof_of_targets(run);
     } else if (is_told) {
         d->proof = "the infra side proved that this digest runs";
@@ -312,7 +310,7 @@ run_record(const struct step_run *run, struct step_result *out)
         out->until_ms = clock_mono(run->context->platform->clock) + rollout_poll_ms(run);
         return NULL;
     }
-    d->proven = is_every_service_seen(d) || (is_told && !is_direct(d));
+    d->proven = is_every_service_seen(d) || (is_told && !deployment_is_direct(d));
     return mark_all(run, aws, out);
 }
 

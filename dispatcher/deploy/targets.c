@@ -318,6 +318,15 @@ find_root(const struct preparation *p)
     return NULL;
 }
 
+// An older commit of a source cannot be asked for, and part of the services has no workers.
+static bool
+takes_workers(const struct preparation *p)
+{
+    const struct deployment *d = p->deployment;
+    bool goes_back = cstr_equal(d->verb, "rollback") && deployment_is_direct(d);
+    return p->settings->has_workers && !goes_back && p->request->only.count == 0;
+}
+
 struct error *
 targets_prepare(struct deploy_context *context, const struct preparation *p)
 {
@@ -326,7 +335,7 @@ targets_prepare(struct deploy_context *context, const struct preparation *p)
     struct str_list files = {0};
     size_t count = 0;
     TRY(find_root(p));
-    if (settings->has_workers) {
+    if (takes_workers(p)) {
         TRY(workers_find(context, p, &files));
     }
     struct deployment_target *targets =
@@ -361,5 +370,5 @@ targets_look(struct deploy_context *context, const struct preparation *p)
             return error_wrap(err, "look at target '%s'", target->name);
         }
     }
-    return p->settings->has_workers ? workers_look_for_orphans(context, p) : NULL;
+    return takes_workers(p) ? workers_look_for_orphans(context, p) : NULL;
 }

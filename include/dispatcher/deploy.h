@@ -51,17 +51,19 @@ struct deploy_observer {
 struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
 
 struct deploy_request {
-    const char *verb; // NULL: deploy; else rollout | rollback
+    const char *verb; // NULL: deploy; else rollout | rollback | prove
     const char *app, *env;
     const char *to;         // rollback: the version; NULL: the newest proven one before
     const char *because;    // rollback: the reason
     const char *workers;    // rollout: names of the workers as a JSON list; NULL: from the checkout
+    struct str_list only;   // prove: of these services alone; empty: of all
+    struct str_list expect; // prove: "[SERVICE=]DIGEST" in place of what the registry says
     struct str_list images; // "[SERVICE=]SOURCE"
     const char *version;    // NULL: from git, by the spec's rule
     const char *specs, *config;
     const char *checkout;                            // directory of the app repository; NULL: "."
     const char *on_cancel, *on_timeout, *on_failure; // NULL: the spec's
-    int64_t timeout_ms;                              // 0: the spec's
+    int64_t timeout_ms;                              // 0: the spec's; prove: within which time
     bool no_wait, allow_dirty, allow_stale;
     bool build; // what has no --image and is not in the registry
 };

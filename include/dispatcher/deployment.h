@@ -148,7 +148,7 @@ struct deployment_step {
 struct deployment {
     // What was asked
     const char *id;
-    const char *verb;     // deploy | rollout | rollback
+    const char *verb;     // deploy | rollout | rollback | prove
     const char *via;      // workflow | direct
     const char *because;  // rollback: the reason that was given
     const char *replaces; // rollback: the version that is left
@@ -245,5 +245,7 @@ struct deployment_service *deployment_service_at(const struct deployment *deploy
 struct deployment_step *deployment_step_at(const struct deployment *deployment, size_t index);
 struct deployment_target *deployment_target_at(const struct deployment *deployment, size_t index);
 struct deployment_check *deployment_check_at(const struct deployment *deployment, size_t index);
+/// Do we move, or look at, the targets ourselves? Else the infra workflow does.
+bool deployment_is_direct(const struct deployment *deployment);
 /// Adds a sentence to `notes` unless it stands there already.
 void deployment_note(struct deployment *deployment, struct arena *arena, const char *text);

@@ -24,7 +24,7 @@ story_of(const char *spec)
     s->request.verb = "rollout";
     s->request.version = NULL;
     free((char *)(uintptr_t)s->request.checkout);
-    s->request.checkout = xstrdup("/nonexistent"); // no checkout is needed
+    s->request.checkout = xstrdup(s->dir); // no checkout is needed
     fake_targets_reset(s->world);
     return s;
 }
