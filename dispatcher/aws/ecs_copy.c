@@ -237,6 +237,20 @@ ecs_task_definition_log_targets(
     *count = targets.count;
 }
 
+const char *
+ecs_task_definition_log_driver(
+    const struct json *document, const char *container, struct arena *arena)
+{
+    const struct json *list = json_get(document, "containerDefinitions");
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json *one = json_at(list, i);
+        if (cstr_equal(json_str(json_get(one, "name")), container)) {
+            return aws_line(arena, json_get(json_get(one, "logConfiguration"), "logDriver"));
+        }
+    }
+    return NULL;
+}
+
 bool
 ecs_task_log_stream(const struct json *document, const char *container, const char *task,
     struct arena *arena, struct ecs_log_stream *out)

@@ -199,10 +199,9 @@ cut(struct str line, bool *shortened)
     return line;
 }
 
-void
-log_sanitize_line(struct str line, struct buf *out)
+static void
+sanitize_line(struct str line, struct buf *out)
 {
-    line = without_timestamp(line);
     // Worst cases: every byte is bad and becomes the three of U+FFFD; every third gets a blank.
     struct buf clean CLEANUP(buf_done) = BUF_INIT(3 * line.len + 1);
     strip(line, &clean);
@@ -213,6 +212,12 @@ log_sanitize_line(struct str line, struct buf *out)
     if (shortened) {
         buf_puts(out, "…");
     }
+}
+
+void
+log_sanitize_line(struct str line, struct buf *out)
+{
+    sanitize_line(without_timestamp(line), out);
 }
 
 // Length of the line end at the start of `text`, 0 when there is none (CR LF counts as one).
@@ -232,17 +237,36 @@ line_end_length(struct str text)
     return separator ? 3 : 0;
 }
 
+// The first line of `text`, and what follows its end.
+static struct str
+take_line(struct str *text)
+{
+    size_t at = 0, end = 0;
+    while (at < text->len && end == 0) {
+        end = line_end_length(str_skip(*text, at));
+        at += end == 0 ? 1 : 0;
+    }
+    struct str line = {text->ptr, at};
+    *text = str_skip(*text, at + end);
+    return line;
+}
+
 void
 log_sanitize(struct str text, struct buf *out)
 {
     while (text.len > 0) {
-        size_t at = 0, end = 0;
-        while (at < text.len && end == 0) {
-            end = line_end_length(str_skip(text, at));
-            at += end == 0 ? 1 : 0;
-        }
-        log_sanitize_line((struct str){text.ptr, at}, out);
+        log_sanitize_line(take_line(&text), out);
         buf_putc(out, '\n');
-        text = str_skip(text, at + end);
+    }
+}
+
+void
+log_sanitize_text(struct str text, struct buf *out)
+{
+    for (size_t lines = 0; text.len > 0; lines++) {
+        if (lines > 0) {
+            buf_putc(out, '\n');
+        }
+        sanitize_line(take_line(&text), out);
     }
 }

@@ -146,6 +146,38 @@ void deploy_doctor(struct deploy_context *context, const struct deploy_request *
     struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
     size_t *count);
 
+// --- what runs writes (deploy/logs*.c) -----------------------------------------------------------
+
+struct deploy_logs_request {
+    const char *service;   // key of a service, or name of a worker; NULL: all that have a target
+    const char *container; // ECS; NULL: all
+    int64_t since_ms;      // how far to look back
+    bool follow;           // until interrupted
+    bool platform;         // what the platform says of the service, not what the program writes
+};
+// One entry of a log. Everything in it is harmless to print.
+struct deploy_log_line {
+    int64_t ms;            // wall
+    const char *service;   // key of the service, or name of the worker
+    const char *container; // NULL: the platform does not say
+    const char *group, *stream;
+    const char *label; // "web/4f3c9a12": who wrote it, short
+    const char *text;  // may hold several lines
+};
+struct deploy_logs_observer {
+    /// Lines in the order of time. False: nobody listens any more.
+    bool (*lines)(void *ctx, const struct deploy_log_line *lines, size_t count);
+    /// Something about the reading that is worth a line beside the log.
+    void (*note)(void *ctx, const char *text);
+    void *ctx;
+};
+/// Tells what the services of the request's app write. ERROR_SPEC when the spec does not say where
+/// they run, or nothing that runs there writes to CloudWatch.
+NODISCARD struct error *deploy_logs(struct deploy_context *context,
+    const struct deploy_request *request, const struct deploy_logs_request *logs,
+    struct arena *arena, struct diagnostics *diagnostics,
+    const struct deploy_logs_observer *observer);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);

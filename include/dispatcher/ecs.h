@@ -135,6 +135,9 @@ struct ecs_log_target {
 /// One entry for each container that logs to CloudWatch. Pure.
 void ecs_task_definition_log_targets(
     const struct json *document, struct arena *arena, struct ecs_log_target **out, size_t *count);
+/// The log driver of a container ("awslogs", "splunk", …); NULL when it has none, or is none. Pure.
+const char *ecs_task_definition_log_driver(
+    const struct json *document, const char *container, struct arena *arena);
 // Where one container of one task writes.
 struct ecs_log_stream {
     const char *group, *name; // name: "prefix/container/task-id"

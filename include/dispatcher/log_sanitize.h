@@ -10,3 +10,6 @@
 void log_sanitize(struct str text, struct buf *out);
 /// One line, without its end.
 void log_sanitize_line(struct str line, struct buf *out);
+/// The same as log_sanitize for lines that are not GitHub's: a timestamp in front is the program's
+/// own and stays. The last line has no end.
+void log_sanitize_text(struct str text, struct buf *out);
