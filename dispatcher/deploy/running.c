@@ -86,6 +86,7 @@ find_workers(struct opening *opening, struct str_list *files)
     struct preparation *p = &opening->p;
     const char *path = p->request->checkout != NULL ? p->request->checkout : ".";
     TRY(git_facts_read(opening->context->platform, path, p->arena, &p->git));
+    p->deployment->files_root = p->git->root;
     return workers_find(opening->context, p, files);
 }
 
@@ -164,7 +165,9 @@ no_target(const struct opening *opening)
     }
     return error_hint(
         error_new(ERROR_SPEC, "app '%s' has no 'target' in '%s'", settings->app, settings->env),
-        "Say where it runs with 'deploy.target' in its spec.");
+        settings->has_workers
+            ? "Name one of its workers with --service, or give the app's checkout with --checkout."
+            : "Say where it runs with 'deploy.target' in its spec.");
 }
 
 struct error *

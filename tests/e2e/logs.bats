@@ -33,16 +33,16 @@ deploy:
 END
 }
 
-# cluster_has CONTAINERS-JSON of web: both services at rest.
+# cluster_has CONTAINERS-JSON [COUNT]: both services at rest; those of web, and how many tasks.
 cluster_has() {
-    jq -cn --argjson web "$1" '
+    jq -cn --argjson web "$1" --argjson count "${2:-1}" '
         def logs(name): {logDriver: "awslogs", options: {"awslogs-group": "/greeter",
             "awslogs-stream-prefix": "ecs", "awslogs-region": "us-east-1"}};
         {images: {"r/web:1": ("sha256:" + "a" * 64), "r/worker:1": ("sha256:" + "b" * 64)},
          clusters: [{name: "blue", services: [
-            {name: "greeter-staging-web", desiredCount: 1, taskDefinition: {family: "web",
+            {name: "greeter-staging-web", desiredCount: $count, taskDefinition: {family: "web",
                 containerDefinitions: $web}},
-            {name: "greeter-staging-worker", desiredCount: 1, taskDefinition: {family: "worker",
+            {name: "greeter-staging-worker", desiredCount: $count, taskDefinition: {family: "worker",
                 containerDefinitions: [{name: "worker", image: "r/worker:1", memory: 128,
                     logConfiguration: logs("worker")}]}}]}]}' >"$world/seed.json"
     "$DISPATCHER_BIN" sandbox control aws/ecs/seed "@$world/seed.json" >/dev/null
@@ -190,7 +190,7 @@ web/proxy/1  from proxy"
     dispatcher logs greeter
     expect 2
     says "no environment was given"
-    cluster_has "$plain_web"
+    cluster_has "$plain_web" 0
     logs
     expect 0
     [ "$output" = "" ]
@@ -209,7 +209,7 @@ web/proxy/1  from proxy"
 
 @test "following: what comes late, twice, from a new task, after an outage, from a group that comes" {
     shop_is
-    cluster_has "$plain_web"
+    cluster_has "$plain_web" 0
     "$DISPATCHER_BIN" logs greeter --env staging --service web --follow >"$world/out" 2>"$world/err" 3>&- &
     deploying=$!
     has() { grep -qF "$1" "$world/out"; }
@@ -237,6 +237,25 @@ web/2  second task
 web/2  five seconds late
 web/1  after the outage"
     [ "$(grep -c 'waiting for it' "$world/err")" = 1 ]
+}
+
+@test "services of App Runner: what the program writes, and what App Runner says" {
+    in_infra sh -c 'cat >>appspecs/greeter.yaml' <<'END'
+deploy:
+  target: {kind: apprunner, service: "{name}-{env}", port: 3000}
+END
+    "$DISPATCHER_BIN" sandbox control aws/apprunner/seed '{"services": [{"name": "greeter-staging",
+        "image": "public.ecr.aws/demo/greeter:1"}]}' >/dev/null
+    arn=$(control state | jq -r '.. | .ServiceArn? // .arn? // empty | select(test(":apprunner:"))' |
+        head -n 1)
+    write instance/12345678abc "hello from it" "/aws/apprunner/${arn#*service/}/application"
+    write events "Service is well." "/aws/apprunner/${arn#*service/}/service"
+    logs
+    expect 0
+    says_exactly "web/12345678  hello from it"
+    logs --platform
+    expect 0
+    says "web/events" "Service is well."
 }
 
 @test "what the platform says of a service" {

@@ -206,6 +206,25 @@ exact_results(void **state)
     }
 }
 
+// Other than GitHub's, a timestamp in front is the program's own, and the last line has no end.
+static void
+texts_of_others(void **state)
+{
+    (void)state;
+    static const struct pair_case cases[] = {
+        {TEXT("2026-11-21T07:48:00.1234567Z text"), "2026-11-21T07:48:00.1234567Z text"},
+        {TEXT("::error::x\n##[y]\r\n"), ": :error::x\n## [y]"},
+        {TEXT("a\n\nb"), "a\n\nb"},
+        {TEXT("\n"), ""},
+        {TEXT(""), ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct buf out CLEANUP(buf_done) = BUF_INIT(1024);
+        log_sanitize_text(cases[i].in, &out);
+        assert_string_equal(buf_cstr(&out), cases[i].out);
+    }
+}
+
 static void
 long_lines_are_cut_between_code_points(void **state)
 {
@@ -343,6 +362,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_results),
+        cmocka_unit_test(texts_of_others),
         cmocka_unit_test(long_lines_are_cut_between_code_points),
         cmocka_unit_test(defused_prefixes_count_towards_the_cut),
         cmocka_unit_test(corpus_is_harmless),
