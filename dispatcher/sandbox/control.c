@@ -155,6 +155,7 @@ show_state(struct sandbox *sandbox, struct sandbox_response *response)
     json_set(body, "github", sandbox_github_state_json(sandbox));
     json_set(body, "aws", sandbox_aws_state_json(sandbox));
     json_set(body, "registry", sandbox_registry_state_json(sandbox));
+    json_set(body, "vault", sandbox_vault_state_json(sandbox));
     json_set(body, "faults", fault_set_json(&sandbox->faults));
     sandbox_reply_json(response, 200, body);
 }
@@ -199,7 +200,7 @@ handle_faults(
     }
 }
 
-// ?what=requests|faults|aws|registry|github, without it: all.
+// ?what=requests|faults|aws|registry|vault|github, without it: all.
 static void
 reset(struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
 {
@@ -215,6 +216,9 @@ reset(struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_r
     }
     if (what == NULL || strcmp(what, "registry") == 0) {
         sandbox_registry_reset(sandbox);
+    }
+    if (what == NULL || strcmp(what, "vault") == 0) {
+        sandbox_vault_reset(sandbox);
     }
     if (what == NULL || strcmp(what, "github") == 0) {
         sandbox_github_reset(sandbox);
@@ -244,6 +248,8 @@ sandbox_control_handle(
         handle_faults(sandbox, request, response);
     } else if (posts && sandbox_request_match(request, 1, "reset")) {
         reset(sandbox, request, response);
+    } else if (posts && sandbox_request_match(request, 1, "vault")) {
+        sandbox_vault_control(sandbox, request, response);
     } else if (!posts || request->part_count < 3 ||
                !((strcmp(request->parts[1], "github") == 0 &&
                      sandbox_github_control(sandbox, request, response)) ||

@@ -29,6 +29,9 @@ sandbox_ready_addresses(struct sandbox *sandbox)
     json_set_str(all, "AWS_EC2_METADATA_DISABLED", "true");
     json_set_str(all, "DISPATCHER_SANDBOX_ACCOUNT", sandbox_aws_account(sandbox));
     json_set_str(all, "DISPATCHER_SANDBOX_REGISTRY", sandbox->host);
+    char *vault CLEANUP(xfreep) = xasprintf("%s/vault", sandbox->origin);
+    json_set_str(all, "VAULT_ADDR", vault);
+    json_set_str(all, "DISPATCHER_SANDBOX_VAULT_TOKEN", sandbox_vault_root_token(sandbox));
     json_set_str(all, "DISPATCHER_REGISTRY_USER", "AWS");
     json_set_str(all, "DISPATCHER_REGISTRY_PASSWORD", sandbox_registry_password(sandbox));
     return all;

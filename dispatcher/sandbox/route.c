@@ -29,8 +29,10 @@ show_root(struct sandbox *sandbox, struct sandbox_response *response)
     struct buf text CLEANUP(buf_done) = BUF_INIT(4096);
     buf_printf(&text,
         "dispatcher sandbox\n\nGitHub REST  %s/github\nAWS          %s/aws\n"
-        "registry     %s/v2/\nOIDC issuer  %s/oidc\ncontrol      %s/_sandbox/state\n",
-        sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin);
+        "registry     %s/v2/\nOIDC issuer  %s/oidc\nVault        %s/vault\n"
+        "control      %s/_sandbox/state\n",
+        sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin,
+        sandbox->origin);
     sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
 }
 
@@ -47,6 +49,8 @@ sandbox_handle(
         sandbox_registry_handle(sandbox, request, response);
     } else if (strcmp(first, "apps") == 0) {
         sandbox_aws_apps_handle(sandbox, request, response);
+    } else if (strcmp(first, "vault") == 0) {
+        sandbox_vault_handle(sandbox, request, response);
     } else if (strcmp(first, "oidc") == 0) {
         sandbox_oidc_handle(sandbox, request, response);
     } else if (strcmp(first, "_sandbox") == 0) {
@@ -69,6 +73,8 @@ sandbox_expired(struct sandbox *sandbox, const struct sandbox_request *request,
         sandbox_aws_expired(request, response);
     } else if (strcmp(first, "v2") == 0) {
         sandbox_registry_expired(sandbox, response);
+    } else if (strcmp(first, "vault") == 0) {
+        sandbox_vault_expired(sandbox, response);
     } else {
         sandbox_github_expired(sandbox, response);
     }

@@ -53,6 +53,7 @@ struct github_state;
 struct aws_state;
 struct registry_state;
 struct oidc_state;
+struct vault_state;
 
 struct sandbox {
     const struct platform *platform;
@@ -71,6 +72,7 @@ struct sandbox {
     struct aws_state *aws;
     struct registry_state *registry;
     struct oidc_state *oidc;
+    struct vault_state *vault;
 };
 
 int64_t sandbox_now(const struct sandbox *sandbox); // wall ms
@@ -177,6 +179,19 @@ void sandbox_registry_broke_off(struct sandbox *sandbox, const struct sandbox_re
 /// Would this request carry a blob (its body goes to a file)?
 bool sandbox_registry_is_upload(const char *method, const char *path);
 const char *sandbox_registry_password(const struct sandbox *sandbox);
+
+NODISCARD struct error *sandbox_vault_start(struct sandbox *sandbox);
+void sandbox_vault_stop(struct sandbox *sandbox);
+void sandbox_vault_reset(struct sandbox *sandbox);
+void sandbox_vault_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// POST /_sandbox/vault
+void sandbox_vault_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+/// Paths and numbers, never values.
+struct json *sandbox_vault_state_json(struct sandbox *sandbox);
+void sandbox_vault_expired(struct sandbox *sandbox, struct sandbox_response *response);
+const char *sandbox_vault_root_token(const struct sandbox *sandbox);
 
 NODISCARD struct error *sandbox_github_start(struct sandbox *sandbox);
 /// Ends every run, joins their threads.

@@ -135,6 +135,7 @@ start_parts(struct sandbox *sandbox)
     TRY(sandbox_oidc_start(sandbox));
     TRY(sandbox_aws_start(sandbox));
     TRY(sandbox_registry_start(sandbox));
+    TRY(sandbox_vault_start(sandbox));
     return sandbox_github_start(sandbox);
 }
 
@@ -220,6 +221,7 @@ sandbox_run(const struct platform *platform, const struct sandbox_options *optio
     sandbox_github_stop(&sandbox);
     sandbox_github_free(&sandbox);
     sandbox_registry_stop(&sandbox);
+    sandbox_vault_stop(&sandbox);
     sandbox_aws_stop(&sandbox);
     sandbox_oidc_stop(&sandbox);
     sandbox_control_done(&sandbox);
