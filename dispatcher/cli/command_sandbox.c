@@ -138,8 +138,7 @@ static const struct cli_option options[] = {
     {"queue-delay", CLI_DURATION, "TIME", "how long it is then 'queued'", NULL},
     {"run-delay", CLI_DURATION, "TIME", "how long it is then 'in_progress' before its first step",
         NULL},
-    {"rollout-delay", CLI_DURATION, "TIME", "how long a deployment of an ECS service takes (2s)",
-        NULL},
+    {"rollout-delay", CLI_DURATION, "TIME", "how long a deployment of a service takes (2s)", NULL},
     {"ghes", CLI_VALUE, "VERSION", "answer as that GitHub Enterprise Server: 3.19", NULL},
     {"quota", CLI_VALUE, "N", "requests an hour and token (5000)", NULL},
     {"fault", CLI_LIST, "RULE", "break on purpose; rules are described above", NULL},
@@ -160,8 +159,9 @@ const struct cli_command command_sandbox = {
     .summary = "local GitHub, AWS and registry to rehearse against",
     .description =
         "Serves, on one loopback port and until it is interrupted, as much of GitHub (REST, Apps, "
-        "Actions with OIDC), AWS (SSM, STS, ECR) and an OCI registry as a deployment needs. A "
-        "dispatched workflow really runs: its 'run:' steps are executed as processes, without your "
+        "Actions with OIDC), AWS (STS, SSM, ECR, ECS, App Runner, CloudWatch Logs, Secrets "
+        "Manager), an OCI registry and a Vault as a deployment needs. A dispatched workflow really "
+        "runs: its 'run:' steps are executed as processes, without your "
         "own credentials in their environment. Tokens, signatures and digests are checked.\n"
         "\n"
         "Requests and state can be read as JSON below /_sandbox: requests, counters, state, "
@@ -175,6 +175,11 @@ const struct cli_command command_sandbox = {
         "by POST /_sandbox/aws/scan, as in {\"repository\": \"shop-web\", \"delay_ms\": 2000, "
         "\"findings\": [{\"name\": \"CVE-2026-1\", \"severity\": \"HIGH\"}]}; status, description "
         "and enhanced may be given, too.\n"
+        "\n"
+        "Services that run already are made by POST /_sandbox/aws/ecs/seed and "
+        "/_sandbox/aws/apprunner/seed, and what the next deployment shall come to is said to "
+        "/scenario beside it, as in {\"service\": \"shop-web\", \"scenario\": \"rollback\"}. "
+        "POST /_sandbox/vault sets up the Vault. docs/sandbox.md has all orders.\n"
         "\n"
         "A fault rule is one line: METHOD PATTERN [KEY=VALUE]..., as in "
         "'POST */dispatches nth=1 effect=lost-answer'. PATTERN is the path, where * "

@@ -3,11 +3,12 @@
 //     struct sandbox_options options = {.listen = "127.0.0.1:0", .repositories = repositories};
 //     TRY(sandbox_run(platform, &options, show_addresses, cli));
 //
-// Serves GitHub REST, the Actions OIDC issuer, SSM, STS, ECR and an OCI registry, executes the
-// `run:` steps of workflows as real processes, and breaks on purpose (`faults`). docs: `dispatcher
-// help sandbox`. It believes nobody: signatures, tokens and digests are checked. Not for a network:
-// it executes the workflows of the repositories it was given, so it only listens on loopback. State
-// lives in memory and below the data directory; sandbox_run owns all its threads.
+// Serves GitHub REST, the Actions OIDC issuer, STS, SSM, ECR, ECS, App Runner, CloudWatch Logs,
+// Secrets Manager, an OCI registry and a Vault (docs/sandbox.md), executes the `run:` steps of
+// workflows as real processes, and breaks on purpose (`faults`). docs: `dispatcher help sandbox`.
+// It believes nobody: signatures, tokens and digests are checked. Not for a network: it executes
+// the workflows of the repositories it was given, so it only listens on loopback. State lives in
+// memory and below the data directory; sandbox_run owns all its threads.
 #pragma once
 
 #include "dispatcher/field.h"
@@ -36,7 +37,7 @@ struct sandbox_options {
     const char *account;       // NULL: "123456789012"
     const char *region;        // NULL: "us-east-1"
     const char *registry_auth; // "basic" (NULL), "bearer" or "none"
-    int64_t rollout_delay;     // ms that a deployment of an ECS service takes; 0: 2 s
+    int64_t rollout_delay;     // ms that a deployment of a service takes; 0: 2 s
     const char *caller; // "owner/name" that the OIDC tokens for the shell speak of; NULL: the first
 };
 
