@@ -6,7 +6,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { TEXT_MAX = 64 * 1024, EFFECTS_MAX = 20000 };
+enum { TEXT_MAX = 64 * 1024, EFFECTS_MAX = 20000, NAME_BYTES = 255 };
 
 void
 sandbox_ecs_start(struct sandbox *sandbox)
@@ -107,6 +107,14 @@ sandbox_ecs_set_time(struct json *object, const char *key, int64_t wall_ms)
     if (wall_ms > 0) {
         json_set_number(object, key, (double)wall_ms / 1000.0);
     }
+}
+
+bool
+sandbox_ecs_is_name(const char *name)
+{
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    return name != NULL && name[0] != '\0' && strlen(name) <= NAME_BYTES &&
+           strspn(name, legal) == strlen(name);
 }
 
 int64_t

@@ -5,14 +5,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { TAGS_MAX = 50, NAME_BYTES = 255 };
-
-static bool
-is_name(const char *text)
-{
-    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    return text[0] != '\0' && strlen(text) <= NAME_BYTES && strspn(text, legal) == strlen(text);
-}
+enum { TAGS_MAX = 50 };
 
 struct ecs_cluster *
 sandbox_ecs_cluster_find(struct ecs_state *ecs, const char *name)
@@ -101,7 +94,7 @@ sandbox_ecs_create_cluster(struct aws_exchange *exchange)
     struct ecs_state *ecs = exchange->sandbox->aws->ecs;
     const char *name = sandbox_ecs_text(exchange, "clusterName");
     name = name != NULL ? name : "default";
-    if (!is_name(name)) {
+    if (!sandbox_ecs_is_name(name)) {
         sandbox_ecs_invalid(exchange, "Invalid identifier: %s", name);
         return;
     }

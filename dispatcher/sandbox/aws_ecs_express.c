@@ -255,7 +255,7 @@ sandbox_ecs_express_create(struct aws_exchange *exchange)
     name =
         name != NULL ? name : arena_printf(arena, "express-%s", sandbox_random(sandbox, arena, 4));
     struct ecs_service *former = sandbox_ecs_service_find(sandbox, cluster, name);
-    if (!sandbox_ecs_is_service_name(name)) {
+    if (!sandbox_ecs_is_name(name)) {
         sandbox_ecs_invalid(exchange, "Invalid service name: %s", name);
         return;
     }
@@ -323,8 +323,8 @@ sandbox_ecs_express_update(struct aws_exchange *exchange)
         sandbox, exchange->body, service->express, service->cluster->name, service->name);
     service->express = configuration;
     service->definition = define(sandbox, service->definition->family, configuration);
-    service->desired =
-        json_int(json_path(exchange->body, "scalingTarget.minTaskCount"), service->desired);
+    service->desired = sandbox_ecs_desired(
+        json_path(exchange->body, "scalingTarget.minTaskCount"), service->desired);
     sandbox_ecs_deployment_start(sandbox, service, sandbox_now(sandbox));
     sandbox_ecs_service_schedule(service);
     struct json *body = json_make_object(), *item = common_json(service);

@@ -11,7 +11,7 @@
 
 #include "aws_internal.h"
 
-enum { ECS_EVENTS_MAX = 100 };
+enum { ECS_EVENTS_MAX = 100, ECS_DESIRED_MAX = 5000 }; // per service
 #define ECS_NEVER INT64_MAX
 
 struct ecs_definition { // one revision of a task definition
@@ -232,6 +232,8 @@ const char *sandbox_ecs_arn(struct sandbox *sandbox, const char *format, ...) PR
 const char *sandbox_ecs_name_of(const char *arn_or_name);
 /// Sets epoch seconds with a fraction, as ECS does; nothing for 0.
 void sandbox_ecs_set_time(struct json *object, const char *key, int64_t wall_ms);
+/// Up to 255 letters, digits, '-' and '_', as clusters, families and services are named.
+bool sandbox_ecs_is_name(const char *name);
 int64_t sandbox_ecs_index(const struct json *index, const char *name); // -1: not there
 /// A list under `key`, a page of it by maxResults and nextToken; answers, and owns `list`.
 void sandbox_ecs_reply_page(
@@ -299,9 +301,10 @@ struct ecs_service *sandbox_ecs_service_find(
 /// is due; NULL when there is none.
 struct ecs_service *sandbox_ecs_service_by_arn(
     struct sandbox *sandbox, const char *arn, const char *kind);
-bool sandbox_ecs_is_service_name(const char *name);
 /// The service of the call's `cluster` and `service`; NULL and an answer when there is none.
 struct ecs_service *sandbox_ecs_service_of(struct aws_exchange *exchange);
+/// A count of tasks that a service may have; `fallback` where none is given.
+int64_t sandbox_ecs_desired(const struct json *given, int64_t fallback);
 /// `settings`: members of a CreateService, copied. Starts no deployment.
 struct ecs_service *sandbox_ecs_service_add(struct sandbox *sandbox, struct ecs_cluster *cluster,
     const char *name, const struct json *settings);
@@ -435,7 +438,7 @@ struct ecs_scenario *sandbox_ecs_scenario_peek(
 void sandbox_ecs_control_scenario(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 struct json *sandbox_ecs_scenarios_json(const struct ecs_state *ecs);
-/// "500ms", or a number of milliseconds; false and *out untouched for anything else.
+/// "500ms", or a number of milliseconds, up to a year; false and *out untouched for anything else.
 bool sandbox_ecs_read_ms(const struct json *value, int64_t *out);
 int64_t sandbox_ecs_scenario_ms(
     const struct ecs_scenario *scenario, const char *option, int64_t fallback);

@@ -14,6 +14,8 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
+#define MS_MAX (INT64_C(366) * 24 * 3600 * 1000)
+
 static const struct {
     const char *name;
     enum ecs_course course;
@@ -74,11 +76,17 @@ sandbox_ecs_scenario_take(
 bool
 sandbox_ecs_read_ms(const struct json *value, int64_t *out)
 {
+    int64_t ms = -1;
     if (json_is_int(value)) {
-        *out = json_int(value, 0);
-        return *out >= 0;
+        ms = json_int(value, -1);
+    } else if (json_str(value) == NULL || !fault_parse_duration(json_str(value), &ms)) {
+        return false;
     }
-    return json_str(value) != NULL && fault_parse_duration(json_str(value), out) && *out >= 0;
+    if (ms < 0 || ms > MS_MAX) {
+        return false;
+    }
+    *out = ms;
+    return true;
 }
 
 int64_t

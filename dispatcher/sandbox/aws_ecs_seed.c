@@ -79,8 +79,8 @@ seed_service(struct seeding *seeding, struct ecs_cluster *cluster, const struct 
     static const char *const beside[] = {"name", "image", "delay", "bake_minute"};
     struct sandbox *sandbox = seeding->sandbox;
     const char *name = json_str(json_get(given, "name"));
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL) {
-        seeding->problem = "a service has no 'name'";
+    if (!sandbox_ecs_is_name(name)) {
+        seeding->problem = "a service has no 'name' of letters, digits, - and _";
         return;
     }
     if (sandbox_ecs_index(cluster->index, name) >= 0) {
@@ -115,8 +115,8 @@ seed_cluster(struct seeding *seeding, const struct json *given)
 {
     const char *name = json_str(json_get(given, "name"));
     const struct json *services = json_get(given, "services");
-    if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL) {
-        seeding->problem = "a cluster has no 'name'";
+    if (!sandbox_ecs_is_name(name)) {
+        seeding->problem = "a cluster has no 'name' of letters, digits, - and _";
         return;
     }
     struct ecs_cluster *cluster = sandbox_ecs_cluster_find(seeding->sandbox->aws->ecs, name);

@@ -6,7 +6,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { DESCRIBED_MAX = 10, NAME_BYTES = 255, DEFAULT_PAGE = 10 };
+enum { DESCRIBED_MAX = 10, DEFAULT_PAGE = 10 };
 
 struct ecs_service *
 sandbox_ecs_service_find(struct sandbox *sandbox, struct ecs_cluster *cluster, const char *name)
@@ -92,6 +92,13 @@ settings_of(const struct json *given)
     return settings;
 }
 
+int64_t
+sandbox_ecs_desired(const struct json *given, int64_t fallback)
+{
+    int64_t desired = json_int(given, fallback);
+    return desired < 0 ? 0 : desired > ECS_DESIRED_MAX ? ECS_DESIRED_MAX : desired;
+}
+
 struct ecs_service *
 sandbox_ecs_service_add(struct sandbox *sandbox, struct ecs_cluster *cluster, const char *name,
     const struct json *settings)
@@ -107,7 +114,7 @@ sandbox_ecs_service_add(struct sandbox *sandbox, struct ecs_cluster *cluster, co
         .tags = sandbox_ecs_keep(ecs, json_make_array()),
         .created_ms = now,
         .updated_ms = now,
-        .desired = json_int(json_get(settings, "desiredCount"), 0),
+        .desired = sandbox_ecs_desired(json_get(settings, "desiredCount"), 0),
         .definition =
             sandbox_ecs_definition_find(ecs, json_str(json_get(settings, "taskDefinition"))),
         .next_ms = ECS_NEVER,
@@ -279,23 +286,19 @@ reply_service(struct aws_exchange *exchange, struct ecs_service *service)
 
 // --- operations ----------------------------------------------------------------------------------
 
-bool
-sandbox_ecs_is_service_name(const char *name)
-{
-    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    return name != NULL && name[0] != '\0' && strlen(name) <= NAME_BYTES &&
-           strspn(name, legal) == strlen(name);
-}
-
 static bool
-check_definition(struct aws_exchange *exchange, const struct ecs_definition *definition)
+check_wishes(struct aws_exchange *exchange, const struct ecs_definition *definition)
 {
     const char *kind = json_str(json_path(exchange->body, "deploymentController.type"));
-    if (kind != NULL && strcmp(kind, "ECS") != 0) {
+    int64_t desired = json_int(json_get(exchange->body, "desiredCount"), 0);
+    if (desired < 0 || desired > ECS_DESIRED_MAX) {
+        sandbox_ecs_invalid(
+            exchange, "desiredCount must be between 0 and %d.", (int)ECS_DESIRED_MAX);
+    } else if (kind != NULL && strcmp(kind, "ECS") != 0) {
         sandbox_ecs_invalid(exchange, "the sandbox has no deployment controller '%s'", kind);
     } else if (definition == NULL) {
         sandbox_ecs_client_problem(exchange, "TaskDefinition not found.");
-    } else if (!definition->is_active) {
+    } else if (!definition->is_active && sandbox_ecs_text(exchange, "taskDefinition") != NULL) {
         sandbox_ecs_client_problem(exchange, "TaskDefinition is inactive");
     } else {
         return true;
@@ -320,11 +323,11 @@ sandbox_ecs_create_service(struct aws_exchange *exchange)
         return;
     }
     const char *wanted = sandbox_ecs_text(exchange, "taskDefinition");
-    if (!sandbox_ecs_is_service_name(name)) {
+    if (!sandbox_ecs_is_name(name)) {
         sandbox_ecs_invalid(exchange, "Invalid service name: %s", name != NULL ? name : "");
         return;
     }
-    if (!check_definition(exchange, sandbox_ecs_definition_find(sandbox->aws->ecs, wanted))) {
+    if (!check_wishes(exchange, sandbox_ecs_definition_find(sandbox->aws->ecs, wanted))) {
         return;
     }
     const char *token = sandbox_ecs_text(exchange, "clientToken");
@@ -435,13 +438,13 @@ sandbox_ecs_update_service(struct aws_exchange *exchange)
     struct ecs_definition *definition = wanted != NULL
                                             ? sandbox_ecs_definition_find(sandbox->aws->ecs, wanted)
                                             : service->definition;
-    if (wanted != NULL && !check_definition(exchange, definition)) {
+    if (!check_wishes(exchange, definition)) {
         return;
     }
     int64_t now = sandbox_now(sandbox);
     bool starts = starts_deployment(service, body) || definition != service->definition;
     service->settings = sandbox_ecs_keep(sandbox->aws->ecs, changed_settings(service, body));
-    service->desired = json_int(json_get(body, "desiredCount"), service->desired);
+    service->desired = sandbox_ecs_desired(json_get(body, "desiredCount"), service->desired);
     service->definition = definition;
     service->updated_ms = now;
     if (starts) {

@@ -10,6 +10,8 @@ enum {
     STAGES_MAX = 128,
     THRESHOLD_MIN = 3,
     THRESHOLD_MAX = 200,
+    BAKE_MAX = 24 * 60, // minutes
+    HOOK_MAX = 14 * 24 * 60,
     MINUTE_MS = 60000,
     HOOK_MINUTES = 24 * 60, // a PAUSE hook without a timeout
 };
@@ -46,6 +48,7 @@ static void
 add_bake(struct plan *plan, const char *name, double test, double production, double minutes)
 {
     if (minutes > 0) {
+        minutes = minutes < BAKE_MAX ? minutes : BAKE_MAX;
         add(plan, name, test, production)->ms = (int64_t)(minutes * (double)plan->minute_ms);
     }
 }
@@ -147,6 +150,7 @@ plan_hooks(struct sandbox *sandbox, struct ecs_deployment *deployment)
         const struct json *timeout = json_get(given, "timeoutConfiguration");
         const char *action = json_str(json_get(timeout, "action"));
         int64_t minutes = json_int(json_get(timeout, "timeoutInMinutes"), HOOK_MINUTES);
+        minutes = minutes < 0 ? 0 : minutes > HOOK_MAX ? HOOK_MAX : minutes;
         for (size_t k = 0; k < json_count(stages); k++) {
             const char *stage = json_str(json_at(stages, k));
             struct ecs_hook hook = {.stage = stage != NULL ? stage : "",

@@ -6,8 +6,6 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { FAMILY_BYTES = 255 };
-
 static struct ecs_family *
 find_family(const struct ecs_state *ecs, const char *name)
 {
@@ -168,19 +166,11 @@ sandbox_ecs_definition_add(
     return one;
 }
 
-static bool
-is_family(const char *name)
-{
-    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-    return name != NULL && name[0] != '\0' && strlen(name) <= FAMILY_BYTES &&
-           strspn(name, legal) == strlen(name);
-}
-
 const char *
 sandbox_ecs_definition_problem(struct arena *arena, const struct json *input)
 {
     const struct json *containers = json_get(input, "containerDefinitions");
-    if (!is_family(json_str(json_get(input, "family")))) {
+    if (!sandbox_ecs_is_name(json_str(json_get(input, "family")))) {
         return "Family contains invalid characters.";
     }
     if (json_count(containers) == 0) {

@@ -526,6 +526,7 @@ ecs/pace|{"delay": -1}|are durations
 ecs/pace|{"service": "a", "delay": "1s"}|there is no service 'a'
 ecs/seed|[]|not a JSON object
 ecs/seed|{"clusters": [{}]}|a cluster has no 'name'
+ecs/seed|{"clusters": [{"name": "web:1"}]}|a cluster has no 'name' of letters
 ecs/seed|{"clusters": [{"name": "c", "services": [{"name": "s"}]}]}|service 's': there is no such task definition
 ecs/seed|{"clusters": [{"name": "d", "services": [{"name": "s", "image": "i"}, {"name": "s", "image": "i"}]}]}|'d' has a service 's'
 ecs/seed|{"images": {"a": 1}}|'a' has neither a digest nor null
