@@ -284,12 +284,21 @@ is_settled(const struct deployment_target *target)
            strcmp(target->restore, "unknown") != 0;
 }
 
+// "greeter:2" of a task definition's ARN; anything else as it is.
+static const char *
+short_revision(const char *revision)
+{
+    const char *slash = strrchr(revision, '/');
+    return strncmp(revision, "arn:", 4) == 0 && slash != NULL ? slash + 1 : revision;
+}
+
 static const char *
 name_before(const struct step_run *run, const struct deployment_target *target)
 {
+    const char *revision = short_revision(target->before);
     return target->before_version != NULL
-               ? arena_printf(run->arena, "'%s' (%s)", target->before_version, target->before)
-               : target->before;
+               ? arena_printf(run->arena, "'%s' (%s)", target->before_version, revision)
+               : revision;
 }
 
 // What was changed beside the version and is not taken back with it.

@@ -57,7 +57,9 @@ sandbox_job_base_environment(const struct job_state *state, struct json *out)
         {"AWS_SECRET_ACCESS_KEY", sandbox_aws_secret_key(sandbox)},
         {"AWS_REGION", sandbox_aws_region(sandbox)},
         {"AWS_DEFAULT_REGION", sandbox_aws_region(sandbox)}, {"AWS_EC2_METADATA_DISABLED", "true"},
-        {"DISPATCHER_SANDBOX", sandbox->origin}, {"DISPATCHER_SANDBOX_REGISTRY", sandbox->host}};
+        {"DISPATCHER_SANDBOX", sandbox->origin}, {"DISPATCHER_SANDBOX_REGISTRY", sandbox->host},
+        {"DISPATCHER_REGISTRY_USER", "AWS"},
+        {"DISPATCHER_REGISTRY_PASSWORD", sandbox_registry_password(sandbox)}};
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
         json_set_str(out, texts[i][0], texts[i][1]);
     }

@@ -33,9 +33,12 @@ world_template() {
     # The stories' own infra side: one step, which does what the story says.
     cp "$DISPATCHER_ROOT/tests/e2e/infra-workflow.yaml" \
         "$BATS_FILE_TMPDIR/template/infra/.github/workflows/deploy-app.yaml"
+    mkdir "$BATS_FILE_TMPDIR/template/infra/bin"
     printf '#!/usr/bin/env bash\necho "rolling out $1 to $2"\n' \
         >"$BATS_FILE_TMPDIR/template/infra/bin/roll-out"
-    git -C "$BATS_FILE_TMPDIR/template/infra" commit -qam "Roll out quickly"
+    chmod +x "$BATS_FILE_TMPDIR/template/infra/bin/roll-out"
+    git -C "$BATS_FILE_TMPDIR/template/infra" add -A
+    git -C "$BATS_FILE_TMPDIR/template/infra" commit -qm "Roll out quickly"
 }
 
 # Nothing of the caller's environment reaches a story, and nobody's own files are touched.

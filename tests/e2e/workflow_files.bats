@@ -41,11 +41,17 @@ teardown() {
 @test "the infra workflow runs in the sandbox as a team would paste it" {
     cp "$DISPATCHER_ROOT/workflows/infra-deploy-app.yaml" \
         "$world/infra/.github/workflows/deploy-app.yaml"
+    printf 'deploy:\n  target: {kind: ecs, cluster: demo, service: greeter}\n' \
+        >>"$world/infra/appspecs/greeter.yaml"
     in_infra true
     sandbox_start
+    dispatcher sandbox control aws/ecs/seed '{"clusters": [{"name": "demo", "services": [
+        {"name": "greeter", "image": "public.ecr.aws/nginx/nginx:1", "desiredCount": 1}]}]}'
+    expect 0
     deploy
     expect 0
-    happened "posts=1 runs=1 versions=1 labels=1 manifests=1"
+    says "and proven to run"
+    [ "$(control state | jq '.aws.ecs.clusters[0].services[0].serviceDeployments | length')" = 2 ]
     [ "$(control state | jq -r '.github.runs[0].conclusion')" = success ]
     dispatcher doctor greeter --env staging
     expect 0
