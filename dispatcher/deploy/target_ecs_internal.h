@@ -3,6 +3,7 @@
 //
 //     target_ecs.c          look, describe, begin
 //     target_ecs_revision.c the task definition that is rolled out
+//     target_ecs_variables.c  its container's variables
 //     target_ecs_find.c     which service deployment is ours
 //     target_ecs_follow.c   refresh, stop, continue
 //     target_ecs_classic.c  the same by the classic ids, without service deployments
@@ -80,6 +81,14 @@ NODISCARD struct error *target_ecs_check_forced(
 /// Where a move back goes: `before`, or a pinned copy of it where its tag means another image now.
 NODISCARD struct error *target_ecs_revision_before(
     const struct step_run *run, struct deployment_target *target, const char **out);
+
+// --- target_ecs_variables.c --------------------------------------------------------------------
+/// The plain variables that the spec names, from all of its sources.
+NODISCARD struct error *target_variables(const struct step_run *run,
+    const struct deployment_target *target, struct arena *arena, struct pair_list *out);
+/// Sets what the spec names in `environment` and `secrets` of a container; the rest stays.
+NODISCARD struct error *target_ecs_set_variables(
+    const struct step_run *run, const struct deployment_target *target, struct json *container);
 
 // --- target_ecs_find.c -------------------------------------------------------------------------
 // What one look saw of one move.

@@ -77,12 +77,10 @@ find_registered(const struct step_run *run, const struct deployment_target *targ
 // --- a new one -----------------------------------------------------------------------------------
 
 static struct error *
-register_copy(const struct step_run *run, const struct deployment_target *target,
+make_body(const struct step_run *run, const struct deployment_target *target,
     const struct ecs_task_definition *from, const char *image, const char *version,
-    const char **out)
+    struct json **out)
 {
-    struct aws_session *aws = NULL;
-    struct json *body CLEANUP(json_freep) = NULL;
     struct pair tags[] = {
         {TARGET_TAG_DIGEST, target_image_digest(image)},
         {TARGET_TAG_DEPLOYMENT, run->deployment->id},
@@ -94,9 +92,35 @@ register_copy(const struct step_run *run, const struct deployment_target *target
         .image = image,
         .tags = {tags, version != NULL ? ARRAY_LENGTH(tags) : ARRAY_LENGTH(tags) - 1},
     };
-    TRY(provider_aws(run->context, run->deployment, &aws));
-    TRY(ecs_task_definition_copy(&copy, &body));
-    return ecs_task_definition_register(aws, body, run->arena, out);
+    return ecs_task_definition_copy(&copy, out);
+}
+
+// The copy's container with the variables that the spec names.
+static struct error *
+set_variables(const struct step_run *run, const struct deployment_target *target, struct json *body)
+{
+    const struct json *old = json_get(body, "containerDefinitions");
+    struct json *list CLEANUP(json_freep) = json_make_array();
+    const char *name = NULL;
+    TRY(ecs_task_definition_image(body, target->want.container, &name, NULL));
+    for (size_t i = 0; i < json_count(old); i++) {
+        struct json *container = json_clone(json_at(old, i));
+        bool is_it = cstr_equal(json_str(json_get(container, "name")), name);
+        json_append(list, container);
+        if (is_it) {
+            TRY(target_ecs_set_variables(run, target, container));
+        }
+    }
+    json_set(body, "containerDefinitions", list);
+    list = NULL;
+    return NULL;
+}
+
+static bool
+is_same(const struct json *a, const struct json *b)
+{
+    char *left CLEANUP(xfreep) = json_text(a), *right CLEANUP(xfreep) = json_text(b);
+    return strcmp(left, right) == 0;
 }
 
 static const char *
@@ -112,20 +136,23 @@ target_ecs_revision(const struct step_run *run, struct deployment_target *target
     const char *current, const char **out)
 {
     struct aws_session *aws = NULL;
-    struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
-    const char *image = NULL, *now = NULL, *found = NULL;
+    struct ecs_task_definition now CLEANUP(ecs_task_definition_done) = {0};
+    struct json *body CLEANUP(json_freep) = NULL;
+    const char *image = NULL, *found = NULL;
     TRY(target_image(run, target, &image));
-    TRY(get_definition(run, current, &aws, &definition));
-    TRY(image_of(&definition, target, &now));
-    if (strcmp(now, image) == 0) {
-        *out = arena_dup(run->arena, definition.arn);
+    TRY(get_definition(run, current, &aws, &now));
+    TRY(make_body(run, target, &now, image, version_of(run, target), &body));
+    TRY(set_variables(run, target, body));
+    if (is_same(json_get(body, "containerDefinitions"),
+            json_get(now.document, "containerDefinitions"))) {
+        *out = arena_dup(run->arena, now.arn);
         return NULL;
     }
     if (run->resumed) {
-        TRY(find_registered(run, target, definition.family, image, &found));
+        TRY(find_registered(run, target, now.family, image, &found));
     }
     if (found == NULL) {
-        TRY(register_copy(run, target, &definition, image, version_of(run, target), &found));
+        TRY(ecs_task_definition_register(aws, body, run->arena, &found));
     }
     *out = found;
     return NULL;
@@ -194,6 +221,7 @@ target_ecs_revision_before(
 {
     struct aws_session *aws = NULL;
     struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
+    struct json *body CLEANUP(json_freep) = NULL;
     struct registry_reference *reference = NULL;
     const char *image = NULL, *means = NULL, *found = NULL;
     *out = target->before;
@@ -214,7 +242,8 @@ target_ecs_revision_before(
         run->arena, "%s/%s@%s", reference->host, reference->repository, target->before_digest);
     TRY(find_registered(run, target, definition.family, pinned, &found));
     if (found == NULL) {
-        TRY(register_copy(run, target, &definition, pinned, target->before_version, &found));
+        TRY(make_body(run, target, &definition, pinned, target->before_version, &body));
+        TRY(ecs_task_definition_register(aws, body, run->arena, &found));
     }
     *out = found;
     return NULL;

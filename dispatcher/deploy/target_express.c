@@ -3,6 +3,7 @@
 //
 // A move is to a revision of the service, not to a task definition: those are ECS'. `service` is a
 // name or an ARN; DescribeServices knows both, and tells the ARN.
+#include <stdio.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -123,6 +124,36 @@ look_at_configuration(const struct step_run *run, struct deployment_target *targ
     return NULL;
 }
 
+static void
+note_difference(const struct step_run *run, const struct deployment_target *target,
+    const char *what, const char *wanted, const char *there)
+{
+    if (wanted != NULL && there != NULL && strcmp(wanted, there) != 0) {
+        deployment_note(run->deployment, run->arena,
+            arena_printf(run->arena,
+                "'%s': '%s' of Express service '%s' stays '%s' (the spec says '%s'): a rollout "
+                "changes image, port and variables",
+                target->name, what, target->want.service, there, wanted));
+    }
+}
+
+// What the spec says beyond what a rollout changes is told, not passed over.
+static void
+note_differences(const struct step_run *run, const struct deployment_target *target,
+    const struct ecs_express *express)
+{
+    const struct setting_target *want = &target->want;
+    const struct ecs_express_configuration *now = newest(express);
+    char cpu[24], memory[24];
+    (void)snprintf(cpu, sizeof(cpu), "%lld", (long long)want->cpu);
+    (void)snprintf(memory, sizeof(memory), "%lld", (long long)want->memory);
+    note_difference(run, target, "cpu", want->cpu > 0 ? cpu : NULL, now->cpu);
+    note_difference(run, target, "memory", want->memory > 0 ? memory : NULL, now->memory);
+    note_difference(run, target, "health_check.path", want->health_check.path, now->health_path);
+    note_difference(run, target, "task_role", want->task_role, now->task_role_arn);
+    note_difference(run, target, "execution_role", want->execution_role, now->execution_role_arn);
+}
+
 static struct error *
 look(const struct step_run *run, struct deployment_target *target)
 {
@@ -142,6 +173,7 @@ look(const struct step_run *run, struct deployment_target *target)
     target->arn = arena_dup(run->arena, service.arn);
     target_ecs_note_service(run, target, &service);
     TRY(describe_express(run, target, scratch, &express));
+    note_differences(run, target, &express);
     return look_at_configuration(run, target, &express, service.running);
 }
 
@@ -151,6 +183,50 @@ describe(const struct deployment *d, const struct deployment_target *target, str
     (void)d;
     buf_printf(out, "%s '%s' %s Express service '%s'", target->arn != NULL ? "roll out" : "create",
         target->name, target->arn != NULL ? "to" : "as", target->want.service);
+}
+
+// --- what is to be sent --------------------------------------------------------------------------
+
+static struct error *
+edit_container(const struct step_run *run, const struct deployment_target *target,
+    struct arena *arena, const char **text)
+{
+    struct json *container CLEANUP(json_freep) = NULL;
+    if (*text == NULL) {
+        return NULL;
+    }
+    struct error *err = json_parse(str_of(*text), &json_limits_default, &container);
+    if (err != NULL) {
+        return error_wrap(err, "read 'primaryContainer' of '%s'", target->want.service);
+    }
+    if (target->want.port > 0) {
+        json_set_int(container, "containerPort", target->want.port);
+    }
+    TRY(target_ecs_set_variables(run, target, container));
+    char *edited CLEANUP(xfreep) = json_text(container);
+    *text = arena_dup(arena, edited);
+    return NULL;
+}
+
+// The container with the port and the variables that the spec names. All of them alike: the client
+// refuses two configurations that differ in more than the image.
+static struct error *
+apply_spec(const struct step_run *run, const struct deployment_target *target, struct arena *arena,
+    struct ecs_express *express, bool *changed)
+{
+    const char *before = newest(express)->container_json;
+    struct json *plain CLEANUP(json_freep) = NULL;
+    *changed = false;
+    if (before == NULL) {
+        return NULL;
+    }
+    TRY(json_parse(str_of(before), &json_limits_default, &plain));
+    for (size_t i = 0; i < express->configuration_count; i++) {
+        TRY(edit_container(run, target, arena, &express->configurations[i].container_json));
+    }
+    char *text CLEANUP(xfreep) = json_text(plain);
+    *changed = strcmp(text, newest(express)->container_json) != 0;
+    return NULL;
 }
 
 // --- updating ----------------------------------------------------------------------------------
@@ -240,14 +316,15 @@ begin_forward(
     struct deployment_target *target = at->target;
     struct ecs_express express = {0};
     const char *image = NULL;
-    bool done = false;
+    bool done = false, changed = false;
     TRY(target_image(run, target, &image));
     at->move->digest = target_image_digest(image);
     TRY(describe_express(run, target, scratch, &express));
     if (at->move->state == NULL) {
         TRY(look_again(run, target, service, &express));
     }
-    if (strcmp(newest(&express)->image, image) == 0) {
+    TRY(apply_spec(run, target, scratch, &express, &changed));
+    if (!changed && strcmp(newest(&express)->image, image) == 0) {
         TRY(is_done_already(run, target, service, at->move->digest, &done));
     }
     if (done) {
@@ -290,6 +367,74 @@ image_before(const struct step_run *run, const struct deployment_target *target,
     return NULL;
 }
 
+static void
+take_list(struct json *container, const struct json *from, const char *key)
+{
+    const struct json *list = json_get(from, key);
+    if (list != NULL || json_get(container, key) != NULL) {
+        json_set(container, key, list != NULL ? json_clone(list) : json_make_array());
+    }
+}
+
+// Port and variables of before, which stand in the task definition of that revision.
+static struct error *
+take_back(struct arena *arena, const struct json *old, const char **text)
+{
+    struct json *container CLEANUP(json_freep) = NULL;
+    const struct json *mapping = json_at(json_get(old, "portMappings"), 0);
+    if (*text == NULL) {
+        return NULL;
+    }
+    TRY(json_parse(str_of(*text), &json_limits_default, &container));
+    take_list(container, old, "environment");
+    take_list(container, old, "secrets");
+    if (json_is_int(json_get(mapping, "containerPort"))) {
+        json_set(container, "containerPort", json_clone(json_get(mapping, "containerPort")));
+    }
+    char *edited CLEANUP(xfreep) = json_text(container);
+    *text = arena_dup(arena, edited);
+    return NULL;
+}
+
+static const struct json *
+primary_of(const struct json *document)
+{
+    const struct json *list = json_get(document, "containerDefinitions");
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json *one = json_at(list, i);
+        if (json_count(list) == 1 ||
+            cstr_equal(json_str(json_get(one, "name")), PRIMARY_CONTAINER)) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+apply_before(const struct step_run *run, const struct deployment_target *target,
+    struct arena *arena, struct ecs_express *express)
+{
+    struct aws_session *aws = NULL;
+    struct ecs_revision revision = {0};
+    struct ecs_task_definition definition CLEANUP(ecs_task_definition_done) = {0};
+    const struct setting_target *want = &target->want;
+    bool has_more = want->port > 0 || want->environment.count > 0 || want->secrets.count > 0 ||
+                    want->environment_from_outputs.count > 0 || want->environment_file != NULL;
+    if (!has_more) {
+        return NULL; // nothing but the image was changed
+    }
+    TRY(provider_aws(run->context, run->deployment, &aws));
+    TRY(ecs_revisions_describe(aws, &target->before, 1, arena, &revision));
+    if (revision.task_definition != NULL) {
+        TRY(ecs_task_definition_get(aws, revision.task_definition, arena, &definition));
+    }
+    const struct json *old = definition.arn != NULL ? primary_of(definition.document) : NULL;
+    for (size_t i = 0; old != NULL && i < express->configuration_count; i++) {
+        TRY(take_back(arena, old, &express->configurations[i].container_json));
+    }
+    return NULL;
+}
+
 static struct error *
 begin_back(
     const struct step_run *run, const struct target_move *at, const struct ecs_service *service)
@@ -307,6 +452,7 @@ begin_back(
         move_end(run, at->move, "superseded", "somebody changed the service since");
         return engine_save(run, "waiting", NULL);
     }
+    TRY(apply_before(run, target, scratch, &express));
     TRY(image_before(run, target, &image));
     if (strcmp(newest(&express)->image, image) == 0) {
         TRY(is_done_already(run, target, service, at->move->digest, &done));
@@ -328,8 +474,10 @@ create(const struct step_run *run, const struct target_move *at)
     struct deployment_target *target = at->target;
     const struct setting_target *want = &target->want;
     struct ecs_express made = {0};
+    struct pair_list variables = {0};
     const char *image = NULL;
     TRY(provider_aws(run->context, run->deployment, &aws));
+    TRY(target_variables(run, target, scratch, &variables));
     TRY(target_image(run, target, &image));
     at->move->digest = target_image_digest(image);
     struct pair tags[] = {{TARGET_TAG_DEPLOYMENT, run->deployment->id}};
@@ -344,7 +492,7 @@ create(const struct step_run *run, const struct target_move *at)
         .health_path = want->health_check.path,
         .cpu = want->cpu > 0 ? arena_printf(scratch, "%lld", (long long)want->cpu) : NULL,
         .memory = want->memory > 0 ? arena_printf(scratch, "%lld", (long long)want->memory) : NULL,
-        .environment = want->environment,
+        .environment = variables,
         .secrets = want->secrets,
         .tags = {tags, ARRAY_LENGTH(tags)},
     };

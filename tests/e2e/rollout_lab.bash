@@ -127,3 +127,10 @@ runs_only() { # DIGEST [SERVICE]
 done_by_ecs() { # ACTION
     control state | jq -r --arg action "$1" '[.aws.ecs.effects[] | select(.action == $action)] | length'
 }
+
+# deploy_behind_v2 [OPTION...]: the same in the background; deploy_end waits for it.
+deploy_behind_v2() {
+    env --default-signal=INT,QUIT "$DISPATCHER_BIN" deploy greeter --env staging \
+        --version v2 --image "oci:$world/image2" "$@" >"$world/out" 2>"$world/err" 3>&- &
+    deploying=$!
+}
