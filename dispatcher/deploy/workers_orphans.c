@@ -22,7 +22,9 @@ static void
 warn(const struct step_run *run, const char *what, struct error *err)
 {
     char *text CLEANUP(xfreep) = error_text(err);
-    const char *line = arena_printf(run->arena, "%s: %s", what, text);
+    const char *hint = error_hint_of(err);
+    const char *line = arena_printf(
+        run->arena, "%s: %s%s%s", what, text, hint != NULL ? ". " : "", hint != NULL ? hint : "");
     context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
         context_clean(run->arena, line, TEXT_MAX));
     error_free(err);
