@@ -216,6 +216,24 @@ take_images(
     return NULL;
 }
 
+// On ECS the task definition that the release had, with the variables of then; where none is kept,
+// one is made of the current one.
+static struct error *
+find_revisions(struct deploy_context *context, const struct preparation *p)
+{
+    struct deployment *d = p->deployment;
+    const struct step_run run = {.context = context, .deployment = d, .arena = p->arena};
+    for (size_t i = 0; i < d->targets.count; i++) {
+        struct deployment_target *target = deployment_target_at(d, i);
+        const struct target_ops *ops = target_ops_find(target->want.kind);
+        struct error *err = ops->release != NULL ? ops->release(&run, target) : NULL;
+        if (err != NULL) {
+            return error_wrap(err, "look for what '%s' kept of '%s'", target->name, d->version);
+        }
+    }
+    return NULL;
+}
+
 struct error *
 snapshot_rollback(struct deploy_context *context, const struct preparation *p)
 {
@@ -229,7 +247,8 @@ snapshot_rollback(struct deploy_context *context, const struct preparation *p)
     note_rules(p);
     TRY(targets_prepare(context, p));
     if (deployment_is_direct(d)) {
-        return targets_look(context, p);
+        TRY(targets_look(context, p));
+        return find_revisions(context, p);
     }
     TRY(prepare_inputs(p));
     return snapshot_workflow(context, p);

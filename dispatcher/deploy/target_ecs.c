@@ -542,4 +542,5 @@ const struct target_ops target_ecs = {
     .stop = target_ecs_stop,
     .explain = target_ecs_explain,
     .record = target_ecs_record,
+    .release = target_ecs_release,
 };

@@ -74,6 +74,10 @@ NODISCARD struct error *target_ecs_settle_doubt(const struct step_run *run,
 /// that an earlier process of this deployment registered, or a new one.
 NODISCARD struct error *target_ecs_revision(const struct step_run *run,
     struct deployment_target *target, const char *current, const char **out);
+/// ops->release: the newest of the family's last 50 revisions that was registered for this version
+/// with this digest. Leaves it NULL also when they may not be listed.
+NODISCARD struct error *target_ecs_release(
+    const struct step_run *run, struct deployment_target *target);
 /// `force_new_deployment`: does the image of the current revision mean our digest? ERROR_CONFLICT
 /// when it does not.
 NODISCARD struct error *target_ecs_check_forced(

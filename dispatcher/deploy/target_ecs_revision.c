@@ -5,7 +5,7 @@
 #include "dispatcher/memory.h"
 #include "target_ecs_internal.h"
 
-enum { RECENT_REVISIONS = 10 };
+enum { RECENT_REVISIONS = 10, RELEASE_REVISIONS = 50 };
 
 static bool
 has_tag(const struct ecs_task_definition *definition, const char *key, const char *value)
@@ -42,17 +42,16 @@ image_of(const struct ecs_task_definition *definition, const struct deployment_t
 
 // --- one that there is ---------------------------------------------------------------------------
 
-// An earlier process of this deployment may have registered it and died before it wrote that down.
+// The newest of the family's revisions with this tag and exactly this image.
 static struct error *
-find_registered(const struct step_run *run, const struct deployment_target *target,
-    const char *family, const char *image, const char **out)
+find_tagged(const struct step_run *run, const struct deployment_target *target, const char *family,
+    const char *image, const struct pair *tag, size_t max, const char **out)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct aws_session *aws = NULL;
     struct str_list revisions = {0};
     TRY(provider_aws(run->context, run->deployment, &aws));
-    struct error *err =
-        ecs_task_definition_list(aws, family, RECENT_REVISIONS, scratch, &revisions);
+    struct error *err = ecs_task_definition_list(aws, family, max, scratch, &revisions);
     if (aws_is_denied(err)) { // at worst one more revision that nobody uses
         error_free(err);
         return NULL;
@@ -62,7 +61,7 @@ find_registered(const struct step_run *run, const struct deployment_target *targ
         struct ecs_task_definition found CLEANUP(ecs_task_definition_done) = {0};
         const char *its_image = NULL;
         TRY(ecs_task_definition_get(aws, revisions.items[i], scratch, &found));
-        if (found.arn == NULL || !has_tag(&found, TARGET_TAG_DEPLOYMENT, run->deployment->id)) {
+        if (found.arn == NULL || !has_tag(&found, tag->key, tag->value)) {
             continue;
         }
         TRY(image_of(&found, target, &its_image));
@@ -72,6 +71,15 @@ find_registered(const struct step_run *run, const struct deployment_target *targ
         }
     }
     return NULL;
+}
+
+// An earlier process of this deployment may have registered it and died before it wrote that down.
+static struct error *
+find_registered(const struct step_run *run, const struct deployment_target *target,
+    const char *family, const char *image, const char **out)
+{
+    const struct pair tag = {TARGET_TAG_DEPLOYMENT, run->deployment->id};
+    return find_tagged(run, target, family, image, &tag, RECENT_REVISIONS, out);
 }
 
 // --- a new one -----------------------------------------------------------------------------------
@@ -156,6 +164,22 @@ target_ecs_revision(const struct step_run *run, struct deployment_target *target
     }
     *out = found;
     return NULL;
+}
+
+struct error *
+target_ecs_release(const struct step_run *run, struct deployment_target *target)
+{
+    struct aws_session *aws = NULL;
+    struct ecs_task_definition current CLEANUP(ecs_task_definition_done) = {0};
+    const struct pair tag = {TARGET_TAG_VERSION, version_of(run, target)};
+    const char *image = NULL;
+    if (target->want.force_new_deployment) { // its task definition stays as it is
+        return NULL;
+    }
+    TRY(target_image(run, target, &image));
+    TRY(get_definition(run, target->before, &aws, &current));
+    return find_tagged(
+        run, target, current.family, image, &tag, RELEASE_REVISIONS, &target->forward.revision);
 }
 
 // --- a tag in place of a digest ------------------------------------------------------------------

@@ -50,6 +50,9 @@ struct target_ops {
     /// After the proof: marks the release on the platform, where that has a place for it. Best
     /// effort; NULL when it has none.
     void (*record)(const struct step_run *run, struct deployment_target *target);
+    /// Going back, after look: sets forward.revision to what the platform has kept of the release
+    /// that the deployment goes back to; leaves it NULL when there is none. NULL: keeps nothing.
+    struct error *(*release)(const struct step_run *run, struct deployment_target *target);
 };
 
 /// A rollout that waits at a PAUSE hook: goes on, or goes back. ERROR_USAGE when it waits at none.

@@ -92,7 +92,7 @@ fake_record(const struct step_run *run, struct deployment_target *target)
 }
 
 static const struct target_ops fake_ops = {"ecs", fake_look, fake_describe, fake_begin,
-    fake_refresh, fake_prove, NULL, fake_explain, fake_record};
+    fake_refresh, fake_prove, NULL, fake_explain, fake_record, NULL};
 const struct target_ops *const target_all_ops[] = {&fake_ops, NULL};
 
 const struct target_ops *

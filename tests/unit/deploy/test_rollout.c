@@ -181,7 +181,7 @@ fake_explain(const struct step_run *run, const struct target_move *at)
 }
 
 static const struct target_ops fake_ops = {"ecs", fake_look, fake_describe, fake_begin,
-    fake_refresh, fake_prove, fake_stop, fake_explain, NULL};
+    fake_refresh, fake_prove, fake_stop, fake_explain, NULL, NULL};
 const struct target_ops *const target_all_ops[] = {&fake_ops, NULL};
 
 const struct target_ops *
