@@ -192,7 +192,7 @@ P
     id=$(ecs update-service --cluster prod --service web --task-definition web |
         jq -r '.service.deployments[0].id')
     [[ "$id" == ecs-svc/* ]]
-    aws ecs wait services-stable --cluster prod --services web
+    until_true is_settled
     ecs describe-services --cluster prod --services web absent --include TAGS >"$world/told"
     [ "$(jq -c '[.services[0].deployments[0].id, .services[0].deployments[0].rolloutState,
         (.services[0].deployments | length), .services[0].tags[0].value, .failures[0].reason]' "$world/told")" = \
@@ -336,7 +336,10 @@ P
     tell ecs/scenario '{"family": "migrate", "scenario": "hang"}'
     hanging=$(run_task --started-by me | jq -r '.tasks[0].taskArn')
     [ "$(ecs list-tasks --cluster prod --started-by me | jq -r '.taskArns[0]')" = "$hanging" ]
-    aws ecs wait tasks-stopped --cluster prod --tasks "$task" "$failing"
+    both_stopped() {
+        [ "$(control /state | jq '[.aws.ecs.clusters[].tasks[] | select(.lastStatus == "STOPPED")] | length')" = 2 ]
+    }
+    until_true both_stopped
     [ "$(ecs describe-tasks --cluster prod --tasks "$task" "$failing" absent | jq -c \
         '[[.tasks[] | [.lastStatus, .stopCode, .containers[0].exitCode]], .failures[0].reason]')" = \
         '[[["STOPPED","EssentialContainerExited",0],["STOPPED","EssentialContainerExited",3]],"MISSING"]' ]
@@ -345,8 +348,7 @@ P
     [ "$(ecs list-tasks --cluster prod --desired-status STOPPED | jq '.taskArns | length')" = 3 ]
     refused InvalidParameterException aws ecs list-tasks --cluster prod --started-by me --family migrate
     lines() {
-        aws logs get-log-events --log-group-name /shop --log-stream-name "run/migrate/${1##*/}" \
-            --start-from-head --output json | jq -c '[.events[].message]'
+        control /state | jq -c --arg stream "run/migrate/${1##*/}" '.aws.logs["/shop"][$stream]'
     }
     [ "$(lines "$task")" = '["migrate: starting shop/migrate:1","migrate: command [\"up\",\"head\"]"]' ]
     [ "$(lines "$failing")" = '["migrate: starting shop/migrate:1","no table","bye"]' ]
@@ -378,10 +380,8 @@ P
         register web "$image" >/dev/null
         ecs update-service --cluster prod --service web --task-definition web >/dev/null
         until_true is_settled
-        mapfile -t running < <(ecs list-tasks --cluster prod --service-name web | jq -r '.taskArns[]')
-        [ "$(ecs describe-tasks --cluster prod --tasks "${running[@]}" |
-            jq -rc '[.tasks[].containers[0] | .imageDigest, .image] | unique')" = \
-            "$(jq -cn --arg a "$image" --arg b "$digest" '[$a, $b] | unique')" ]
+        [ "$(control /state | jq -rc '[.aws.ecs.clusters[].services[].tasks[].containers[0] |
+            .imageDigest, .image] | unique')" = "$(jq -cn --arg a "$image" --arg b "$digest" '[$a, $b] | unique')" ]
     done
     register web "$host/shop/web:8" >/dev/null
     ecs update-service --cluster prod --service web --task-definition web >/dev/null
