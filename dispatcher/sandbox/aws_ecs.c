@@ -6,7 +6,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { TEXT_MAX = 64 * 1024, EFFECTS_MAX = 20000, NAME_BYTES = 255 };
+enum { TEXT_MAX = 64 * 1024, EFFECTS_MAX = 20000, NAME_BYTES = 255, PAGE_MAX = 100 };
 
 void
 sandbox_ecs_start(struct sandbox *sandbox)
@@ -131,14 +131,17 @@ sandbox_ecs_reply_page(
     int64_t size = json_int(json_get(exchange->body, "maxResults"), most), from = 0;
     int64_t count = (int64_t)json_count(list);
     struct json *body = json_make_object(), *page = json_make_array();
-    if (token != NULL && (!str_to_int64(str_of(token), &from) || from < 0 || from > count)) {
+    bool bad_token =
+        token != NULL && (!str_to_int64(str_of(token), &from) || from < 0 || from > count);
+    if (bad_token || size < 1 || size > PAGE_MAX) {
         json_free(body);
         json_free(page);
         json_free(list);
-        sandbox_ecs_invalid(exchange, "Invalid token.");
+        sandbox_ecs_invalid(
+            exchange, bad_token ? "Invalid token." : "MaxResults must be between 1 and 100.");
         return;
     }
-    int64_t end = size > 0 && size < count - from ? from + size : count;
+    int64_t end = size < count - from ? from + size : count;
     for (int64_t i = from; i < end; i++) {
         json_append(page, json_clone(json_at(list, (size_t)i)));
     }

@@ -5,7 +5,15 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { RUN_MAX = 10, DESCRIBED_MAX = 100, PAGE = 100, HOUR_MS = 3600000, KILLED = 137 };
+enum {
+    RUN_MAX = 10,
+    TOKEN_BYTES = 64,
+    STARTED_BY_BYTES = 128,
+    DESCRIBED_MAX = 100,
+    PAGE = 100,
+    HOUR_MS = 3600000,
+    KILLED = 137
+};
 
 // --- as JSON -------------------------------------------------------------------------------------
 
@@ -293,6 +301,10 @@ check_run(struct aws_exchange *exchange, const struct ecs_definition *definition
         sandbox_ecs_client_problem(exchange, "TaskDefinition is inactive");
     } else if (count < 1 || count > RUN_MAX) {
         sandbox_ecs_invalid(exchange, "Count must be between 1 and %d.", RUN_MAX);
+    } else if (str_of(sandbox_ecs_text(exchange, "clientToken")).len > TOKEN_BYTES ||
+               str_of(sandbox_ecs_text(exchange, "startedBy")).len > STARTED_BY_BYTES) {
+        sandbox_ecs_invalid(exchange, "clientToken has up to %d characters, startedBy up to %d.",
+            TOKEN_BYTES, STARTED_BY_BYTES);
     } else if (cstr_equal(mode, "awsvpc") &&
                json_path(exchange->body, "networkConfiguration.awsvpcConfiguration") == NULL) {
         sandbox_ecs_invalid(exchange,

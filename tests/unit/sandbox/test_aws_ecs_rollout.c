@@ -886,6 +886,45 @@ a_deleted_service_drains(void **state)
     tear_down(&lab);
 }
 
+static void
+what_is_too_long_or_too_many_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *operation, *body, *code;
+    } cases[] = {
+        {"RunTask",
+            "{'cluster': 'prod', 'taskDefinition': 'web', 'clientToken': "
+            "'0123456789012345678901234567890123456789012345678901234567890123x'}",
+            "InvalidParameterException"},
+        {"RunTask", "{'cluster': 'prod', 'taskDefinition': 'web', 'count': 11}",
+            "InvalidParameterException"},
+        {"RunTask", "{'cluster': 'prod', 'taskDefinition': 'web:9'}", "ClientException"},
+        {"RunTask", "{'cluster': 'test', 'taskDefinition': 'web'}", "ClusterNotFoundException"},
+        {"ListTasks", "{'cluster': 'prod', 'maxResults': 101}", "InvalidParameterException"},
+        {"ListTasks", "{'cluster': 'prod', 'nextToken': '77'}", "InvalidParameterException"},
+        {"ListTasks", "{'cluster': 'prod', 'serviceName': 'x'}", "ServiceNotFoundException"},
+        {"DescribeTasks", "{'cluster': 'prod', 'tasks': []}", "InvalidParameterException"},
+        {"UpdateService", "{'cluster': 'prod', 'service': 'web', 'desiredCount': 5001}",
+            "InvalidParameterException"},
+        {"UpdateService", "{'cluster': 'prod', 'service': 'web', 'taskDefinition': 'web:2'}",
+            "ClientException"},
+        {"DescribeServiceDeployments", "{'serviceDeploymentArns': []}",
+            "InvalidParameterException"},
+        {"DeregisterTaskDefinition", "{'taskDefinition': 'web'}", "InvalidParameterException"},
+    };
+    struct lab lab;
+    set_up(&lab);
+    seed(&lab, "{}");
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct json *answer = call(&lab, cases[i].operation, "%s", cases[i].body);
+        assert_int_equal(lab.status, 400);
+        assert_text(text_at(answer, "__type"), cases[i].code);
+    }
+    assert_int_equal(json_count(lab.sandbox.aws->ecs->effects), 0);
+    tear_down(&lab);
+}
+
 int
 main(void)
 {
@@ -911,6 +950,7 @@ main(void)
         cmocka_unit_test(no_room_is_a_failure_in_a_good_answer),
         cmocka_unit_test(a_stopped_task_of_a_service_is_replaced),
         cmocka_unit_test(a_deleted_service_drains),
+        cmocka_unit_test(what_is_too_long_or_too_many_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
