@@ -12,9 +12,10 @@
 #include "dispatcher/memory.h"
 
 static const struct aws_service services[] = {
-    {"AmazonSSM", "application/x-amz-json-1.1", "message", NULL, NULL, sandbox_ssm_handle},
-    {"AmazonEC2ContainerRegistry_V20150921", "application/x-amz-json-1.1", "message", NULL, NULL,
-        sandbox_ecr_handle},
+    {"AmazonSSM", "application/x-amz-json-1.1", "message", &sandbox_aws_model_ssm,
+        "ValidationException", sandbox_ssm_handle},
+    {"AmazonEC2ContainerRegistry_V20150921", "application/x-amz-json-1.1", "message",
+        &sandbox_aws_model_ecr, "InvalidParameterException", sandbox_ecr_handle},
     {"AppRunner", "application/x-amz-json-1.0", "Message", &sandbox_aws_model_apprunner,
         "InvalidRequestException", sandbox_apprunner_handle},
     {"AmazonEC2ContainerServiceV20141113", "application/x-amz-json-1.1", "message",

@@ -13,7 +13,7 @@
 #include "aws_ecs_internal.h"
 #include "dispatcher/memory.h"
 
-enum { SERVICES_MAX = 10000 };
+enum { SERVICES_MAX = 10000, DURATION_MAX_MS = 7 * 24 * 60 * 60 * 1000 };
 
 static const char *const courses[APPRUNNER_COURSES] = {
     [APPRUNNER_SUCCESS] = "success",
@@ -44,7 +44,7 @@ int64_t
 sandbox_apprunner_ms(const struct json *order, const char *key, int64_t fallback)
 {
     int64_t ms = 0;
-    return sandbox_ecs_read_ms(json_get(order, key), &ms) ? ms : fallback;
+    return sandbox_ecs_read_ms(json_get(order, key), &ms) && ms <= DURATION_MAX_MS ? ms : fallback;
 }
 
 static bool

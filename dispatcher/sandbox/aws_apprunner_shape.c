@@ -3,7 +3,7 @@
 
 #include "aws_apprunner_internal.h"
 
-enum { PAGE_MAX = 20, HIDING_COUNT = 25 };
+enum { PAGE_MAX = 20, HIDING_COUNT = 25, START_MAX = 1000000 };
 
 void
 sandbox_apprunner_set_time(struct json *object, const char *key, int64_t wall_ms)
@@ -59,7 +59,7 @@ sandbox_apprunner_reply_page(
     const char *token = json_str(json_get(exchange->body, "NextToken"));
     int64_t size = json_int(json_get(exchange->body, "MaxResults"), most), start = 0;
     size = size < most ? size : most;
-    if (token != NULL && (!str_to_int64(str_of(token), &start) || start < 1)) {
+    if (token != NULL && (!str_to_int64(str_of(token), &start) || start < 1 || start > START_MAX)) {
         json_free(list);
         sandbox_aws_problem(exchange, "InvalidRequestException", "Invalid NextToken");
         return;

@@ -7,7 +7,7 @@
 
 #include "dispatcher/memory.h"
 
-enum { PAGE_MAX = 50 };
+enum { PAGE_MAX = 50, START_MAX = 1000000 };
 static const int64_t hour_ms = 60 * 60 * 1000;
 
 static struct logs_state *
@@ -285,7 +285,9 @@ page_of(struct aws_exchange *exchange)
     struct page page = {.size = json_int(json_get(exchange->body, "limit"), PAGE_MAX),
         .list = json_make_array(),
         .arena = exchange->request->arena};
-    (void)str_to_int64(str_of(token != NULL ? token : "0"), &page.start);
+    if (token == NULL || !str_to_int64(str_of(token), &page.start) || page.start > START_MAX) {
+        page.start = 0;
+    }
     return page;
 }
 

@@ -45,8 +45,9 @@ struct aws_model {
     size_t input_count;
 };
 
-extern const struct aws_model sandbox_aws_model_apprunner, sandbox_aws_model_ecs,
-    sandbox_aws_model_logs, sandbox_aws_model_secretsmanager;
+extern const struct aws_model sandbox_aws_model_apprunner, sandbox_aws_model_ecr,
+    sandbox_aws_model_ecs, sandbox_aws_model_logs, sandbox_aws_model_secretsmanager,
+    sandbox_aws_model_ssm;
 
 enum aws_flaw {
     AWS_FLAW_NONE,

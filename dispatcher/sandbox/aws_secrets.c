@@ -7,7 +7,8 @@
 
 #include "dispatcher/memory.h"
 
-enum { PAGE_MAX = 100, SUFFIX_LEN = 7, VERSIONS_MAX = 100 }; // a dash and six characters
+enum { PAGE_MAX = 100, START_MAX = 1000000, VERSIONS_MAX = 100 };
+enum { SUFFIX_LEN = 7 }; // a dash and six characters
 
 // --- memory
 // ---------------------------------------------------------------------------------------
@@ -430,7 +431,7 @@ list_secrets(struct aws_exchange *exchange)
     const char *token = text(exchange, "NextToken");
     bool with_deleted = json_bool(json_get(exchange->body, "IncludePlannedDeletion"), false);
     int64_t size = json_int(json_get(exchange->body, "MaxResults"), PAGE_MAX), start = 0, seen = 0;
-    if (token != NULL && (!str_to_int64(str_of(token), &start) || start < 1)) {
+    if (token != NULL && (!str_to_int64(str_of(token), &start) || start < 1 || start > START_MAX)) {
         sandbox_aws_problem(exchange, "InvalidNextTokenException", "Invalid NextToken");
         return;
     }

@@ -7,6 +7,8 @@
 #include "dispatcher/memory.h"
 #include "vault_server_internal.h"
 
+enum { TTL_MAX_S = 10 * 365 * 24 * 60 * 60 };
+
 // --- the state
 // ------------------------------------------------------------------------------------
 
@@ -180,16 +182,15 @@ sandbox_vault_set_time(struct json *object, const char *key, int64_t wall_ms)
 bool
 sandbox_vault_read_ms(const struct json *value, int64_t *out)
 {
+    const char *text = json_str(value);
     int64_t seconds = json_int(value, -1);
-    if (json_str(value) != NULL && str_to_int64(str_of(json_str(value)), &seconds)) {
-        *out = seconds * 1000;
-        return seconds >= 0;
+    bool is_number = json_is_int(value) || (text != NULL && str_to_int64(str_of(text), &seconds));
+    if (is_number && (seconds < 0 || seconds > TTL_MAX_S)) {
+        return false;
     }
-    if (json_is_int(value)) {
-        *out = seconds * 1000;
-        return seconds >= 0;
-    }
-    return json_str(value) != NULL && fault_parse_duration(json_str(value), out) && *out >= 0;
+    *out = seconds * 1000;
+    return is_number || (text != NULL && fault_parse_duration(text, out) && *out >= 0 &&
+                            *out / 1000 <= TTL_MAX_S);
 }
 
 // --- routing
@@ -249,15 +250,13 @@ find_space(struct vault_exchange *exchange)
         given = str_skip(given, 1);
     }
     exchange->space = arena_str(exchange->request->arena, given);
+    const char *path = exchange->path, *rest = NULL;
     for (size_t i = 0; given.len == 0 && i < vault->mount_count; i++) {
-        const char *space = vault->mounts[i]->space, *rest = NULL;
-        if (space[0] != '\0' && strlen(space) > strlen(exchange->space) &&
-            is_below(exchange->path, space, &rest)) {
+        const char *space = vault->mounts[i]->space;
+        if (strlen(space) > strlen(exchange->space) && is_below(path, space, &rest)) {
             exchange->space = space;
+            exchange->path = rest;
         }
-    }
-    if (given.len == 0 && exchange->space[0] != '\0') {
-        exchange->path += strlen(exchange->space) + 1;
     }
     return has_space(vault, exchange->space);
 }
