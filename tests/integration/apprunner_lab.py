@@ -10,8 +10,8 @@ import urllib.request
 
 import boto3
 
-apprunner = boto3.client("apprunner")
-logs = boto3.client("logs")
+apprunner = boto3.client("apprunner", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+logs = boto3.client("logs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 registry = os.environ["DISPATCHER_SANDBOX_REGISTRY"]
 ROLE = "arn:aws:iam::123456789012:role/apprunner-ecr"
 PATIENCE = 20

@@ -6,6 +6,7 @@ load sandbox_lab
 
 setup() {
     need aws curl jq git python3
+    need_boto3
     make_world <<<'on: workflow_dispatch'
     export PYTHONPATH=$BATS_TEST_DIRNAME PYTHONDONTWRITEBYTECODE=1
 }

@@ -15,6 +15,10 @@ need() {
     done
 }
 
+need_boto3() {
+    python3 -c 'import boto3' 2>/dev/null || skip "boto3 is not installed"
+}
+
 make_world() {
     world=$BATS_TEST_TMPDIR/world
     mkdir -p "$world/infra/.github/workflows" "$world/home"

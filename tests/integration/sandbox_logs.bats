@@ -38,11 +38,12 @@ refused() {
 }
 
 @test "pages: the same token at the end, empty ones before it, late lines in their place" {
+    need_boto3
     sandbox_start
-    DISPATCHER_SANDBOX_CONTROL=$DISPATCHER_SANDBOX_CONTROL python3 - <<'P'
+    python3 - <<'P'
 import json, os, time, urllib.request
 import boto3
-logs = boto3.client("logs")
+logs = boto3.client("logs", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 control = os.environ["DISPATCHER_SANDBOX_CONTROL"] + "/aws/logs"
 def order(**what):
     urllib.request.urlopen(urllib.request.Request(control, json.dumps(what).encode(), method="POST"))
@@ -134,6 +135,7 @@ P
 }
 
 @test "requests that the service model does not allow" {
+    need_boto3
     sandbox_start
     cat >"$BATS_TEST_TMPDIR/raw.py" <<'P'
 # raw.py SERVICE TARGET BODY: signs and sends what boto3 would refuse to; prints what is answered.

@@ -47,10 +47,12 @@ secrets() {
 }
 
 @test "retries, labels that move, lists and what is refused" {
+    need_boto3
     sandbox_start
     python3 - <<'P'
+import os
 import boto3
-secrets = boto3.client("secretsmanager")
+secrets = boto3.client("secretsmanager", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 def refused(code, call, **arguments):
     try:
         call(**arguments)

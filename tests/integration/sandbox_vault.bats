@@ -46,7 +46,8 @@ vault() {
 }
 
 @test "a login by AWS identity shows STS a signed request" {
-    need python3 aws
+    need python3
+    need_boto3
     sandbox_start
     configure '{"mounts": [{"path": "aws", "type": "aws", "server_id": "vault.example.org"},
             {"path": "aws-eu", "type": "aws", "sts_region": "eu-central-1"}],
@@ -81,7 +82,7 @@ assert login(**proof())["metadata"] == {"role": "sandbox"} # the user's own name
 plain = proof()
 plain["iam_request_headers"] = json.loads(base64.b64decode(plain["iam_request_headers"]))
 assert "client_token" in login(role="sandbox", **plain)    # as an object
-keys = boto3.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/deploy", RoleSessionName="job")["Credentials"]
+keys = boto3.client("sts", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).assume_role(RoleArn="arn:aws:iam::123456789012:role/deploy", RoleSessionName="job")["Credentials"]
 role = botocore.credentials.Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
 assert login(**proof(role))["metadata"] == {"role": "deploy"}
 assert login(role="sandbox", **proof(role)) == (400,
