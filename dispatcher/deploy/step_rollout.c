@@ -41,11 +41,12 @@ now_ms(const struct step_run *run)
     return clock_mono(run->context->platform->clock);
 }
 
+// An interval is from look to look, however long a look takes.
 static void
-wait_more(const struct step_run *run, struct step_result *out)
+wait_more(const struct step_run *run, int64_t looked_ms, struct step_result *out)
 {
     out->outcome = STEP_WAIT;
-    out->until_ms = now_ms(run) + rollout_poll_ms(run);
+    out->until_ms = looked_ms + rollout_poll_ms(run);
 }
 
 // --- the time limit ----------------------------------------------------------------------------
@@ -222,6 +223,7 @@ static struct error *
 prove(const struct step_run *run, struct step_result *out)
 {
     struct deploy_context *context = run->context;
+    int64_t looked_ms = now_ms(run);
     const struct deployment_target *which = NULL;
     size_t left = 0;
     if (context->prove_mono_ms == 0) {
@@ -240,7 +242,7 @@ prove(const struct step_run *run, struct step_result *out)
     }
     int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
     if (now_ms(run) - context->prove_mono_ms < limit) {
-        wait_more(run, out);
+        wait_more(run, looked_ms, out);
         return NULL;
     }
     return error_new(ERROR_REFUSED, "'%s' does not run what was asked for: %s", which->name,
@@ -251,6 +253,7 @@ static struct error *
 run_rollout(const struct step_run *run, struct step_result *out)
 {
     struct deployment *d = run->deployment;
+    int64_t looked_ms = now_ms(run);
     size_t open = 0;
     TRY(rollout_advance(run, moves_of(run), d->targets.count, &open));
     const struct deployment_target *failed = find_failure(d);
@@ -261,7 +264,7 @@ run_rollout(const struct step_run *run, struct step_result *out)
     }
     if (open > 0) {
         TRY(check_time(run));
-        wait_more(run, out);
+        wait_more(run, looked_ms, out);
         return NULL;
     }
     return prove(run, out);

@@ -201,30 +201,40 @@ check_still_ours(const struct step_run *run, const struct deployment_target *tar
         context_clean(run->arena, target_short(service->task_definition), 160));
 }
 
-struct error *
-target_ecs_prove(const struct step_run *run, struct deployment_target *target, const char *digest)
+// Not every task runs it, or none does: what the service says about that.
+static struct error *
+look_closer(const struct step_run *run, struct deployment_target *target, const char *digest,
+    const struct tally *tally)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct ecs_service service = {0};
-    struct tally tally = {0};
     TRY(target_ecs_describe(run, target, scratch, &service));
     if (service.arn == NULL || !cstr_equal(service.status, "ACTIVE")) {
-        target->proven = false;
         target->proof = arena_printf(run->arena, "service '%s' is %s", target->want.service,
             service.arn != NULL ? service.status : "gone");
         return NULL;
     }
+    target->proven = is_empty_on_purpose(target, &service, tally);
+    TRY(check_still_ours(run, target, &service));
+    (void)move_set_text(run->arena, &target->proof,
+        target->proven ? "no task is wanted, as 'allow_zero' says; the next one will run it"
+                       : put_tally(run, tally, digest));
+    return NULL;
+}
+
+struct error *
+target_ecs_prove(const struct step_run *run, struct deployment_target *target, const char *digest)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct tally tally = {0};
     TRY(count_tasks(run, target, digest, scratch, &tally));
-    bool is_empty = is_empty_on_purpose(target, &service, &tally);
-    target->proven = is_empty || (tally.running > 0 && tally.matching == tally.running);
-    if (!target->proven || is_empty) {
-        TRY(check_still_ours(run, target, &service));
-    }
     const char *seen = tally.other != NULL ? tally.other : tally.running > 0 ? digest : NULL;
     (void)move_set_text(run->arena, &target->running_digest, seen);
-    (void)move_set_text(run->arena, &target->proof,
-        is_empty ? "no task is wanted, as 'allow_zero' says; the next one will run it"
-                 : put_tally(run, &tally, digest));
+    target->proven = tally.running > 0 && tally.matching == tally.running;
+    if (!target->proven) {
+        return look_closer(run, target, digest, &tally);
+    }
+    (void)move_set_text(run->arena, &target->proof, put_tally(run, &tally, digest));
     return NULL;
 }
 
