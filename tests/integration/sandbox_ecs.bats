@@ -14,6 +14,35 @@ setup() {
     make_world <<<'on: workflow_dispatch'
 }
 
+teardown() {
+    for pid in "${cli_pid:-}" "${sandbox_pid:-}"; do
+        [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
+        [ -z "$pid" ] || wait "$pid" 2>/dev/null || true
+    done
+}
+
+# A sandbox, and an AWS CLI that stays: its start takes longer than what is asked of it.
+start() {
+    sandbox_start "$@"
+    python3 -c 'import awscli.clidriver' 2>/dev/null || return 0
+    mkdir "$world/cli"
+    python3 "$BATS_TEST_DIRNAME/../support/aws_in_one.py" "$world/cli" >"$world/cli.log" 2>&1 3>&- &
+    cli_pid=$!
+    until_true [ -p "$world/cli/answer" ]
+}
+
+aws() {
+    local status=
+    [ -n "${cli_pid:-}" ] || { command aws "$@"; return; }
+    [ -d "/proc/$cli_pid" ] || { cat "$world/cli.log"; return 99; }
+    printf '%s\0' "$@" >"$world/cli/argv"
+    echo >"$world/cli/ask"
+    read -rt 60 status <"$world/cli/answer"
+    cat "$world/cli/err" >&2
+    cat "$world/cli/out"
+    return "$status"
+}
+
 # knows OPERATION...: skips where the CLI does not.
 knows() {
     local operation
@@ -71,7 +100,7 @@ is_settled() {
 }
 
 paced() { # TIME: a sandbox whose deployments take that long
-    sandbox_start
+    start
     pace "$1"
 }
 
@@ -87,7 +116,7 @@ register() { # FAMILY IMAGE [MORE]
 }
 
 @test "clusters, and tags of everything" {
-    sandbox_start
+    start
     arn=arn:aws:ecs:us-east-1:123456789012
     [ "$(ecs create-cluster --cluster-name prod --tags key=team,value=shop |
         jq -c '[.cluster.clusterArn, .cluster.status, .cluster.tags]')" = \
@@ -107,7 +136,7 @@ register() { # FAMILY IMAGE [MORE]
 }
 
 @test "task definitions keep what was registered, count revisions, and are listed by state" {
-    sandbox_start
+    start
     cat >"$world/td.json" <<'J'
 {"family": "web", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256",
  "memory": "512", "executionRoleArn": "arn:aws:iam::123456789012:role/run",
@@ -215,7 +244,7 @@ P
 }
 
 @test "service deployments and revisions by the CLI: list, describe, stop, continue" {
-    sandbox_start --rollout-delay 30m
+    start --rollout-delay 30m
     knows list-service-deployments describe-service-deployments describe-service-revisions
     seed
     register web shop/web:2 >/dev/null
@@ -420,7 +449,7 @@ P
 }
 
 @test "Express: a canary below, its own words above" {
-    sandbox_start
+    start
     knows create-express-gateway-service describe-express-gateway-service \
         update-express-gateway-service delete-express-gateway-service list-service-deployments
     role=arn:aws:iam::123456789012:role
@@ -458,7 +487,7 @@ P
 }
 
 @test "what goes wrong at the door: denied, throttled, broken, not valid" {
-    sandbox_start
+    start
     seed
     tell deny '{"actions": ["ecs:ListTasks", "ssm:Put*"]}'
     run --separate-stderr aws ecs list-tasks --cluster prod --service-name web
