@@ -327,7 +327,10 @@ struct error *
 target_ecs_sent(
     const struct step_run *run, const struct target_move *at, const struct ecs_service *after)
 {
-    return take_new(run, at->move, after != NULL ? find_new(at->move, NULL, after) : NULL);
+    // What an Express service is moved to is no task definition.
+    bool is_ecs = strcmp(at->target->want.kind, target_ecs.kind) == 0;
+    const char *revision = is_ecs ? at->move->revision : NULL;
+    return take_new(run, at->move, after != NULL ? find_new(at->move, revision, after) : NULL);
 }
 
 // One that has come and gone already: rolled back, as a rule. Without the permission to list them

@@ -38,7 +38,7 @@ nothing_rolled_out() {
 @test "it runs on the new digest with the service's network, its lines are shown, then the rollout" {
     scenario '{"family": "greeter", "scenario": "success", "log": ["Running upgrade -> 3f1", "::warning::done"]}'
     dispatcher plan greeter --env staging --version v2 --image "oci:$world/image2"
-    says "run 'uv run alembic upgrade head' once on the image of 'web', 20.0s at most"
+    says "run 'uv run alembic upgrade head' once on the image of 'web', 20s at most"
     deploy_v2
     expect 0
     says "| Running upgrade -> 3f1" "| ::warning::done" "exit code 0 after"

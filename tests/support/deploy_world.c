@@ -171,6 +171,8 @@ serve(struct world *world, const struct http_request *request, const char *subje
         free(operation);
     } else if (str_starts(str_of(subject), STR("apprunner:"))) {
         serve_json(world, world_apprunner, request, subject, reply);
+    } else if (str_starts(str_of(subject), STR("ecs:"))) {
+        serve_json(world, world_ecs, request, subject, reply);
     } else if (str_starts(str_of(subject), STR("logs:"))) {
         serve_json(world, world_logs, request, subject, reply);
     } else if (str_contains(str_of(request->url), STR("/v2/"))) {
@@ -188,6 +190,9 @@ subject_of(const struct http_request *request)
     bool is_runner = str_starts(str_of(target), STR("AppRunner."));
     if (is_runner || str_starts(str_of(target), STR("Logs_"))) {
         return xasprintf("%s:%s /", is_runner ? "apprunner" : "logs", strchr(target, '.') + 1);
+    }
+    if (str_starts(str_of(target), STR("AmazonEC2ContainerServiceV20141113."))) {
+        return xasprintf("ecs:%s /", strchr(target, '.') + 1);
     }
     if (target != NULL && !str_starts(str_of(target), STR("AmazonSSM."))) {
         return xasprintf("ecr:%s /", strchr(target, '.') + 1);

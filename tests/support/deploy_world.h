@@ -26,6 +26,8 @@ enum {
     WORLD_EFFECTS = 16 * 1024,
     WORLD_FAULTS = 16,
     WORLD_CRASH_EXIT = 99,
+    WORLD_REVISIONS = 6,
+    WORLD_ROLLOUTS = 8,
     WORLD_RUNNERS = 8,
     WORLD_OPERATIONS = 12,
 };
@@ -103,8 +105,42 @@ struct world_runner {
     size_t operation_count;
 };
 
+// ECS: service 'shop' of cluster 'blue', whose first revision is shop:41.
+struct world_ecs_revision {
+    char image[192], tags[512]; // members of the list
+};
+struct world_ecs_deployment {
+    size_t revision, revision_before;
+    int64_t created_ms, ended_ms;
+    const char *const *life; // statuses, one a look; the last stays
+    unsigned looks;
+    bool settled;
+};
+struct world_ecs {
+    const char *status;     // of the service; NULL: ACTIVE; MISSING, NO_CLUSTER
+    const char *controller; // NULL: ECS
+    int64_t desired;
+    const char *const *life, *const *life_back; // of the first deployment, and of those after it
+    const char *runs, *runs_back; // digest once the first has succeeded, the second; NULL: its own
+    const char *extra;            // members of a service deployment, ",\"a\":1"
+    const char *failure;          // containers of a stopped task; NULL: none has stopped
+    bool is_hidden;               // deployments never show
+    bool is_classic;              // service deployments may not be read
+    bool is_replaced;             // somebody's own deployment comes after a STOPPED one
+    const char *task_end;         // members of the one-off task once it is STOPPED
+    const char *task_refusal;     // why it is not started
+    struct world_ecs_revision revisions[WORLD_REVISIONS];
+    struct world_ecs_deployment deployments[WORLD_ROLLOUTS];
+    size_t revision_count, deployment_count;
+    size_t revision; // that the service is set to
+    char running[80], token[80];
+    unsigned task_looks;
+    bool task_stopped;
+};
+
 struct world {
     // What is there; free to change.
+    struct world_ecs ecs;
     struct world_parameter parameters[WORLD_PARAMETERS];
     size_t parameter_count;
     struct world_run runs[WORLD_RUNS];
@@ -151,6 +187,9 @@ void world_free(struct world *world);
 void world_attach(struct world *world, struct fake_platform *fake);
 void world_detach(void);
 
+/// The service, at rest, with this image, which is of this digest.
+void world_ecs_start(struct world *world, const char *image, const char *digest);
+
 struct world_parameter *world_parameter(
     struct world *world, const char *name, const char *value, const char *label);
 struct world_parameter *world_parameter_find(struct world *world, const char *name);
@@ -191,6 +230,8 @@ void world_aws(struct world *world, const char *operation, const char *body,
 void world_apprunner(
     struct world *world, const char *operation, const char *body, struct world_reply *reply);
 void world_logs(
+    struct world *world, const char *operation, const char *body, struct world_reply *reply);
+void world_ecs(
     struct world *world, const char *operation, const char *body, struct world_reply *reply);
 void world_registry(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply);
