@@ -18,7 +18,8 @@ words_of(const struct deployment_target *target, const struct deployment_move *m
 {
     bool back = move == &target->back;
     if (move->outcome != NULL) {
-        return is_good(move) && cstr_equal(move->state, "nothing") ? "runs it already"
+        bool idle = is_good(move) && cstr_equal(move->state, "nothing");
+        return idle            ? (back ? "is back already" : "runs it already")
                : is_good(move) ? (back ? "is back" : "rolled out")
                                : move->outcome;
     }
@@ -38,6 +39,8 @@ put_what(
     }
     if (move->outcome == NULL && move->stage != NULL) {
         buf_printf(out, " (%s)", move->stage);
+    } else if (move->outcome == NULL && move->progress == NULL && move->status != NULL) {
+        buf_printf(out, " (%s)", move->status);
     }
     bool tells_why = move->reason != NULL && (move->rolling_back || !is_good(move));
     if (tells_why) {

@@ -70,33 +70,51 @@ tells_of_failure(const char *message)
 static const char *
 without_prefix(const char *message)
 {
-    const char *tag = strstr(message, "[AppRunner] ");
-    return tag != NULL && tag - message < 40 ? tag + strlen("[AppRunner] ") : message;
+    static const char who[] = "[AppRunner] ";
+    const char *tag = strstr(message, who);
+    return tag != NULL && tag - message < 40 ? tag + strlen(who) : message;
 }
 
-// "Deployment with ID : … failed." says less than what stands before it.
+// "Deployment with ID : … failed. Failure reason : …": what it says after all, or NULL.
+static const char *
+stated_reason(const char *message)
+{
+    static const char words[] = "Failure reason : ";
+    const char *at = strstr(message, words);
+    return at != NULL && at[strlen(words)] != '\0' ? at + strlen(words) : NULL;
+}
+
+// These say that it failed, or what came of it; why stands before them.
 static bool
 is_summary(const char *message)
 {
-    return strstr(message, "with ID") != NULL || strstr(message, "rolled back") != NULL ||
-           strstr(message, "rolling back") != NULL || strstr(message, "Rolling back") != NULL;
+    static const char *const words[] = {"with ID", "roll back", "rolled back", "rolling back",
+        "Roll back", "Rolling back", "ollback"};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+        if (strstr(message, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
+// What App Runner states; else the last line that tells of a failure and is no summary of it.
 static const char *
 pick_reason(const struct logs_page *page)
 {
-    const char *summary = NULL;
+    const char *reason = NULL, *summary = NULL;
     for (size_t i = page->count; i > 0; i--) {
         const char *line = without_prefix(page->events[i - 1].message);
-        if (!tells_of_failure(line)) {
-            continue;
+        if (stated_reason(line) != NULL) {
+            return stated_reason(line);
         }
-        if (!is_summary(line)) {
-            return line;
+        if (tells_of_failure(line) && is_summary(line)) {
+            summary = summary != NULL ? summary : line;
+        } else if (tells_of_failure(line)) {
+            reason = reason != NULL ? reason : line;
         }
-        summary = summary != NULL ? summary : line;
     }
-    return summary;
+    return reason != NULL ? reason : summary;
 }
 
 // A reason is the middle of a sentence of ours.
@@ -137,25 +155,28 @@ apprunner_read_reason(const struct step_run *run, const struct target_move *at)
     }
 }
 
+static void
+add_line(
+    const struct step_run *run, const struct target_move *at, const char *who, const char *line)
+{
+    target_add_evidence(run, at->target,
+        arena_printf(run->arena, "%s: %s", who, context_clean(run->arena, line, LINE_MAX_BYTES)));
+}
+
 // The newest lines first, since the end of a log is where it went wrong.
 static void
-add_lines(const struct step_run *run, const struct target_move *at, bool of_program)
+add_failures(const struct step_run *run, const struct target_move *at, const struct logs_page *page,
+    const char *who)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
-    struct logs_page page = {0};
     size_t shown = 0;
-    struct error *err = read_log(run, at, of_program, scratch, &page);
-    if (err != NULL) { // the reason is missing then, and that was said
-        error_free(err);
-        return;
-    }
-    for (size_t i = page.count; i > 0 && shown < LINES_SHOWN; i--) {
-        const char *line = without_stop(without_prefix(page.events[i - 1].message), scratch);
-        bool told = line[0] == '\0' || cstr_equal(line, at->move->reason);
-        if (!told && (of_program || tells_of_failure(line))) {
-            target_add_evidence(run, at->target,
-                arena_printf(run->arena, "%s: %s", of_program ? "the program" : "App Runner",
-                    context_clean(run->arena, line, LINE_MAX_BYTES)));
+    for (size_t i = page->count; i > 0 && shown < LINES_SHOWN; i--) {
+        const char *line = without_stop(without_prefix(page->events[i - 1].message), scratch);
+        bool told =
+            cstr_equal(line, at->move->reason) ||
+            (stated_reason(line) != NULL && cstr_equal(stated_reason(line), at->move->reason));
+        if (!told && tells_of_failure(line)) {
+            add_line(run, at, who, line);
             shown++;
         }
     }
@@ -164,8 +185,16 @@ add_lines(const struct step_run *run, const struct target_move *at, bool of_prog
 void
 apprunner_explain(const struct step_run *run, const struct target_move *at)
 {
-    add_lines(run, at, true);
-    add_lines(run, at, false);
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct logs_page service = {0}, program = {0};
+    // Where one cannot be read the reason is missing as well, and that was said.
+    error_free(read_log(run, at, true, scratch, &program));
+    error_free(read_log(run, at, false, scratch, &service));
+    add_failures(run, at, &program, "the program");
+    add_failures(run, at, &service, "App Runner");
+    if (program.count > 0) {
+        add_line(run, at, "the program's last words", program.events[program.count - 1].message);
+    }
 }
 
 // The image is pinned to a digest: people read the version from a tag.

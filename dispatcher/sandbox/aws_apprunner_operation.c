@@ -358,8 +358,8 @@ begin_at(struct sandbox *sandbox, struct apprunner_service *service,
     if (deploys(operation)) {
         take_image(sandbox, service, operation);
     }
-    // There is nothing to come back to, or nothing that was rolled out.
-    if (rolls_back && (!deploys(operation) || service->operation_count == 0)) {
+    // There is nothing to come back to, or nothing that was rolled out. What was seeded runs.
+    if (rolls_back && (!deploys(operation) || cstr_equal(operation->type, "CREATE_SERVICE"))) {
         operation->course = APPRUNNER_FAILED;
         operation->reason = operation->reason != NULL ? operation->reason : "Health check failed";
     }
