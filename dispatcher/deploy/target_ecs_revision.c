@@ -178,8 +178,13 @@ target_ecs_release(const struct step_run *run, struct deployment_target *target)
     }
     TRY(target_image(run, target, &image));
     TRY(get_definition(run, target->before, &aws, &current));
-    return find_tagged(
-        run, target, current.family, image, &tag, RELEASE_REVISIONS, &target->forward.revision);
+    TRY(find_tagged(
+        run, target, current.family, image, &tag, RELEASE_REVISIONS, &target->forward.revision));
+    if (target->forward.revision != NULL) {
+        target->note = arena_printf(
+            run->arena, "%s by %s again", target->note, target_short(target->forward.revision));
+    }
+    return NULL;
 }
 
 // --- a tag in place of a digest ------------------------------------------------------------------

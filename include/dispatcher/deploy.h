@@ -117,17 +117,35 @@ NODISCARD struct error *deploy_store(struct deploy_context *context, struct stor
 NODISCARD struct error *deploy_load(
     struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out);
 
-// What a parameter says and who put it there, for `status`.
+// What runs somewhere, as far as it may be read, for `status`.
+struct deploy_status_target {
+    const char *kind, *cluster, *service; // where; cluster NULL where there is none
+    const char *revision;                 // task definition or image identifier that it is set to
+    const char *version;                  // of that, by the marks that a rollout leaves; or NULL
+    const char *digest;                   // that runs; NULL when nobody can say
+    bool as_expected;                     // all of it is what the parameter means
+    const char *seen;                     // one sentence: what runs, or why that is not known
+};
+
+// What a parameter says, who put it there, what became of it and what runs, for `status`.
 struct deploy_status_row {
-    const char *app, *env, *service;
-    const char *version, *digest;
+    const char *app, *env;
+    const char *service; // or worker
+    const char *version;
+    const char *digest; // that the version means, NULL when nobody says
     int64_t changed_ms;
     const char *by;         // last writer, NULL when unknown
     const char *deployment; // id found in the description, or NULL
+    const char *rollback;   // "of 'v3': checkout is slow" when a rollback wrote it, or NULL
     bool labelled;          // carries `deployed`: a run that used it succeeded
-    const char *drift;      // one sentence, or NULL
+    bool proven;            // carries `proven`: its digest was seen to run then
+    const char *note;       // why there is no parameter: "pinned by 'image_tag'", or NULL
+    struct deploy_status_target *target; // NULL: the spec describes none
+    struct str_list drifts;              // sentences: what does not agree with what
 };
-/// Reads what the parameters of an app say (one environment, or all that dispatcher.yaml lists).
+/// Reads what the parameters of an app say and what runs (one environment, or all that
+/// dispatcher.yaml lists). The parameters must be readable; the registry and the targets are looked
+/// at as far as they may be.
 NODISCARD struct error *deploy_status(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
     struct deploy_status_row **rows, size_t *count);

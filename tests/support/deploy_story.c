@@ -375,9 +375,16 @@ story_status(struct story *story)
     story->err = deploy_status(
         session.context, &story->request, story->arena, session.diagnostics, &rows, &count);
     for (size_t i = 0; story->err == NULL && i < count; i++) {
-        buf_printf(&story->text, "%s/%s/%s %s by %s in %s%s: %s\n", rows[i].app, rows[i].env,
-            rows[i].service, rows[i].version, rows[i].by, rows[i].deployment,
-            rows[i].labelled ? ", labelled" : "", rows[i].drift);
+        const struct deploy_status_row *row = &rows[i];
+        buf_printf(&story->text, "%s/%s/%s %s by %s in %s%s%s:", row->app, row->env, row->service,
+            row->version, row->by, row->deployment, row->labelled ? ", deployed" : "",
+            row->proven ? ", proven" : "");
+        for (size_t k = 0; k < row->drifts.count; k++) {
+            buf_printf(&story->text, " %s;", row->drifts.items[k]);
+        }
+        buf_printf(&story->text, "%s%s%s%s\n", row->note != NULL ? " " : "",
+            row->note != NULL ? row->note : "", row->target != NULL ? " runs: " : "",
+            row->target != NULL ? row->target->seen : "");
     }
     session_close(story, &session);
 }

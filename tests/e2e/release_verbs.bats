@@ -1,0 +1,235 @@
+#!/usr/bin/env bats
+# rollout, prove, rollback, status: the verbs around a release, with the real binary against the
+# sandbox's ECS.
+
+load lib
+
+setup_file() {
+    world_template
+}
+
+setup() {
+    world_make
+    export DISPATCHER_PROVE_MS=3000
+    sandbox_start --rollout-delay 1s
+    registry=$DISPATCHER_SANDBOX_REGISTRY/greeter-staging-web
+    for version in v1 v2 v3; do
+        image_of "$version"
+        "$DISPATCHER_BIN" push "oci:$world/$version" "$registry:$version" >/dev/null 2>&1
+    done
+    control aws/ecs/seed -d "$(jq -cn --arg image "$registry:v1" '{clusters: [{name: "blue",
+        services: [{name: "greeter", image: $image, desiredCount: 2}]}]}')" >/dev/null
+}
+
+teardown() {
+    world_end
+}
+
+# An image that differs by one label.
+image_of() { # VERSION
+    "$DISPATCHER_ROOT/scripts/demo-image" "$world/app" "$world/$1" >/dev/null
+    python3 - "$world/$1" "$1" <<'PYTHON'
+import hashlib, json, pathlib, sys
+root, version = pathlib.Path(sys.argv[1]), sys.argv[2]
+def put(value):
+    data = json.dumps(value).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (root / "blobs/sha256" / digest).write_bytes(data)
+    return "sha256:" + digest, len(data)
+index = json.loads((root / "index.json").read_text())
+manifest = json.loads((root / "blobs/sha256" / index["manifests"][0]["digest"][7:]).read_text())
+config = json.loads((root / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
+config["author"] = version
+manifest["config"]["digest"], manifest["config"]["size"] = put(config)
+index["manifests"][0]["digest"], index["manifests"][0]["size"] = put(manifest)
+(root / "index.json").write_text(json.dumps(index))
+PYTHON
+}
+
+# spec_is VIA: the greeter runs in ECS.
+spec_is() {
+    cat >"$world/infra/appspecs/greeter.yaml" <<END
+title: Greeter
+name: greeter
+repo: demo/greeter
+services:
+  web: {expose: 3000}
+deploy:
+  via: $1
+  target: {kind: ecs, cluster: blue, service: greeter}
+END
+    in_infra true
+}
+
+digest_of() { # VERSION
+    control state | jq -r --arg tag "$1" '.registry[] |
+        select(.name == "greeter-staging-web") | .tags[$tag]'
+}
+
+# The digest that all tasks of the service run, and its task definition.
+running() {
+    ecs DescribeTasks "$(jq -c '{cluster: "blue", tasks: .taskArns}' \
+        <<<"$(ecs ListTasks '{"cluster": "blue", "serviceName": "greeter"}')")" |
+        jq -r '[.tasks[].containers[].imageDigest] | unique | join(" ")'
+}
+
+definition() {
+    ecs DescribeServices '{"cluster": "blue", "services": ["greeter"]}' |
+        jq -r '.services[0].taskDefinition | sub(".*/"; "")'
+}
+
+ecs() { # ACTION JSON: signed by curl
+    curl -sS --fail-with-body --max-time 20 "$AWS_ENDPOINT_URL" \
+        --aws-sigv4 "aws:amz:$AWS_REGION:ecs" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+        -H "X-Amz-Target: AmazonEC2ContainerServiceV20141113.$1" \
+        -H "Content-Type: application/x-amz-json-1.1" -d "$2"
+}
+
+# What becomes of the next deployment of the service.
+scenario() {
+    control aws/ecs/scenario -d "{\"cluster\": \"blue\", \"service\": \"greeter\",
+        \"scenario\": \"$1\", \"times\": 1}" >/dev/null
+}
+
+# The infra side's step is `dispatcher rollout`; the registry's login is the job's own.
+infra_rolls_out() {
+    roll_out_is "export DISPATCHER_REGISTRY_USER='$DISPATCHER_REGISTRY_USER'
+export DISPATCHER_REGISTRY_PASSWORD='$DISPATCHER_REGISTRY_PASSWORD'
+export DISPATCHER_POLL_MS=100
+dispatcher rollout \"\$1\" --env \"\$2\" --config dispatcher.yaml"
+}
+
+release() { # VERSION
+    dispatcher deploy greeter --env staging --version "$1"
+    expect 0
+}
+
+@test "deploy, deploy, roll back: the digest that was proven runs again, by its own task definition" {
+    spec_is direct
+    release v1
+    release v2
+    [ "$(labels 2)" = "deployed proven proven-1" ]
+    [ "$(labels 1)" = "proven-0" ]
+    dispatcher rollback greeter --env staging --reason "checkout is slow" --dry-run
+    expect 0
+    says "greeter v1 to staging, back from v2" "replaces greeter:3 ('v2', 2 tasks) by greeter:2 again"
+    dispatcher rollback greeter --env staging --reason "checkout is slow"
+    expect 0
+    says "'greeter' v1 is back in 'staging' and proven to run"
+    values_are v1 v2 v1
+    [ "$(labels 3)" = "deployed proven proven-0" ]
+    [ "$(running)" = "$(digest_of v1)" ]
+    [ "$(definition)" = greeter:2 ]
+    dispatcher history
+    says "rollback of v2: checkout is slow"
+    dispatcher history --json
+    [ "$(jq -sc '.[0] | [.verb, .replaces, .reason]' <<<"$output")" = \
+        '["rollback","v2","checkout is slow"]' ]
+    # The one that was left is not gone back to.
+    dispatcher rollback greeter --env staging --reason "again"
+    expect 2
+    says "'greeter' has no proven release before 'v1' in 'staging'" "'v2' (proven, but a rollback"
+    values_are v1 v2 v1
+}
+
+@test "a rollback needs a reason, and never takes one that was not proven by itself" {
+    spec_is direct
+    put v1
+    put v2
+    dispatcher rollback greeter --env staging
+    expect 2
+    says "no reason was given"
+    dispatcher rollback greeter --env staging --reason why
+    expect 2
+    says "has no proven release before 'v2'" "'v1' (never proven"
+    dispatcher rollback greeter --env staging --reason why --to v1
+    expect 0
+    says "note: warning: no release 'v1' of 'web' is known to be proven"
+    [ "$(running)" = "$(digest_of v1)" ]
+}
+
+@test "the infra side rolls out what the parameter says, and the app's side reads the proof" {
+    spec_is workflow
+    infra_rolls_out
+    dispatcher deploy greeter --env staging --version v2
+    expect 0
+    says "'greeter' v2 is deployed to 'staging' and proven to run" \
+        "proof: the infra side proved that this digest runs"
+    values_are v2
+    [ "$(labels 1 | tr " " "\n" | sort | xargs)" = "deployed proven proven-0" ]
+    [ "$(running)" = "$(digest_of v2)" ]
+}
+
+@test "a rollout that the platform rolls back fails on both sides, and everything is as before" {
+    spec_is workflow
+    infra_rolls_out
+    deployed_before v1
+    scenario breaker-rollback
+    dispatcher deploy greeter --env staging --version v2
+    expect 7
+    says "'web' was rolled back by the platform" "'web' is restored" "is restored ('v1' is back"
+    values_are v1 v2 v1
+    [ "$(running)" = "$(digest_of v1)" ]
+}
+
+@test "an infra side without a proof is looked after by ourselves" {
+    spec_is workflow
+    roll_out_is 'true'
+    dispatcher deploy greeter --env staging --version v1
+    expect 0
+    says "proof: run succeeded; looked ourselves: 2 of 2 tasks run $(digest_of v1)"
+    [ "$(labels 1)" = "deployed proven proven-0" ]
+    dispatcher deploy greeter --env staging --version v2
+    expect 0
+    says "run succeeded, but 'web' does not run what was asked for"
+    [ "$(labels 2)" = "deployed" ]
+}
+
+@test "prove is green only when the digest runs" {
+    spec_is workflow
+    put v1
+    dispatcher prove greeter --env staging
+    expect 0
+    says "'greeter' v1 is proven to run in 'staging'"
+    [ "$(labels 1)" = "deployed proven proven-0" ]
+    put v2
+    dispatcher prove greeter --env staging --within 1s
+    expect 8
+    says "'web' does not run 'v2'"
+    [ "$(labels 2)" = "" ]
+    dispatcher prove greeter --env staging --within 1s --expect "$(digest_of v1)"
+    expect 6
+    says "version 'v2' of 'web' is $(digest_of v2) in the registry"
+    [ "$(definition)" = greeter:1 ]
+}
+
+@test "status says what runs, and what does not agree" {
+    spec_is direct
+    release v1
+    dispatcher status greeter --env staging
+    expect 0
+    says "staging  web  v1  proven  sha256:" "runs: 2 of 2 tasks run $(digest_of v1)"
+    says_not "drift:"
+    put v2
+    dispatcher status greeter --env staging
+    expect 0
+    says "drift: no successful run is recorded for this version; the last one was of 'v1'" \
+        "drift: it is set to 'v1', and the parameter says 'v2'" \
+        "drift: what runs is not, or not everywhere, what the parameter says"
+    dispatcher status greeter --env staging --json
+    [ "$(jq -c '[.version, .deployed, .target.version, .target.as_expected, (.drift | length)]' \
+        <<<"$output")" = '["v2",false,"v1",false,3]' ]
+}
+
+@test "verify: addresses are asked after the rollout, and a bad answer takes it back" {
+    spec_is direct
+    release v1
+    printf '  verify: [{url: "%s/_sandbox/nothing-here", within: 1s}]\n' \
+        "${DISPATCHER_SANDBOX_CONTROL%/_sandbox*}" >>"$world/infra/appspecs/greeter.yaml"
+    in_infra true
+    dispatcher deploy greeter --env staging --version v2
+    expect 7
+    says "failed: HTTP 404 where 200 was expected" "'web' is restored"
+    values_are v1 v2 v1
+    [ "$(running)" = "$(digest_of v1)" ]
+}
