@@ -42,16 +42,23 @@ image_of(const struct ecs_task_definition *definition, const struct deployment_t
 
 // --- one that there is ---------------------------------------------------------------------------
 
+struct search {
+    const char *family, *image;
+    struct pair tag;
+    size_t max; // of the newest revisions
+};
+
 // The newest of the family's revisions with this tag and exactly this image.
 static struct error *
-find_tagged(const struct step_run *run, const struct deployment_target *target, const char *family,
-    const char *image, const struct pair *tag, size_t max, const char **out)
+find_tagged(const struct step_run *run, const struct deployment_target *target,
+    const struct search *search, const char **out)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct aws_session *aws = NULL;
     struct str_list revisions = {0};
     TRY(provider_aws(run->context, run->deployment, &aws));
-    struct error *err = ecs_task_definition_list(aws, family, max, scratch, &revisions);
+    struct error *err =
+        ecs_task_definition_list(aws, search->family, search->max, scratch, &revisions);
     if (aws_is_denied(err)) { // at worst one more revision that nobody uses
         error_free(err);
         return NULL;
@@ -61,11 +68,11 @@ find_tagged(const struct step_run *run, const struct deployment_target *target, 
         struct ecs_task_definition found CLEANUP(ecs_task_definition_done) = {0};
         const char *its_image = NULL;
         TRY(ecs_task_definition_get(aws, revisions.items[i], scratch, &found));
-        if (found.arn == NULL || !has_tag(&found, tag->key, tag->value)) {
+        if (found.arn == NULL || !has_tag(&found, search->tag.key, search->tag.value)) {
             continue;
         }
         TRY(image_of(&found, target, &its_image));
-        if (cstr_equal(its_image, image)) {
+        if (cstr_equal(its_image, search->image)) {
             *out = arena_dup(run->arena, found.arn);
             return NULL;
         }
@@ -78,8 +85,9 @@ static struct error *
 find_registered(const struct step_run *run, const struct deployment_target *target,
     const char *family, const char *image, const char **out)
 {
-    const struct pair tag = {TARGET_TAG_DEPLOYMENT, run->deployment->id};
-    return find_tagged(run, target, family, image, &tag, RECENT_REVISIONS, out);
+    const struct search search = {
+        family, image, {TARGET_TAG_DEPLOYMENT, run->deployment->id}, RECENT_REVISIONS};
+    return find_tagged(run, target, &search, out);
 }
 
 // --- a new one -----------------------------------------------------------------------------------
@@ -171,15 +179,15 @@ target_ecs_release(const struct step_run *run, struct deployment_target *target)
 {
     struct aws_session *aws = NULL;
     struct ecs_task_definition current CLEANUP(ecs_task_definition_done) = {0};
-    const struct pair tag = {TARGET_TAG_VERSION, version_of(run, target)};
-    const char *image = NULL;
+    struct search search = {
+        .tag = {TARGET_TAG_VERSION, version_of(run, target)}, .max = RELEASE_REVISIONS};
     if (target->want.force_new_deployment) { // its task definition stays as it is
         return NULL;
     }
-    TRY(target_image(run, target, &image));
+    TRY(target_image(run, target, &search.image));
     TRY(get_definition(run, target->before, &aws, &current));
-    TRY(find_tagged(
-        run, target, current.family, image, &tag, RELEASE_REVISIONS, &target->forward.revision));
+    search.family = current.family;
+    TRY(find_tagged(run, target, &search, &target->forward.revision));
     if (target->forward.revision != NULL) {
         target->note = arena_printf(
             run->arena, "%s by %s again", target->note, target_short(target->forward.revision));
