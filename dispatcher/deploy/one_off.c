@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "dispatcher/digest.h"
+#include "dispatcher/log_sanitize.h"
 #include "dispatcher/logs.h"
 #include "dispatcher/memory.h"
 
-enum { REASON_MAX = 400, LINE_MAX_BYTES = 2000, DRAIN_MS = 2000 };
+enum { REASON_MAX = 400, ENTRY_MAX = 16 * 1024 * 1024, DRAIN_MS = 2000 };
 
 const char *
 one_off_token(struct arena *arena, const char *const *parts, size_t count)
@@ -76,8 +77,8 @@ find_log(const struct step_run *run, struct aws_session *aws, struct one_off *ta
     }
     TRY(ecs_task_definition_get(aws, task->task_definition, scratch, &definition));
     task->has_log = true;
-    if (definition.arn != NULL && ecs_task_log_stream(definition.document, task->container,
-                                      task->task, scratch, &log)) {
+    if (definition.arn != NULL &&
+        ecs_task_log_stream(definition.document, task->container, task->task, scratch, &log)) {
         task->log_group = arena_dup(run->arena, log.group);
         task->log_stream = arena_dup(run->arena, log.name);
         task->log_region = arena_dup(run->arena, log.region);
@@ -85,13 +86,20 @@ find_log(const struct step_run *run, struct aws_session *aws, struct one_off *ta
     return NULL;
 }
 
+// An entry may have several lines, and each may try to be a command.
 static void
-tell_line(const struct step_run *run, struct arena *arena, const char *line)
+tell_entry(const struct step_run *run, struct arena *arena, const char *entry)
 {
-    context_emit(run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_OUTPUT,
-                                   .deployment = run->deployment,
-                                   .step = run->step,
-                                   .text = context_clean(arena, line, LINE_MAX_BYTES)});
+    struct buf clean CLEANUP(buf_done) = BUF_INIT(ENTRY_MAX);
+    log_sanitize_text(str_of(entry), &clean);
+    struct str line = {0}, rest = buf_str(&clean);
+    do {
+        (void)str_cut(rest, '\n', &line, &rest);
+        context_emit(run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_OUTPUT,
+                                       .deployment = run->deployment,
+                                       .step = run->step,
+                                       .text = context_masked(arena, arena_str(arena, line))});
+    } while (rest.len > 0);
 }
 
 static struct error *
@@ -112,7 +120,7 @@ read_log(const struct step_run *run, struct aws_session *aws, struct one_off *ta
         at.token = task->log_token;
         TRY(logs_stream_read(aws, &at, scratch, &page));
         for (size_t i = 0; i < page.count; i++) {
-            tell_line(run, scratch, page.events[i].message);
+            tell_entry(run, scratch, page.events[i].message);
         }
         if (page.token != NULL && !cstr_equal(page.token, task->log_token)) {
             task->log_token = arena_dup(run->arena, page.token);
@@ -176,6 +184,7 @@ end_failed(const struct step_run *run, struct one_off *task, const struct ecs_ta
         what = arena_printf(run->arena, "it ended with exit code %lld", (long long)task->exit_code);
     } else if (cstr_equal(seen->stop_code, "TaskFailedToStart")) {
         what = "it could not be started";
+        task->never_started = seen->started_ms == 0;
     }
     task->outcome = "failed";
     task->reason = context_clean(run->arena,

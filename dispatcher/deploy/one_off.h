@@ -28,6 +28,7 @@ struct one_off {
     const char *outcome;   // NULL while it goes on | succeeded | failed | unknown
     bool has_exit_code;
     int64_t exit_code;
+    bool never_started;    // of one that failed: none of its containers has run
     const char *reason;    // one sentence, sanitized: why it failed
     const char *log_token; // how far its log was read
     // Of its task definition, read once.

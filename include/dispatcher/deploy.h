@@ -196,6 +196,33 @@ NODISCARD struct error *deploy_logs(struct deploy_context *context,
     struct arena *arena, struct diagnostics *diagnostics,
     const struct deploy_logs_observer *observer);
 
+// --- beside what runs (deploy/task.c) ------------------------------------------------------------
+
+struct deploy_task_request {
+    const char *service;     // key; NULL: the only one that runs on ECS
+    const char *container;   // whose command it is; NULL: the target's, or the only one
+    struct str_list command; // not empty
+    int64_t timeout_ms;      // then it is stopped
+    bool leave;              // interrupted: it goes on without us
+};
+struct deploy_task {
+    const char *service;
+    const char *task, *task_definition; // ARNs; task NULL: it was not started
+    // succeeded | failed | not-started | unknown; only an exit code of 0 is success
+    const char *outcome;
+    bool has_exit_code;
+    int64_t exit_code;    // of the container
+    enum error_kind kind; // of an outcome that is no success: what is true now
+    const char *reason;   // one sentence; NULL: it succeeded
+    int64_t started_ms, ended_ms;
+};
+/// Runs a command once beside a service of ECS: with the task definition that the service runs,
+/// where it runs. What it writes is told as DEPLOY_EVENT_OUTPUT. Journals nothing. An error: it was
+/// not started, or nobody can say what became of it; ERROR_CANCELLED says what does.
+NODISCARD struct error *deploy_task_run(struct deploy_context *context,
+    const struct deploy_request *request, const struct deploy_task_request *task,
+    struct arena *arena, struct diagnostics *diagnostics, struct deploy_task *out);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);

@@ -383,11 +383,11 @@ names_that_lead_nowhere(void **state)
             NULL);
     }
     {
-        struct reading r CLEANUP(reading_close) = {.logs.service = "mial"};
+        struct reading r CLEANUP(reading_close) = {.logs.service = "maul"};
         reading_open(&r, worker_spec, other, 1);
         expect_failure(&r, ERROR_SPEC,
-            "logs of 'mial': there is no service 'shop-staging-mial' in App Runner",
-            "It would be the one of worker 'mial'; is that its name?");
+            "logs of 'maul': there is no service 'shop-staging-maul' in App Runner",
+            "It would be the one of worker 'maul'; is that its name?");
     }
     {
         struct reading r CLEANUP(reading_close) = {.logs.service = "api"};
