@@ -1,6 +1,6 @@
 // A command that is run once beside a service: a one-off task of ECS with the task definition that
 // the service runs now, in its network. Nothing is deployed, nothing is journalled, and what the
-// task has done is never taken back (docs/decisions/0017-exit-codes-of-tasks.md).
+// task has done is never taken back (docs/decisions/0018-exit-codes-of-tasks.md).
 #include <string.h>
 
 #include "dispatcher/memory.h"
