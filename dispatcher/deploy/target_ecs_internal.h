@@ -2,6 +2,7 @@
 // (facts/aws-rollout.md §3.3, §5).
 //
 //     target_ecs.c          look, describe, begin
+//     target_ecs_service.c  the service as it is
 //     target_ecs_revision.c the task definition that is rolled out
 //     target_ecs_variables.c  its container's variables
 //     target_ecs_find.c     which service deployment is ours
@@ -9,7 +10,7 @@
 //     target_ecs_classic.c  the same by the classic ids, without service deployments
 //     target_ecs_evidence.c why it fails
 //     target_ecs_proof.c    what runs
-//     target_express.c      Express Mode
+//     target_express.c      Express Mode; target_express_container.c: what is sent of it
 #pragma once
 
 #include "dispatcher/ecs.h"
@@ -24,7 +25,7 @@
 /// Where clocks may differ without anybody noticing: AWS takes signatures five minutes off.
 enum { TARGET_CLOCK_SLACK_MS = 5 * 60 * 1000 };
 
-// --- target_ecs.c ------------------------------------------------------------------------------
+// --- target_ecs_service.c ----------------------------------------------------------------------
 const char *target_cluster(const struct deployment_target *target);
 /// What is asked for in its cluster: the ARN of an Express service, else the name.
 const char *target_service_name(const struct deployment_target *target);
@@ -43,15 +44,16 @@ NODISCARD struct error *target_ecs_service(const struct step_run *run,
 const struct ecs_classic *target_ecs_primary(const struct ecs_service *service);
 /// Has everything come to rest on one revision?
 bool target_ecs_is_settled(const struct ecs_service *service);
-/// How many tasks run, and what is not as it should be, for the plan.
-void target_ecs_note_service(const struct step_run *run, const struct deployment_target *target,
-    const struct ecs_service *service);
 /// Digest of "…@sha256:…"; NULL when the image is not pinned.
 const char *target_image_digest(const char *image);
 /// "registry/repository@digest" of the service's image. ERROR_SPEC for a target built from source.
 NODISCARD struct error *target_image(
     const struct step_run *run, const struct deployment_target *target, const char **out);
 
+// --- target_ecs.c ------------------------------------------------------------------------------
+/// What is not as it should be, for the plan.
+void target_ecs_note_service(const struct step_run *run, const struct deployment_target *target,
+    const struct ecs_service *service);
 // A change is asked for in three parts, so that a killed process knows what it had done.
 /// Writes down what is under way before we ask, and the intent.
 NODISCARD struct error *target_ecs_intend(
@@ -61,13 +63,15 @@ NODISCARD struct error *target_ecs_intend(
 NODISCARD struct error *target_ecs_sent(
     const struct step_run *run, const struct target_move *at, const struct ecs_service *after);
 /// Does the service show that the change has been asked for (after a lost answer, or on resume)?
-/// `what`: the revision or image that is to be seen. True: the move is "sent".
-typedef struct error *target_ecs_check(
+/// `what`: the revision that is to be seen. True: the move is "sent".
+NODISCARD struct error *target_ecs_was_asked(
     const struct step_run *run, const struct target_move *at, const char *what, bool *asked);
-target_ecs_check target_ecs_was_asked;
-/// After an error of the request (consumed): NULL when it was done after all.
+/// After an error of the request (consumed): NULL when `check`, as above, finds it done after all.
 NODISCARD struct error *target_ecs_settle_doubt(const struct step_run *run,
-    const struct target_move *at, const char *what, target_ecs_check *check, struct error *err);
+    const struct target_move *at, const char *what,
+    struct error *(*check)(
+        const struct step_run *run, const struct target_move *at, const char *what, bool *asked),
+    struct error *err);
 
 // --- target_ecs_revision.c ---------------------------------------------------------------------
 /// The task definition with the image pinned: the service's own when it has it already, the one
@@ -93,6 +97,21 @@ NODISCARD struct error *target_variables(const struct step_run *run,
 /// Sets what the spec names in `environment` and `secrets` of a container; the rest stays.
 NODISCARD struct error *target_ecs_set_variables(
     const struct step_run *run, const struct deployment_target *target, struct json *container);
+
+// --- target_express_container.c ----------------------------------------------------------------
+/// The container that runs what CreateExpressGatewayService calls primaryContainer.
+#define TARGET_EXPRESS_CONTAINER "Main"
+/// Port and variables that the spec names, in all active configurations alike. Did the newest
+/// change?
+NODISCARD struct error *target_express_apply(const struct step_run *run,
+    const struct deployment_target *target, struct arena *arena, struct ecs_express *express,
+    bool *changed);
+/// Port and variables of before, where a rollout may have changed them.
+NODISCARD struct error *target_express_apply_before(const struct step_run *run,
+    const struct deployment_target *target, struct arena *arena, struct ecs_express *express);
+/// The image of before, by its digest: a tag may mean another one today.
+NODISCARD struct error *target_express_image_before(
+    const struct step_run *run, const struct deployment_target *target, const char **out);
 
 // --- target_ecs_find.c -------------------------------------------------------------------------
 // What one look saw of one move.
