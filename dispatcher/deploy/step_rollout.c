@@ -41,12 +41,12 @@ now_ms(const struct step_run *run)
     return clock_mono(run->context->platform->clock);
 }
 
-// An interval is from look to look, however long a look takes.
+// An interval lasts from look to look: what a look takes (many targets) does not add to it.
 static void
-wait_more(const struct step_run *run, int64_t looked_ms, struct step_result *out)
+wait_more(const struct step_run *run, int64_t since_ms, struct step_result *out)
 {
     out->outcome = STEP_WAIT;
-    out->until_ms = looked_ms + rollout_poll_ms(run);
+    out->until_ms = since_ms + rollout_poll_ms(run);
 }
 
 // --- the time limit ----------------------------------------------------------------------------
@@ -220,10 +220,9 @@ rollout_prove(const struct step_run *run, size_t *left, const struct deployment_
 }
 
 static struct error *
-prove(const struct step_run *run, struct step_result *out)
+prove(const struct step_run *run, int64_t since_ms, struct step_result *out)
 {
     struct deploy_context *context = run->context;
-    int64_t looked_ms = now_ms(run);
     const struct deployment_target *which = NULL;
     size_t left = 0;
     if (context->prove_mono_ms == 0) {
@@ -242,7 +241,7 @@ prove(const struct step_run *run, struct step_result *out)
     }
     int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
     if (now_ms(run) - context->prove_mono_ms < limit) {
-        wait_more(run, looked_ms, out);
+        wait_more(run, since_ms, out);
         return NULL;
     }
     return error_new(ERROR_REFUSED, "'%s' does not run what was asked for: %s", which->name,
@@ -253,7 +252,7 @@ static struct error *
 run_rollout(const struct step_run *run, struct step_result *out)
 {
     struct deployment *d = run->deployment;
-    int64_t looked_ms = now_ms(run);
+    int64_t since_ms = now_ms(run);
     size_t open = 0;
     TRY(rollout_advance(run, moves_of(run), d->targets.count, &open));
     const struct deployment_target *failed = find_failure(d);
@@ -264,10 +263,10 @@ run_rollout(const struct step_run *run, struct step_result *out)
     }
     if (open > 0) {
         TRY(check_time(run));
-        wait_more(run, looked_ms, out);
+        wait_more(run, since_ms, out);
         return NULL;
     }
-    return prove(run, out);
+    return prove(run, since_ms, out);
 }
 
 // --- taking back -------------------------------------------------------------------------------
@@ -387,12 +386,12 @@ drive(const struct step_run *run, struct target_move *moves, size_t count)
     int64_t limit = now_ms(run) + run->deployment->rollout_timeout_ms;
     size_t open = count;
     while (count > 0) {
+        int64_t since_ms = now_ms(run);
         TRY(rollout_advance(run, moves, count, &open));
         if (open == 0 || now_ms(run) >= limit) {
             break;
         }
-        TRY(clock_sleep_until(
-            platform->clock, now_ms(run) + rollout_poll_ms(run), platform->cancel));
+        TRY(clock_sleep_until(platform->clock, since_ms + rollout_poll_ms(run), platform->cancel));
     }
     return NULL;
 }

@@ -17,7 +17,12 @@ running_tasks(const struct step_run *run, const struct deployment_target *target
         .desired_status = "RUNNING",
     };
     TRY(provider_aws(run->context, run->deployment, &aws));
-    TRY(ecs_tasks_list(aws, &filter, arena, &arns));
+    struct error *err = ecs_tasks_list(aws, &filter, arena, &arns);
+    if (aws_has_code(err, "ServiceNotFoundException")) { // the service itself is asked about next
+        error_free(err);
+        return NULL;
+    }
+    TRY(err);
     *tasks = arena_array(arena, arns.count, sizeof(**tasks));
     *count = arns.count;
     return arns.count > 0 ? ecs_tasks_describe(
@@ -201,24 +206,33 @@ check_still_ours(const struct step_run *run, const struct deployment_target *tar
         context_clean(run->arena, target_short(service->task_definition), 160));
 }
 
-// Not every task runs it, or none does: what the service says about that.
-static struct error *
-look_closer(const struct step_run *run, struct deployment_target *target, const char *digest,
-    const struct tally *tally)
+static void
+put_proof(const struct step_run *run, struct deployment_target *target, const struct tally *tally,
+    const char *digest, const char *proof)
 {
-    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    const char *seen = tally->other != NULL ? tally->other : tally->running > 0 ? digest : NULL;
+    (void)move_set_text(run->arena, &target->running_digest, seen);
+    (void)move_set_text(
+        run->arena, &target->proof, proof != NULL ? proof : put_tally(run, tally, digest));
+}
+
+// The tasks do not say it: the service may.
+static struct error *
+ask_service(const struct step_run *run, struct deployment_target *target, struct arena *arena,
+    const struct tally *tally, const char **proof)
+{
     struct ecs_service service = {0};
-    TRY(target_ecs_describe(run, target, scratch, &service));
+    TRY(target_ecs_describe(run, target, arena, &service));
     if (service.arn == NULL || !cstr_equal(service.status, "ACTIVE")) {
-        target->proof = arena_printf(run->arena, "service '%s' is %s", target->want.service,
+        *proof = arena_printf(arena, "service '%s' is %s", target->want.service,
             service.arn != NULL ? service.status : "gone");
         return NULL;
     }
-    target->proven = is_empty_on_purpose(target, &service, tally);
     TRY(check_still_ours(run, target, &service));
-    (void)move_set_text(run->arena, &target->proof,
-        target->proven ? "no task is wanted, as 'allow_zero' says; the next one will run it"
-                       : put_tally(run, tally, digest));
+    if (is_empty_on_purpose(target, &service, tally)) {
+        target->proven = true;
+        *proof = "no task is wanted, as 'allow_zero' says; the next one will run it";
+    }
     return NULL;
 }
 
@@ -227,14 +241,13 @@ target_ecs_prove(const struct step_run *run, struct deployment_target *target, c
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct tally tally = {0};
+    const char *proof = NULL;
     TRY(count_tasks(run, target, digest, scratch, &tally));
-    const char *seen = tally.other != NULL ? tally.other : tally.running > 0 ? digest : NULL;
-    (void)move_set_text(run->arena, &target->running_digest, seen);
     target->proven = tally.running > 0 && tally.matching == tally.running;
     if (!target->proven) {
-        return look_closer(run, target, digest, &tally);
+        TRY(ask_service(run, target, scratch, &tally, &proof));
     }
-    (void)move_set_text(run->arena, &target->proof, put_tally(run, &tally, digest));
+    put_proof(run, target, &tally, digest, proof);
     return NULL;
 }
 
