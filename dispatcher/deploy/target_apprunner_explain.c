@@ -52,7 +52,8 @@ static bool
 tells_of_failure(const char *message)
 {
     static const char *const words[] = {"fail", "error", "unable", "could not", "cannot", "invalid",
-        "denied", "timed out", "timeout", "exited", "unhealthy", "not found"};
+        "denied", "timed out", "timeout", "exited", "unhealthy", "not found", "panic", "fatal",
+        "exception", "refused", "missing"};
     char lower[1024] = {0};
     for (size_t i = 0; i + 1 < sizeof(lower) && message[i] != '\0'; i++) {
         bool upper = message[i] >= 'A' && message[i] <= 'Z';
@@ -173,7 +174,7 @@ add_failures(const struct step_run *run, const struct target_move *at, const str
     for (size_t i = page->count; i > 0 && shown < LINES_SHOWN; i--) {
         const char *line = without_stop(without_prefix(page->events[i - 1].message), scratch);
         bool told =
-            cstr_equal(line, at->move->reason) ||
+            is_summary(line) || cstr_equal(line, at->move->reason) ||
             (stated_reason(line) != NULL && cstr_equal(stated_reason(line), at->move->reason));
         if (!told && tells_of_failure(line)) {
             add_line(run, at, who, line);
