@@ -87,6 +87,7 @@ static const struct field move_fields[] = {
     S(struct deployment_move, stage),
     S(struct deployment_move, progress),
     B(struct deployment_move, rolling_back),
+    B(struct deployment_move, whole),
     S(struct deployment_move, hook),
     S(struct deployment_move, outcome),
     S(struct deployment_move, reason),

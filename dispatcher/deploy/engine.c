@@ -130,6 +130,7 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
     context->scan_asked = context->undo_disturbed = false;
     if (d->ending_kind != 0) {
         run.step = deployment_step_at(d, d->steps.count - 1);
+        run.resumed = true; // what it was about to ask for when it died is looked for first
         return outcome_continue(&run);
     }
     build_forget(d);

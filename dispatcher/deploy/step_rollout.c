@@ -110,7 +110,7 @@ check_time(const struct step_run *run)
         return NULL;
     }
     struct error *late = too_late(run);
-    if (!cstr_equal(d->on_timeout, "cancel")) {
+    if (!cstr_equal(d->on_timeout, "cancel") || error_kind(late) == ERROR_CONFLICT) {
         return late;
     }
     char *text CLEANUP(xfreep) = error_text(late);
@@ -307,7 +307,8 @@ name_before(const struct step_run *run, const struct deployment_target *target)
 static const char *
 what_stays(const struct step_run *run, const struct deployment_target *target)
 {
-    const char *source = target->source_changes, *other = target->other_changes;
+    const char *source = target->back.whole ? NULL : target->source_changes;
+    const char *other = target->other_changes;
     if (target->back.revision == NULL || (source == NULL && other == NULL)) {
         return "";
     }

@@ -223,9 +223,7 @@ back_image(struct request *r)
         r->arena, &r->update.source_json));
     r->nothing = cstr_equal(r->service->image, image) &&
                  (source == NULL || strcmp(now, r->update.source_json) == 0);
-    if (source != NULL) {
-        r->at->target->source_changes = NULL;
-    }
+    r->at->move->whole = source != NULL;
     return NULL;
 }
 
@@ -311,7 +309,8 @@ adopt(struct request *r, const struct apprunner_operation *operation)
     const struct step_run *run = r->run;
     struct deployment_move *move = r->at->move;
     const char *text = arena_printf(run->arena,
-        "'%s': App Runner deploys this image by itself; operation %s is followed",
+        "'%s': App Runner deploys this image by itself; operation %s is followed, and its "
+        "automatic deployments stay as they are until the next rollout",
         r->at->target->name, operation->id);
     move->state = "sent";
     move->id = arena_dup(run->arena, operation->id);

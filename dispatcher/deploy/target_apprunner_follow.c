@@ -252,10 +252,16 @@ judge(const struct step_run *run, struct deployment_target *target,
     bool taken_back = digest != target->forward.digest || move == &target->back;
     bool ended_well = last == NULL || last->state == APPRUNNER_OPERATION_SUCCEEDED ||
                       (taken_back && apprunner_operation_is_final(last->state));
-    target->proven = same && runs && ended_well;
+    // It went back from one image of a tag to another one of the same tag: only it knows to which.
+    bool indistinct = taken_back && !pinned && cstr_equal(service->image, target->forward.revision);
+    target->proven = same && runs && ended_well && !indistinct;
     if (!same) {
         target->proof = arena_printf(run->arena, "App Runner service '%s' is on %s ('%s')",
             service->name, short_digest(run, target->running_digest), service->image);
+    } else if (indistinct) {
+        target->proof = arena_printf(run->arena,
+            "App Runner service '%s' went back to an earlier image of '%s': it does not tell which",
+            service->name, service->image);
     } else if (!runs) {
         target->proof = arena_printf(
             run->arena, "App Runner service '%s' is %s", service->name, service->status);

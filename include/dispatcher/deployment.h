@@ -70,6 +70,7 @@ struct deployment_move {
     const char *stage;    // ECS lifecycle stage, NULL when there is none
     const char *progress; // "2 of 4 tasks run"
     bool rolling_back;    // the platform has begun to; told once
+    bool whole;           // App Runner, back: with the whole source of before
     const char *hook;     // a PAUSE hook that it waits for: its id
     // NULL while open | succeeded | rolled-back | rollback-failed | failed | stopped | superseded |
     // unknown

@@ -203,6 +203,105 @@ test_every_bad_end(void **state)
     }
 }
 
+// --- going back --------------------------------------------------------------------------------
+
+static const char *const failing[] = {"IN_PROGRESS", "FAILED", NULL};
+
+static struct story *
+story_that_goes_back(const char *spec, const char *source)
+{
+    static const struct world_tag tags[] = {{"v1", RUNNER_OLD_DIGEST}, {NULL, NULL}};
+    static const struct world_fault faults[] = {
+        {"apprunner:UpdateService /", .from = 2, .kind = FAULT_HOOK, .hook = heal}, {0}};
+    struct story *s = runner_story(spec, source);
+    runner_of(s)->life = failing;
+    runner_of(s)->keeps_source = true;
+    s->world->tags = tags;
+    s->world->faults = faults;
+    return s;
+}
+
+// Tag, variables, automatic deployments: all as it was.
+static void
+test_the_whole_source_goes_back(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) =
+        story_that_goes_back(RUNNER_SPEC "    environment: {KEPT: other, NEW: \"1\"}\n",
+            RUNNER_SOURCE(RUNNER_REPOSITORY ":v1", "true"));
+    story_deploy(s);
+    story_expect(s, 7, "failed",
+        FAILED "failed: operation 00000001-op-shop-staging ended as FAILED; 'web' is restored: "
+               "'v1' (" RUNNER_REPOSITORY ":v1) runs again" RESTORED);
+    story_expect_effects(s, UPDATED "update shop-staging shop-staging-web:v1 auto\n" PUT_BACK);
+    assert_string_equal(runner_of(s)->source, RUNNER_SOURCE(RUNNER_REPOSITORY ":v1", "true"));
+}
+
+static void
+move_tag(struct world *world)
+{
+    static const struct world_tag tags[] = {{"v1", STORY_DIGEST}, {NULL, NULL}};
+    world->tags = tags;
+}
+
+// The tag of before means the new image by now: the old one is named by its digest.
+static void
+test_a_tag_that_was_moved(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) =
+        story_that_goes_back(RUNNER_SPEC, RUNNER_SOURCE(RUNNER_REPOSITORY ":v1", "false"));
+    s->world->faults = (const struct world_fault[]){
+        {"apprunner:UpdateService /", .kind = FAULT_HOOK, .hook = move_tag},
+        {"apprunner:UpdateService /", .from = 2, .kind = FAULT_HOOK, .hook = heal}, {0}};
+    story_deploy(s);
+    story_expect(s, 7, "failed",
+        FAILED "failed: operation 00000001-op-shop-staging ended as FAILED; 'web' is restored: "
+               "'v1' (" RUNNER_REPOSITORY ":v1) runs again" RESTORED);
+    assert_string_equal(runner_of(s)->source, RUNNER_SOURCE(RUNNER_OLD_IMAGE, "false"));
+}
+
+// What beside the source was changed stays, and that is said.
+static void
+test_the_rest_stays(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) =
+        story_that_goes_back(RUNNER_SPEC "    cpu: 2048\n", NULL);
+    story_deploy(s);
+    story_expect(s, 7, "failed",
+        FAILED "failed: operation 00000001-op-shop-staging ended as FAILED; 'web' is "
+               "restored: " RUNNER_OLD_IMAGE
+               " runs again; what else was changed stays: cpu" RESTORED);
+}
+
+// Values of variables are not in the journal: a process that did not change them cannot put them
+// back, and says so.
+static void
+test_another_process_goes_back(void **state)
+{
+    (void)state;
+    bool died = true;
+    size_t told = 0;
+    for (int64_t at = 1; died; at += 5) {
+        struct story *s CLEANUP(story_freep) =
+            story_that_goes_back(RUNNER_SPEC "    environment: {NEW: \"1\"}\n", NULL);
+        died = story_deploy_and_die(s, at);
+        s->world->crash_at = 0;
+        if (!died || !story_has_journal(s)) {
+            continue;
+        }
+        story_resume(s);
+        story_expect(s, 7, "failed", NULL);
+        bool stays = strstr(s->d->message, "what else was changed stays: environment") != NULL;
+        bool has = strstr(runner_of(s)->source, "\"NEW\"") != NULL;
+        assert_int_equal(stays, has);
+        assert_non_null(strstr(runner_of(s)->source, RUNNER_OLD_IMAGE));
+        told += stays ? 1 : 0;
+    }
+    assert_true(told > 0);
+}
+
 // SUCCEEDED, and yet not ours: no digest but the one asked for is green.
 static void
 take_over(struct world *world)
@@ -353,6 +452,10 @@ main(void)
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_a_failed_operation_is_not_trusted),
         cmocka_unit_test(test_every_bad_end),
+        cmocka_unit_test(test_the_whole_source_goes_back),
+        cmocka_unit_test(test_a_tag_that_was_moved),
+        cmocka_unit_test(test_the_rest_stays),
+        cmocka_unit_test(test_another_process_goes_back),
         cmocka_unit_test(test_somebody_else_takes_over),
         cmocka_unit_test(test_success_without_the_digest),
         cmocka_unit_test(test_unknown_words),
