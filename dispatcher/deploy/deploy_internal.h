@@ -169,10 +169,14 @@ void secret_reference_forget(struct deploy_context *context);
 NODISCARD struct error *provider_vault(
     struct deploy_context *context, const struct deployment *deployment, struct vault_client **out);
 
-// --- doctor_secrets.c --------------------------------------------------------------------------
-/// Are the references of (app, env) readable? Adds at most `room` findings; returns how many.
-size_t doctor_secrets(struct deploy_context *context, const struct deployment *deployment,
-    struct arena *arena, struct doctor_finding *out, size_t room);
+// --- doctor.c, doctor_secrets.c: what `verify` looks at, too -----------------------------------
+struct findings;
+/// Who are we in AWS, and do the clocks agree? False: nothing in AWS can be read.
+bool doctor_aws(
+    struct deploy_context *context, const struct deployment *d, struct findings *findings);
+/// Are the references of (app, env) readable?
+void doctor_secrets(struct deploy_context *context, const struct deployment *deployment,
+    struct findings *findings);
 
 // --- steps -------------------------------------------------------------------------------------
 enum step_outcome { STEP_DONE, STEP_SKIPPED, STEP_WAIT };

@@ -7,58 +7,16 @@
 #include "dispatcher/actions.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/sts.h"
+#include "findings.h"
 
-enum { FINDINGS_MAX = 64, SKEW_MAX_MS = 60 * 1000 };
+enum { SKEW_MAX_MS = 60 * 1000 };
 
 struct doctor {
     struct deploy_context *context;
     struct preparation preparation;
     struct arena *arena;
-    struct doctor_finding *list;
-    size_t count;
+    struct findings findings;
 };
-
-static void
-add(struct doctor *doctor, struct doctor_finding finding)
-{
-    if (doctor->count < FINDINGS_MAX) {
-        doctor->list[doctor->count++] = finding;
-    }
-}
-
-static void
-good(struct doctor *doctor, const char *area, const char *text)
-{
-    add(doctor, (struct doctor_finding){.area = area, .verdict = DOCTOR_GOOD, .text = text});
-}
-
-static void
-warning(struct doctor *doctor, const char *area, const char *text, const char *fix)
-{
-    add(doctor,
-        (struct doctor_finding){.area = area, .verdict = DOCTOR_WARNING, .text = text, .fix = fix});
-}
-
-// Consumes `err`; true when there was none.
-static bool
-passed(struct doctor *doctor, const char *area, struct error *err)
-{
-    if (err == NULL) {
-        return true;
-    }
-    char *text CLEANUP(xfreep) = error_text(err);
-    const char *hint = error_hint_of(err);
-    add(doctor,
-        (struct doctor_finding){
-            .area = area,
-            .verdict = DOCTOR_BAD,
-            .text = arena_dup(doctor->arena, text),
-            .fix = arena_dup(doctor->arena, hint != NULL ? hint : error_kind_text(error_kind(err))),
-            .exit_code = error_kind_exit_code(error_kind(err)),
-        });
-    error_free(err);
-    return false;
-}
 
 static void
 look_at_environment(struct doctor *doctor)
@@ -78,7 +36,7 @@ look_at_environment(struct doctor *doctor)
                 is_proxy && strchr(value, '@') != NULL ? "(set)" : value);
         }
     }
-    good(doctor, "environment",
+    findings_good(&doctor->findings, "environment",
         text.len > 0 ? arena_str(doctor->arena, buf_str(&text)) : "nothing unusual is set");
 }
 
@@ -86,8 +44,8 @@ static void
 look_at_journal(struct doctor *doctor)
 {
     struct store *store = NULL;
-    if (passed(doctor, "journal", deploy_store(doctor->context, &store))) {
-        good(doctor, "journal",
+    if (findings_passed(&doctor->findings, "journal", deploy_store(doctor->context, &store))) {
+        findings_good(&doctor->findings, "journal",
             arena_printf(doctor->arena, "%s can be written", doctor->context->state_path));
     }
 }
@@ -96,33 +54,60 @@ static void
 look_at_checkout(struct doctor *doctor)
 {
     struct preparation *p = &doctor->preparation;
-    if (!passed(doctor, "checkout", prepare_checkout(doctor->context, p))) {
+    if (!findings_passed(&doctor->findings, "checkout", prepare_checkout(doctor->context, p))) {
         return;
     }
-    good(doctor, "checkout",
+    findings_good(&doctor->findings, "checkout",
         arena_printf(doctor->arena, "%s at %.12s would be version '%s'",
             p->deployment->repository != NULL ? p->deployment->repository : "this repository",
             p->deployment->sha, p->deployment->version));
     if (p->git->shallow) {
-        warning(doctor, "checkout", "this is a shallow clone: a stale commit cannot be noticed",
+        findings_warn(&doctor->findings, "checkout",
+            "this is a shallow clone: a stale commit cannot be noticed",
             "Use 'fetch-depth: 0' with actions/checkout.");
     }
 }
 
 static void
-look_at_clock(struct doctor *doctor, const char *area, int64_t skew_ms)
+look_at_clock(struct findings *findings, const char *area, int64_t skew_ms)
 {
     char text[32];
     int64_t distance = skew_ms < 0 ? -skew_ms : skew_ms;
     clock_format_duration(distance, text);
     if (distance > SKEW_MAX_MS) {
-        warning(doctor, area,
-            arena_printf(doctor->arena, "this machine's clock is %s %s", text,
+        findings_warn(findings, area,
+            arena_printf(findings->arena, "this machine's clock is %s %s", text,
                 skew_ms > 0 ? "behind" : "ahead"),
             "Correct the clock (NTP); dispatcher corrects its signatures meanwhile.");
         return;
     }
-    good(doctor, area, "the clocks agree");
+    findings_good(findings, area, "the clocks agree");
+}
+
+bool
+doctor_aws(struct deploy_context *context, const struct deployment *d, struct findings *findings)
+{
+    struct aws_session *aws = NULL;
+    struct sts_identity identity = {0};
+    const char *region = NULL;
+    if (!findings_passed(findings, "aws", provider_aws(context, d, &aws)) ||
+        !findings_passed(findings, "aws", aws_region(aws, &region))) {
+        return false;
+    }
+    struct error *err = sts_caller_identity(aws, findings->arena, &identity);
+    if (err != NULL) {
+        struct buf chain CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+        struct error *problem = aws_credentials_explain(aws, &chain);
+        error_free(problem);
+        (void)findings_passed(findings, "aws", err);
+        findings_warn(findings, "aws",
+            arena_printf(findings->arena, "credential chain:\n%s", buf_cstr(&chain)),
+            "In GitHub Actions: 'permissions: id-token: write' and 'aws.role' in dispatcher.yaml.");
+        return false;
+    }
+    findings_good(findings, "aws", arena_printf(findings->arena, "%s in %s", identity.arn, region));
+    look_at_clock(findings, "aws", aws_clock_offset_ms(aws));
+    return true;
 }
 
 static const char *
@@ -140,23 +125,20 @@ static void
 look_at_github_identity(struct doctor *doctor, struct github_client *github)
 {
     struct github_self self = {0};
-    if (!passed(doctor, "github", github_self(github, doctor->arena, &self))) {
+    if (!findings_passed(&doctor->findings, "github", github_self(github, doctor->arena, &self))) {
         return;
     }
-    good(doctor, "github",
+    findings_good(&doctor->findings, "github",
         arena_printf(doctor->arena, "signed in as %s%s%s, %lld of %lld requests left", self.kind,
             self.login != NULL ? " " : "", self.login != NULL ? self.login : "",
             (long long)self.quota_remaining, (long long)self.quota_limit));
     const char *actions = find_permission(&self, "actions");
     if (cstr_equal(self.kind, "app") && !cstr_equal(actions, "write")) {
-        add(doctor, (struct doctor_finding){.area = "github",
-                        .verdict = DOCTOR_BAD,
-                        .text = "the App may not start workflows",
-                        .fix = "Grant the App 'Actions: read and write' on the infra repository.",
-                        .exit_code = error_kind_exit_code(ERROR_CREDENTIALS)});
+        findings_bad(&doctor->findings, "github", "the App may not start workflows",
+            "Grant the App 'Actions: read and write' on the infra repository.", ERROR_CREDENTIALS);
     }
-    look_at_clock(
-        doctor, "github", self.server_time_ms - clock_wall(doctor->context->platform->clock));
+    look_at_clock(&doctor->findings, "github",
+        self.server_time_ms - clock_wall(doctor->context->platform->clock));
 }
 
 static void
@@ -164,28 +146,27 @@ look_at_workflow(struct doctor *doctor, struct github_client *github)
 {
     const struct deployment *d = doctor->preparation.deployment;
     const char *state = NULL;
-    if (!passed(doctor, "workflow", snapshot_workflow(doctor->context, &doctor->preparation))) {
+    if (!findings_passed(&doctor->findings, "workflow",
+            snapshot_workflow(doctor->context, &doctor->preparation))) {
         return;
     }
-    good(doctor, "workflow",
+    findings_good(&doctor->findings, "workflow",
         arena_printf(doctor->arena, "%s in %s at %s takes our inputs", d->workflow_file,
             d->workflow_repo, d->workflow_ref));
     if (!d->id_in_run_name) {
-        warning(doctor, "workflow",
+        findings_warn(&doctor->findings, "workflow",
             "its runs do not show the dispatch id: after a lost answer the run may not be found, "
             "and "
             "the deployment ends as unknown (exit code 9)",
             "Declare the input 'distinct_id' and put it into the name: run-name: … "
             "(${{ inputs.distinct_id }}).");
     }
-    if (passed(doctor, "workflow",
+    if (findings_passed(&doctor->findings, "workflow",
             github_workflow_state(github, d->workflow_file, doctor->arena, &state)) &&
         state != NULL && strcmp(state, "active") != 0) {
-        add(doctor, (struct doctor_finding){.area = "workflow",
-                        .verdict = DOCTOR_BAD,
-                        .text = arena_printf(doctor->arena, "the workflow is '%s'", state),
-                        .fix = "Enable it on the Actions page of the infra repository.",
-                        .exit_code = error_kind_exit_code(ERROR_RESTORED)});
+        findings_bad(&doctor->findings, "workflow",
+            arena_printf(doctor->arena, "the workflow is '%s'", state),
+            "Enable it on the Actions page of the infra repository.", ERROR_RESTORED);
     }
 }
 
@@ -195,44 +176,15 @@ look_at_github(struct doctor *doctor)
     struct github_client *github = NULL;
     const struct deployment *d = doctor->preparation.deployment;
     if (d->workflow_repo == NULL) {
-        add(doctor, (struct doctor_finding){.area = "workflow",
-                        .verdict = DOCTOR_BAD,
-                        .text = "'workflow.repo' is not set",
-                        .fix = "Name the infra repository in dispatcher.yaml.",
-                        .exit_code = error_kind_exit_code(ERROR_SPEC)});
+        findings_bad(&doctor->findings, "workflow", "'workflow.repo' is not set",
+            "Name the infra repository in dispatcher.yaml.", ERROR_SPEC);
         return;
     }
-    if (passed(doctor, "github", provider_github(doctor->context, d, &github))) {
+    if (findings_passed(
+            &doctor->findings, "github", provider_github(doctor->context, d, &github))) {
         look_at_github_identity(doctor, github);
         look_at_workflow(doctor, github);
     }
-}
-
-static bool
-look_at_aws(struct doctor *doctor)
-{
-    struct aws_session *aws = NULL;
-    struct sts_identity identity = {0};
-    const char *region = NULL;
-    if (!passed(
-            doctor, "aws", provider_aws(doctor->context, doctor->preparation.deployment, &aws)) ||
-        !passed(doctor, "aws", aws_region(aws, &region))) {
-        return false;
-    }
-    struct error *err = sts_caller_identity(aws, doctor->arena, &identity);
-    if (err != NULL) {
-        struct buf chain CLEANUP(buf_done) = BUF_INIT(64 * 1024);
-        struct error *problem = aws_credentials_explain(aws, &chain);
-        error_free(problem);
-        (void)passed(doctor, "aws", err);
-        warning(doctor, "aws",
-            arena_printf(doctor->arena, "credential chain:\n%s", buf_cstr(&chain)),
-            "In GitHub Actions: 'permissions: id-token: write' and 'aws.role' in dispatcher.yaml.");
-        return false;
-    }
-    good(doctor, "aws", arena_printf(doctor->arena, "%s in %s", identity.arn, region));
-    look_at_clock(doctor, "aws", aws_clock_offset_ms(aws));
-    return true;
 }
 
 static void
@@ -241,7 +193,8 @@ look_at_services(struct doctor *doctor)
     struct preparation *p = &doctor->preparation;
     struct deployment_service place = {0};
     p->deployment->services = (struct object_list){&place, 1};
-    bool has_registry = passed(doctor, "registry", snapshot_place(doctor->context, p));
+    bool has_registry =
+        findings_passed(&doctor->findings, "registry", snapshot_place(doctor->context, p));
     for (size_t i = 0; i < p->settings->service_count; i++) {
         const struct setting_service *service = &p->settings->services[i];
         struct deployment_service part = {.name = service->key,
@@ -251,15 +204,17 @@ look_at_services(struct doctor *doctor)
         if (!service->deployable) {
             continue;
         }
-        if (passed(doctor, "parameter", snapshot_parameter(doctor->context, p, &part))) {
-            good(doctor, "parameter",
+        if (findings_passed(
+                &doctor->findings, "parameter", snapshot_parameter(doctor->context, p, &part))) {
+            findings_good(&doctor->findings, "parameter",
                 arena_printf(doctor->arena, "%s %s%s%s", part.parameter,
                     part.previous != NULL ? "says '" : "does not exist yet",
                     part.previous != NULL ? part.previous : "", part.previous != NULL ? "'" : ""));
         }
         if (has_registry && p->deployment->version != NULL &&
-            passed(doctor, "registry", snapshot_registry(doctor->context, p, &part))) {
-            good(doctor, "registry",
+            findings_passed(
+                &doctor->findings, "registry", snapshot_registry(doctor->context, p, &part))) {
+            findings_good(&doctor->findings, "registry",
                 arena_printf(doctor->arena, "%s/%s can be read%s", part.registry, part.repository,
                     part.digest != NULL ? " and has this version" : ""));
         }
@@ -271,24 +226,22 @@ deploy_doctor(struct deploy_context *context, const struct deploy_request *reque
     struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
     size_t *count)
 {
-    struct doctor doctor = {.context = context,
-        .arena = arena,
-        .list = arena_array(arena, FINDINGS_MAX, sizeof(struct doctor_finding))};
+    struct doctor doctor = {.context = context, .arena = arena};
+    findings_init(&doctor.findings, arena);
     look_at_environment(&doctor);
     look_at_journal(&doctor);
-    if (passed(&doctor, "spec",
+    if (findings_passed(&doctor.findings, "spec",
             prepare_settings(context, request, arena, diagnostics, &doctor.preparation))) {
-        good(&doctor, "spec",
+        findings_good(&doctor.findings, "spec",
             arena_printf(arena, "'%s' in '%s' from %s", request->app, request->env,
                 doctor.preparation.deployment->specs));
         look_at_checkout(&doctor);
-        doctor.count += doctor_secrets(context, doctor.preparation.deployment, arena,
-            doctor.list + doctor.count, FINDINGS_MAX - doctor.count);
+        doctor_secrets(context, doctor.preparation.deployment, &doctor.findings);
         look_at_github(&doctor);
-        if (look_at_aws(&doctor)) {
+        if (doctor_aws(context, doctor.preparation.deployment, &doctor.findings)) {
             look_at_services(&doctor);
         }
     }
-    *out = doctor.list;
-    *count = doctor.count;
+    *out = doctor.findings.list;
+    *count = doctor.findings.count;
 }

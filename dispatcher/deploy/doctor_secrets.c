@@ -6,43 +6,14 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/ssm.h"
 #include "dispatcher/vault.h"
+#include "findings.h"
 
 struct look {
     struct deploy_context *context;
     const struct deployment *deployment;
     struct arena *arena;
-    struct doctor_finding *out;
-    size_t room, count;
+    struct findings *findings;
 };
-
-static void
-add(struct look *look, struct doctor_finding finding)
-{
-    if (look->count < look->room) {
-        look->out[look->count++] = finding;
-    }
-}
-
-// Consumes `err`; true when there was none.
-static bool
-passed(struct look *look, const char *area, struct error *err)
-{
-    if (err == NULL) {
-        return true;
-    }
-    char *text CLEANUP(xfreep) = error_text(err);
-    const char *hint = error_hint_of(err);
-    add(look,
-        (struct doctor_finding){
-            .area = area,
-            .verdict = DOCTOR_BAD,
-            .text = context_masked(look->arena, text),
-            .fix = arena_dup(look->arena, hint != NULL ? hint : error_kind_text(error_kind(err))),
-            .exit_code = error_kind_exit_code(error_kind(err)),
-        });
-    error_free(err);
-    return false;
-}
 
 static void
 describe_vault(struct look *look, const struct vault_identity *who)
@@ -58,9 +29,7 @@ describe_vault(struct look *look, const struct vault_identity *who)
         clock_format_duration(who->left_ms, left);
         buf_printf(&text, ", for %s", left);
     }
-    add(look, (struct doctor_finding){.area = "vault",
-                  .verdict = DOCTOR_GOOD,
-                  .text = context_masked(look->arena, buf_cstr(&text))});
+    findings_good(look->findings, "vault", context_masked(look->arena, buf_cstr(&text)));
 }
 
 /// Is there any sense in asking it for secrets?
@@ -69,21 +38,20 @@ look_at_vault(struct look *look)
 {
     struct vault_client *vault = NULL;
     struct vault_identity who = {0};
-    if (!passed(look, "vault", provider_vault(look->context, look->deployment, &vault)) ||
-        !passed(look, "vault", vault_sign_in(vault))) {
+    if (!findings_passed(
+            look->findings, "vault", provider_vault(look->context, look->deployment, &vault)) ||
+        !findings_passed(look->findings, "vault", vault_sign_in(vault))) {
         return false;
     }
     struct error *err = vault_identity_get(vault, look->arena, &who);
     if (err != NULL && error_remote_of(err)->status == 403) {
         error_free(err);
-        add(look, (struct doctor_finding){.area = "vault",
-                      .verdict = DOCTOR_WARNING,
-                      .text = "Vault does not say what the token may do",
-                      .fix = "A token without the policy 'default' is fine; one that has expired "
-                             "is refused in the same way."});
+        findings_warn(look->findings, "vault", "Vault does not say what the token may do",
+            "A token without the policy 'default' is fine; one that has expired "
+            "is refused in the same way.");
         return true;
     }
-    if (!passed(look, "vault", err)) {
+    if (!findings_passed(look->findings, "vault", err)) {
         return false;
     }
     describe_vault(look, &who);
@@ -113,32 +81,28 @@ look_at_reference(struct look *look, const char *key, const char *reference)
     if (str_starts(str_of(reference), STR("vault:")) && !look_at_vault(look)) {
         return;
     }
-    if (!passed(look, "secret",
+    if (!findings_passed(look->findings, "secret",
             secret_reference_read(look->context, look->deployment, reference, &secret))) {
         return;
     }
     if (is_plain_parameter(look, reference)) {
-        add(look,
-            (struct doctor_finding){.area = "secret",
-                .verdict = DOCTOR_WARNING,
-                .text = arena_printf(look->arena, "%s: '%s' is a plain String", key, reference),
-                .fix = "Make it a SecureString: a String is shown to all who may read "
-                       "parameters."});
+        findings_warn(look->findings, "secret",
+            arena_printf(look->arena, "%s: '%s' is a plain String", key, reference),
+            "Make it a SecureString: a String is shown to all who may read "
+            "parameters.");
         return;
     }
-    add(look, (struct doctor_finding){.area = "secret",
-                  .verdict = DOCTOR_GOOD,
-                  .text = arena_printf(look->arena, "%s: '%s' can be read", key, reference)});
+    findings_good(look->findings, "secret",
+        arena_printf(look->arena, "%s: '%s' can be read", key, reference));
 }
 
-size_t
-doctor_secrets(struct deploy_context *context, const struct deployment *deployment,
-    struct arena *arena, struct doctor_finding *out, size_t room)
+void
+doctor_secrets(
+    struct deploy_context *context, const struct deployment *deployment, struct findings *findings)
 {
-    struct look look = {context, deployment, arena, out, room, 0};
+    struct look look = {context, deployment, findings->arena, findings};
     bool own_key = env_get(context->platform, "DEPLOYMENT_APP_KEY") != NULL;
     if (deployment->github_app_key != NULL && !own_key) {
         look_at_reference(&look, "github.app_key", deployment->github_app_key);
     }
-    return look.count;
 }
