@@ -98,8 +98,8 @@ is_waiting(const struct ecs_hook *hook)
     return cstr_equal(hook->type, "PAUSE") && cstr_equal(hook->status, "AWAITING_ACTION");
 }
 
-static const struct ecs_hook *
-waiting_hook(const struct ecs_deployment *deployment)
+const struct ecs_hook *
+target_ecs_waiting_hook(const struct ecs_deployment *deployment)
 {
     for (size_t i = 0; i < deployment->hook_count; i++) {
         if (is_waiting(&deployment->hooks[i])) {
@@ -155,7 +155,7 @@ progress_of(struct arena *arena, const struct target_sight *sight, const struct 
         buf_printf(&text, "; is watched for %lld min", (long long)now->bake_minutes);
     }
     put_alarms(now, &text);
-    put_hook(waiting_hook(now), &text);
+    put_hook(target_ecs_waiting_hook(now), &text);
     return arena_str(arena, buf_str(&text));
 }
 
@@ -216,7 +216,7 @@ apply(const struct pass *pass, const struct target_sight *sight, const struct ec
         return NULL;
     }
     bool is_final = ecs_state_is_final(now->state);
-    const struct ecs_hook *hook = is_final ? NULL : waiting_hook(now);
+    const struct ecs_hook *hook = is_final ? NULL : target_ecs_waiting_hook(now);
     (void)move_set_text(keep, &move->status, now->status);
     (void)move_set_text(keep, &move->stage, now->stage);
     (void)move_set_text(keep, &move->progress, progress_of(pass->arena, sight, now));
@@ -353,47 +353,4 @@ target_ecs_stop(const struct step_run *run, const struct target_move *at)
         return NULL;
     }
     return err;
-}
-
-static struct error *
-find_hook(const struct step_run *run, struct aws_session *aws,
-    const struct deployment_target *target, const struct deployment_move *move, const char **out)
-{
-    struct arena *scratch CLEANUP(arena_freep) = arena_new();
-    struct ecs_deployment now = {0};
-    *out = NULL;
-    if (move->id == NULL) {
-        return error_new(
-            ERROR_USAGE, "'%s' has no rollout under way that could be continued", target->name);
-    }
-    TRY(ecs_deployments_describe(aws, &move->id, 1, scratch, &now));
-    const struct ecs_hook *hook = now.arn != NULL ? waiting_hook(&now) : NULL;
-    if (hook == NULL) {
-        return error_hint(
-            error_new(ERROR_USAGE, "the rollout of '%s' waits for nothing%s%s", target->name,
-                now.status != NULL ? ": it is " : "", now.status != NULL ? now.status : ""),
-            "Only a deployment that stands at a PAUSE hook can be continued.");
-    }
-    *out = arena_dup(run->arena, hook->id);
-    return *out != NULL
-               ? NULL
-               : error_new(ERROR_UNAVAILABLE,
-                     "ECS does not say the id of the hook that '%s' waits at", target->name);
-}
-
-struct error *
-target_continue(const struct step_run *run, struct deployment_target *target, bool roll_back)
-{
-    struct aws_session *aws = NULL;
-    const char *hook = NULL;
-    bool is_back = target->back.state != NULL && target->back.outcome == NULL;
-    const struct deployment_move *move = is_back ? &target->back : &target->forward;
-    if (strcmp(target->want.kind, target_ecs.kind) != 0 &&
-        strcmp(target->want.kind, target_express.kind) != 0) {
-        return error_new(
-            ERROR_USAGE, "'%s' is no service of ECS: it waits at no hook", target->name);
-    }
-    TRY(provider_aws(run->context, run->deployment, &aws));
-    TRY(find_hook(run, aws, target, move, &hook));
-    return ecs_deployment_continue(aws, move->id, hook, roll_back);
 }

@@ -6,7 +6,7 @@
 //     target_ecs_revision.c the task definition that is rolled out
 //     target_ecs_variables.c  its container's variables
 //     target_ecs_find.c     which service deployment is ours
-//     target_ecs_follow.c   refresh, stop, continue
+//     target_ecs_follow.c   refresh, stop
 //     target_ecs_classic.c  the same by the classic ids, without service deployments
 //     target_ecs_evidence.c why it fails
 //     target_ecs_proof.c    what runs
@@ -138,6 +138,8 @@ bool target_ecs_is_unreadable(const struct step_run *run, const struct error *er
 NODISCARD struct error *target_ecs_refresh(
     const struct step_run *run, const struct target_move *moves, size_t count);
 NODISCARD struct error *target_ecs_stop(const struct step_run *run, const struct target_move *at);
+/// The PAUSE hook that the deployment stands at, or NULL.
+const struct ecs_hook *target_ecs_waiting_hook(const struct ecs_deployment *deployment);
 
 // --- target_ecs_classic.c ----------------------------------------------------------------------
 void target_ecs_apply_classic(const struct step_run *run, const struct target_sight *sight);

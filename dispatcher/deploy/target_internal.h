@@ -55,10 +55,6 @@ struct target_ops {
     struct error *(*release)(const struct step_run *run, struct deployment_target *target);
 };
 
-/// A rollout that waits at a PAUSE hook: goes on, or goes back. ERROR_USAGE when it waits at none.
-NODISCARD struct error *target_continue(
-    const struct step_run *run, struct deployment_target *target, bool roll_back);
-
 extern const struct target_ops target_ecs, target_express, target_apprunner;
 extern const struct target_ops *const target_all_ops[]; // NULL-terminated
 const struct target_ops *target_ops_find(const char *kind);

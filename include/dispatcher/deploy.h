@@ -223,6 +223,24 @@ NODISCARD struct error *deploy_task_run(struct deploy_context *context,
     const struct deploy_request *request, const struct deploy_task_request *task,
     struct arena *arena, struct diagnostics *diagnostics, struct deploy_task *out);
 
+// --- a deployment of ECS that waits (deploy/continue.c) ------------------------------------------
+
+struct deploy_continue_request {
+    const char *service; // key; NULL: the only one that waits
+    bool roll_back;      // else it goes on
+};
+struct deploy_continued {
+    const char *service;    // key
+    const char *deployment; // ARN of the service deployment
+    const char *hook;       // id
+    const char *stage;      // lifecycle stage that it stands at, NULL: not said
+};
+/// Answers the PAUSE hook that a service deployment of the app stands at. ERROR_USAGE when none
+/// waits, with what there is instead.
+NODISCARD struct error *deploy_continue(struct deploy_context *context,
+    const struct deploy_request *request, const struct deploy_continue_request *answer,
+    struct arena *arena, struct diagnostics *diagnostics, struct deploy_continued *out);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);
