@@ -62,11 +62,11 @@ deployment_to_check(struct arena *arena, struct deployment_check *checks, size_t
 }
 
 static struct rig *
-rig_new(const struct script_step *steps, size_t step_count, struct deployment_check *checks,
-    size_t count)
+rig_new_with(const char *const *env, const struct script_step *steps, size_t step_count,
+    struct deployment_check *checks, size_t count)
 {
     struct rig *rig = xcalloc(1, sizeof(*rig));
-    rig->fake = fake_platform_new(NULL);
+    rig->fake = fake_platform_new(env);
     rig->script = script_transport_new(rig->fake, steps, step_count);
     rig->arena = arena_new();
     rig->dir = temp_dir_new();
@@ -82,6 +82,13 @@ rig_new(const struct script_step *steps, size_t step_count, struct deployment_ch
     rig->d = deployment_to_check(rig->arena, checks, count);
     rig->err = deploy_run(rig->context, rig->d, rig->arena);
     return rig;
+}
+
+static struct rig *
+rig_new(const struct script_step *steps, size_t step_count, struct deployment_check *checks,
+    size_t count)
+{
+    return rig_new_with(NULL, steps, step_count, checks, count);
 }
 
 static void
@@ -174,6 +181,25 @@ test_fails_when_its_time_is_over(void **state)
     assert_string_equal(deployment_check_at(rig->d, 0)->state, "failed");
     assert_string_equal(
         rig->d->hint, "'deploy.verify' of the spec says what is expected, and within which time.");
+}
+
+static void
+test_time_of_a_rehearsal(void **state)
+{
+    (void)state;
+    static const char *const shorter[] = {"DISPATCHER_VERIFY_MS=5000", NULL};
+    static const char *const longer[] = {"DISPATCHER_VERIFY_MS=90000", NULL};
+    static const struct script_step few[] = {
+        {.method = HTTP_GET, .url = URL, .status = 503, .times = 4}};
+    static const struct script_step many[] = {
+        {.method = HTTP_GET, .url = URL, .status = 503, .times = 13}};
+    struct deployment_check checks[] = {{.url = URL, .expect = 200, .within_ms = 60000}};
+    struct rig *rig CLEANUP(rig_freep) = rig_new_with(shorter, few, 1, checks, 1);
+    expect_failed(rig, "deploy 'shop' to 'staging': check '" URL "' failed: HTTP 503 where 200 was "
+                       "expected (4 attempts in 5.0s)");
+    struct rig *other CLEANUP(rig_freep) = rig_new_with(longer, many, 1, checks, 1);
+    expect_failed(other, "deploy 'shop' to 'staging': check '" URL "' failed: HTTP 503 where 200 "
+                         "was expected (13 attempts in 1m 0s)");
 }
 
 static void
@@ -295,6 +321,7 @@ main(void)
         cmocka_unit_test(test_passes_at_once),
         cmocka_unit_test(test_asks_until_it_holds),
         cmocka_unit_test(test_fails_when_its_time_is_over),
+        cmocka_unit_test(test_time_of_a_rehearsal),
         cmocka_unit_test(test_several_side_by_side),
         cmocka_unit_test(test_what_is_said),
         cmocka_unit_test(test_interrupted),
