@@ -191,11 +191,12 @@ seed_connection(struct sandbox *sandbox, const struct json *order)
     if (name == NULL) {
         return "a connection has no 'name'";
     }
-    sandbox_apprunner_connection_add(sandbox, name, "GITHUB", "AVAILABLE");
+    sandbox_apprunner_connection_add(
+        sandbox, name, json_str(json_get(order, "arn")), "GITHUB", "AVAILABLE");
     return NULL;
 }
 
-// {"delay", "connections": [{"name"}], "services": [...]}; what came before a problem stays.
+// {"delay", "connections": [{"name", "arn"}], "services": [...]}; what came before a problem stays.
 void
 sandbox_apprunner_control_seed(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response)

@@ -141,8 +141,9 @@ struct json *sandbox_apprunner_state_json(struct sandbox *sandbox);
 const struct json *sandbox_apprunner_scaling(struct sandbox *sandbox, const char *arn);
 /// Is there a connection of that ARN which somebody completed?
 bool sandbox_apprunner_is_connected(struct sandbox *sandbox, const char *arn);
-void sandbox_apprunner_connection_add(
-    struct sandbox *sandbox, const char *name, const char *provider, const char *status);
+/// `arn` NULL: one of its own.
+void sandbox_apprunner_connection_add(struct sandbox *sandbox, const char *name, const char *arn,
+    const char *provider, const char *status);
 void sandbox_apprunner_create_connection(struct aws_exchange *exchange);
 void sandbox_apprunner_list_connections(struct aws_exchange *exchange);
 void sandbox_apprunner_create_vpc_connector(struct aws_exchange *exchange);

@@ -52,12 +52,13 @@ sandbox_apprunner_is_connected(struct sandbox *sandbox, const char *arn)
 }
 
 void
-sandbox_apprunner_connection_add(
-    struct sandbox *sandbox, const char *name, const char *provider, const char *status)
+sandbox_apprunner_connection_add(struct sandbox *sandbox, const char *name, const char *arn,
+    const char *provider, const char *status)
 {
     struct json *item = json_make_object();
     json_set_str(item, "ConnectionName", name);
-    json_set_str(item, "ConnectionArn", make_arn(sandbox, "connection", name, ""));
+    json_set_str(
+        item, "ConnectionArn", arn != NULL ? arn : make_arn(sandbox, "connection", name, ""));
     json_set_str(item, "ProviderType", provider);
     json_set_str(item, "Status", status);
     sandbox_apprunner_set_time(item, "CreatedAt", sandbox_now(sandbox));
@@ -76,7 +77,7 @@ sandbox_apprunner_create_connection(struct aws_exchange *exchange)
         return;
     }
     sandbox_apprunner_connection_add(
-        exchange->sandbox, name, text(exchange, "ProviderType"), "PENDING_HANDSHAKE");
+        exchange->sandbox, name, NULL, text(exchange, "ProviderType"), "PENDING_HANDSHAKE");
     reply_one(exchange, "Connection", find(state->connections, "ConnectionName", name));
 }
 

@@ -87,7 +87,9 @@ P
     story <<'P'
 push("v1", 1)
 order("seed", delay="50ms", services=[{"name": "shop", "image": f"{registry}/shop:v1"}],
-    connections=[{"name": "github"}])
+    connections=[{"name": "github"}, {"name": "named", "arn": "arn:aws:apprunner:us-east-1:1:connection/named/1"}])
+assert apprunner.list_connections(ConnectionName="named")["ConnectionSummaryList"][0][
+    "ConnectionArn"] == "arn:aws:apprunner:us-east-1:1:connection/named/1"
 connection = apprunner.list_connections()["ConnectionSummaryList"][0]
 assert (connection["ConnectionName"], connection["Status"]) == ("github", "AVAILABLE")
 pending = apprunner.create_connection(ConnectionName="fresh", ProviderType="GITHUB")["Connection"]
