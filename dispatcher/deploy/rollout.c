@@ -13,7 +13,7 @@ rollout_poll_ms(const struct step_run *run)
     const struct platform *platform = run->context->platform;
     int64_t poll = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
     // Jitter keeps many followers of one account from asking in step (aws-rollout.md §5.6).
-    return poll - (int64_t)((double)(poll / 5) * random_unit(platform->random));
+    return poll - (int64_t)((double)(poll / 10) * random_unit(platform->random));
 }
 
 static bool

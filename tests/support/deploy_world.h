@@ -123,6 +123,7 @@ struct world_ecs {
     const char *const *life, *const *life_back; // of the first deployment, and of those after it
     const char *runs, *runs_back; // digest once the first has succeeded, the second; NULL: its own
     const char *extra;            // members of a service deployment, ",\"a\":1"
+    bool is_told_of_all;          // `extra` is of the first one, too
     const char *failure;          // containers of a stopped task; NULL: none has stopped
     bool is_hidden;               // deployments never show
     bool is_classic;              // service deployments may not be read

@@ -308,7 +308,7 @@ put_deployment(struct world *world, size_t number, struct world_reply *reply)
     if (strcmp(status, "STOPPED") == 0) {
         buf_puts(&reply->body, ",\"statusReason\":\"somebody stopped it\"");
     }
-    if (world->ecs.extra != NULL && number > 0) {
+    if (world->ecs.extra != NULL && (number > 0 || world->ecs.is_told_of_all)) {
         buf_puts(&reply->body, world->ecs.extra);
     }
     buf_putc(&reply->body, '}');
@@ -375,6 +375,15 @@ stop_deployment(struct world *world, const struct json *body, struct world_reply
     world_effect(world, "stop deployment %zu\n", number);
     deployment->life = going_back;
     deployment->looks = 0;
+    buf_puts(&reply->body, "{}");
+}
+
+static void
+continue_deployment(struct world *world, const struct json *body, struct world_reply *reply)
+{
+    size_t number = number_of(json_str(json_get(body, "serviceDeploymentArn")));
+    world_effect(world, "continue %zu %s %s\n", number, json_str(json_get(body, "hookId")),
+        json_str(json_get(body, "action")));
     buf_puts(&reply->body, "{}");
 }
 
@@ -504,6 +513,7 @@ serve(
         {"DescribeServiceDeployments", NULL, describe_deployments},
         {"DescribeServiceRevisions", NULL, describe_revisions},
         {"StopServiceDeployment", NULL, stop_deployment},
+        {"ContinueServiceDeployment", NULL, continue_deployment},
         {"ListTasks", NULL, list_tasks},
         {"DescribeTasks", NULL, describe_tasks},
         {"RunTask", NULL, run_task},
