@@ -160,12 +160,24 @@ look_at_all(const struct step_run *run, const struct preparation *p)
     return NULL;
 }
 
+static bool
+has_workers(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        if (deployment_target_at(d, i)->worker != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct error *
 workers_look_for_orphans(struct deploy_context *context, const struct preparation *p)
 {
     const struct step_run run = {
         .context = context, .deployment = p->deployment, .arena = p->arena};
-    if (!cstr_equal(p->settings->workers.target.kind, "apprunner")) {
+    // Without the entry points every worker's service would look like one.
+    if (!cstr_equal(p->settings->workers.target.kind, "apprunner") || !has_workers(p->deployment)) {
         return NULL;
     }
     struct error *err = look_at_all(&run, p);
