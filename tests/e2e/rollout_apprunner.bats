@@ -177,6 +177,38 @@ YAML
         '["1024","/up",false,"1"]' ]
 }
 
+@test "the infra side rolls out what the parameter says" {
+    apprunner_start
+    "$DISPATCHER_BIN" push "oci:$world/image2" "$image:v2" >"$world/push.log" 2>&1
+    put v2
+    dispatcher plan greeter --env staging --version v2
+    expect 0
+    says "roll out 'web' to App Runner service 'greeter-staging'; follow it to the end" "replaces 'v1'"
+    cd "$world/infra"
+    dispatcher rollout greeter --env staging --config dispatcher.yaml
+    expect 0
+    says "proven: ${new:0:19}"
+    runner_runs "$new"
+    holds [ "$(operations_of)" = "UPDATE_SERVICE" ]
+}
+
+@test "interrupted: the operation goes on, resume follows it to its end" {
+    apprunner_start
+    course '{"service": "greeter-*", "scenario": "success", "delay": "3s"}'
+    "$DISPATCHER_BIN" deploy greeter --env staging --version v2 --image "oci:$world/image2" \
+        >"$world/out" 2>"$world/err" 3>&- &
+    deploying=$!
+    until_true 20 has_operation
+    kill -TERM "$deploying"
+    deploy_end
+    expect 143
+    says "the rollout goes on"
+    dispatcher resume "$(id_of_last)"
+    expect 0
+    runner_runs "$new"
+    holds [ "$(operations_of)" = "UPDATE_SERVICE" ]
+}
+
 @test "an unknown status is no success: it is asked again until our limit" {
     apprunner_start
     course '{"service": "greeter-*", "scenario": "unknown-status", "status": "SUCCEEDED_PARTLY"}'

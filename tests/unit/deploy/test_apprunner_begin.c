@@ -231,6 +231,28 @@ test_bad_names(void **state)
         "Names are 4 to 40 letters, digits, '-' and '_'.");
 }
 
+// An ARN is as good as a name, and needs no permission to list.
+static void
+test_by_its_arn(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = runner_story(
+        RUNNER_SPEC "  environments: {staging: {target: {service: \"" RUNNER_ARN "\"}}}\n", NULL);
+    s->world->faults =
+        (const struct world_fault[]){{"apprunner:ListServices /", .times = 99, .kind = FAULT_STATUS,
+                                         .status = 400, .body = DENIED("ListServices")},
+            {0}};
+    story_deploy(s);
+    runner_expect_green(s);
+    runner_of(s)->gone = true;
+    story_prepare(s);
+    char *text CLEANUP(xfreep) = error_text(s->err);
+    assert_string_equal(
+        text, LOOK "App Runner service '" RUNNER_ARN "' does not exist in 'us-east-1'");
+    assert_string_equal(error_hint_of(s->err),
+        "Check the ARN in the target of 'web' and the account of the credentials.");
+}
+
 // It was paused after the plan was made.
 static void
 test_paused_meanwhile(void **state)
@@ -498,6 +520,7 @@ main(void)
         cmocka_unit_test(test_others_are_waited_for),
         cmocka_unit_test(test_refused_before_anything_is_done),
         cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_by_its_arn),
         cmocka_unit_test(test_paused_meanwhile),
         cmocka_unit_test(test_each_call_refused),
         cmocka_unit_test(test_an_answer_without_an_id),

@@ -139,6 +139,25 @@ test_apprunner_yaml_says_everything(void **state)
         NULL);
 }
 
+// Wherever it dies: the build is asked for once.
+static void
+test_a_build_killed_at_every_tick(void **state)
+{
+    (void)state;
+    bool died = true;
+    for (int64_t at = 1; died; at++) {
+        struct story *s CLEANUP(story_freep) = code_story(CODE_SPEC, NULL);
+        died = story_deploy_and_die(s, at);
+        s->world->crash_at = 0;
+        if (!died || !story_has_journal(s)) {
+            continue;
+        }
+        story_resume(s);
+        expect_built(s);
+        assert_int_equal(runner_of(s)->operation_count, 1);
+    }
+}
+
 // --- creating ----------------------------------------------------------------------------------
 
 #define CREATE_SPEC RUNNER_SPEC "    create: true\n    access_role: " RUNNER_ROLE "\n"
@@ -300,6 +319,7 @@ main(void)
         cmocka_unit_test(test_a_failed_build_is_not_restored),
         cmocka_unit_test(test_a_failed_change_goes_back_as_far_as_it_can),
         cmocka_unit_test(test_apprunner_yaml_says_everything),
+        cmocka_unit_test(test_a_build_killed_at_every_tick),
         cmocka_unit_test(test_an_image_service_is_created),
         cmocka_unit_test(test_a_code_service_is_created),
         cmocka_unit_test(test_what_is_missing_is_said_before),
