@@ -1,4 +1,5 @@
-// GetSecretValue over aws_call. What is in the value (text, JSON, a key) is the caller's business.
+// GetSecretValue and DescribeSecret over aws_call. What is in the value (text, JSON, a key) is the
+// caller's business.
 #include "dispatcher/secrets_manager.h"
 
 #include <string.h>
@@ -102,21 +103,30 @@ explain(struct error *err, const char *id)
     return error_wrap(err, "read secret '%s'", id);
 }
 
+// Body and region of a request about the secret `id`.
+static struct error *
+open_request(const char *id, struct json **body, char **region)
+{
+    if (id[0] == '\0' || strlen(id) > ID_MAX) {
+        return error_new(ERROR_INPUT, "a secret's name has 1 to %d bytes", ID_MAX);
+    }
+    struct error *err = region_of(id, region);
+    if (err != NULL) {
+        return error_wrap(err, "read secret '%s'", id);
+    }
+    *body = json_make_object();
+    json_set_str(*body, "SecretId", id);
+    return NULL;
+}
+
 struct error *
 secrets_manager_get(
     struct aws_session *session, const char *id, const char *stage, struct secret **out)
 {
-    struct json *body CLEANUP(json_freep) = json_make_object();
+    struct json *body CLEANUP(json_freep) = NULL;
     struct json *answer CLEANUP(json_freep) = NULL;
     char *region CLEANUP(xfreep) = NULL;
-    if (id[0] == '\0' || strlen(id) > ID_MAX) {
-        return error_new(ERROR_INPUT, "a secret's name has 1 to %d bytes", ID_MAX);
-    }
-    struct error *err = region_of(id, &region);
-    if (err != NULL) {
-        return error_wrap(err, "read secret '%s'", id);
-    }
-    json_set_str(body, "SecretId", id);
+    TRY(open_request(id, &body, &region));
     json_set_str(body, "VersionStage", stage);
     const struct aws_call call = {
         .service = "secretsmanager",
@@ -125,10 +135,37 @@ secrets_manager_get(
         .region = region,
         .read = true,
     };
-    err = aws_call(session, &call, &answer);
+    struct error *err = aws_call(session, &call, &answer);
     if (err != NULL) {
         return explain(err, id);
     }
     err = read_value(answer, out);
     return err != NULL ? error_wrap(err, "read secret '%s'", id) : NULL;
+}
+
+struct error *
+secrets_manager_exists(struct aws_session *session, const char *id, bool *out)
+{
+    struct json *body CLEANUP(json_freep) = NULL;
+    struct json *answer CLEANUP(json_freep) = NULL;
+    char *region CLEANUP(xfreep) = NULL;
+    TRY(open_request(id, &body, &region));
+    const struct aws_call call = {
+        .service = "secretsmanager",
+        .target = "secretsmanager.DescribeSecret",
+        .body = body,
+        .region = region,
+        .read = true,
+    };
+    struct error *err = aws_call(session, &call, &answer);
+    if (err != NULL && has_code(err, "ResourceNotFoundException")) {
+        error_free(err);
+        *out = false;
+        return NULL;
+    }
+    if (err != NULL) {
+        return error_wrap(err, "look for secret '%s'", id);
+    }
+    *out = json_is_null(json_get(answer, "DeletedDate"));
+    return NULL;
 }

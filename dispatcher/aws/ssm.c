@@ -86,6 +86,31 @@ ssm_get(
     return NULL;
 }
 
+struct error *
+ssm_exists(struct aws_session *session, const char *name, const char *region, bool *out)
+{
+    struct json *body CLEANUP(json_freep) = json_make_object();
+    struct json *answer CLEANUP(json_freep) = NULL;
+    json_set_str(body, "Name", name);
+    json_set_bool(body, "WithDecryption", false);
+    const struct aws_call call = {.service = "ssm",
+        .target = "AmazonSSM.GetParameter",
+        .body = body,
+        .region = region,
+        .read = true};
+    struct error *err = aws_call(session, &call, &answer);
+    if (err != NULL && has_code(err, "ParameterNotFound")) {
+        error_free(err);
+        *out = false;
+        return NULL;
+    }
+    if (err != NULL) {
+        return error_wrap(err, "look for parameter '%s'", name);
+    }
+    *out = true;
+    return NULL;
+}
+
 static struct error *
 explain_put(struct error *err, const struct ssm_put *put)
 {

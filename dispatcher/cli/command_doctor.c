@@ -1,4 +1,5 @@
-// `doctor`: every credential, permission, clock and endpoint, with the fix for each.
+// `doctor`: every credential, permission, clock and endpoint, with the fix for each; `verify`: the
+// same of what a rollout would meet.
 #include "deploy_options.h"
 #include "deploy_ui.h"
 #include "dispatcher/memory.h"
@@ -31,8 +32,12 @@ put_json(struct cli *cli, const struct doctor_finding *finding)
     cli_outf(cli, "%s\n", text);
 }
 
+typedef void look_at_all(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
+    size_t *count);
+
 static struct error *
-run_doctor(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+run_looks(struct cli *cli, const struct cli_arguments *arguments, look_at_all *look, int *exit_code)
 {
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deploy_request request = {0};
@@ -40,8 +45,9 @@ run_doctor(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
     size_t count = 0, bad = 0, warnings = 0;
     TRY(deploy_request_read(arguments, true, &request));
     request.checkout = cli_value(arguments, "checkout");
+    request.version = cli_value(arguments, "version");
     TRY(deploy_session_open(cli, NULL, false, &session));
-    deploy_doctor(session.context, &request, session.arena, session.diagnostics, &findings, &count);
+    look(session.context, &request, session.arena, session.diagnostics, &findings, &count);
     for (size_t i = 0; i < count; i++) {
         if (cli_flag(arguments, "json")) {
             put_json(cli, &findings[i]);
@@ -57,6 +63,18 @@ run_doctor(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
     cli_errf(cli, "%zu checks, %zu failed, %zu warning%s\n", count, bad, warnings,
         warnings == 1 ? "" : "s");
     return none;
+}
+
+static struct error *
+run_doctor(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    return run_looks(cli, arguments, deploy_doctor, exit_code);
+}
+
+static struct error *
+run_verify(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    return run_looks(cli, arguments, deploy_verify, exit_code);
 }
 
 static const struct cli_option doctor_options[] = {
@@ -78,4 +96,34 @@ const struct cli_command command_doctor = {
         "the first failed check: what a deployment would end with.",
     .examples = "$ dispatcher doctor payments --env staging\n",
     .run = run_doctor,
+};
+
+static const struct cli_option verify_options[] = {
+    DEPLOY_OPTIONS_PLACE,
+    {"version", CLI_VALUE, "V", "what would be deployed; default: what the parameter says", NULL},
+    {"checkout", CLI_VALUE, "DIR", "checkout of the app repository, for its workers; default: here",
+        NULL},
+    {"json", CLI_FLAG, NULL, "one JSON object a line", NULL},
+};
+
+const struct cli_command command_verify = {
+    .name = "verify",
+    .arguments = "APP --env ENV",
+    .min_positional = 1,
+    .max_positional = 1,
+    .options = verify_options,
+    .option_count = ARRAY_LENGTH(verify_options),
+    .summary = "look at what a rollout would meet: image, targets, roles, secrets, logs",
+    .description =
+        "Looks before a deployment at what would make it fail: the version's image is in the "
+        "registry and can be pulled; each target is there, may be updated, and runs what it wants; "
+        "its circuit breaker is on; the task definition's execution role is named, its secrets and "
+        "log groups exist; what runs may be read; the addresses of 'verify' answer. Each "
+        "permission that is missing is named.\n\n"
+        "It reads with the code that a deployment uses and changes nothing; what only a change can "
+        "show is not tried. The exit code is that of the first failed check: what a deployment "
+        "would end with.",
+    .examples = "$ dispatcher verify payments --env production\n"
+                "$ dispatcher verify payments --env production --version v1.4.2 --json\n",
+    .run = run_verify,
 };

@@ -391,4 +391,5 @@ const struct target_ops target_ecs = {
     .explain = target_ecs_explain,
     .record = target_ecs_record,
     .release = target_ecs_release,
+    .inspect = target_ecs_inspect,
 };

@@ -10,6 +10,7 @@
 //     target_ecs_classic.c  the same by the classic ids, without service deployments
 //     target_ecs_evidence.c why it fails
 //     target_ecs_proof.c    what runs
+//     target_ecs_inspect.c  what a rollout needs to be there
 //     target_express.c      Express Mode; target_express_container.c: what is sent of it
 #pragma once
 
@@ -151,6 +152,10 @@ void target_ecs_early(const struct step_run *run, const struct target_move *at, 
 void target_ecs_read_events(
     const struct step_run *run, const struct target_move *at, const struct ecs_service *service);
 void target_ecs_explain(const struct step_run *run, const struct target_move *at);
+
+// --- target_ecs_inspect.c ----------------------------------------------------------------------
+void target_ecs_inspect(const struct step_run *run, const struct deployment_target *target,
+    struct findings *findings);
 
 // --- target_ecs_proof.c ------------------------------------------------------------------------
 NODISCARD struct error *target_ecs_prove(

@@ -418,4 +418,5 @@ const struct target_ops target_express = {
     .prove = target_ecs_prove,
     .stop = target_ecs_stop,
     .explain = target_ecs_explain,
+    .inspect = target_ecs_inspect,
 };

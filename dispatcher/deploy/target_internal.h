@@ -53,6 +53,10 @@ struct target_ops {
     /// Going back, after look: sets forward.revision to what the platform has kept of the release
     /// that the deployment goes back to; leaves it NULL when there is none. NULL: keeps nothing.
     struct error *(*release)(const struct step_run *run, struct deployment_target *target);
+    /// For `verify`, after look, whether that went well or not: what else a rollout needs on this
+    /// platform. Reads only. NULL: nothing.
+    void (*inspect)(const struct step_run *run, const struct deployment_target *target,
+        struct findings *findings);
 };
 
 extern const struct target_ops target_ecs, target_express, target_apprunner;

@@ -241,6 +241,12 @@ NODISCARD struct error *deploy_continue(struct deploy_context *context,
     const struct deploy_request *request, const struct deploy_continue_request *answer,
     struct arena *arena, struct diagnostics *diagnostics, struct deploy_continued *out);
 
+/// Looks at what a rollout of (app, env) would meet: the image of request->version (NULL: of what
+/// the parameter says), the targets and what they need, the addresses of 'verify'. Changes nothing.
+void deploy_verify(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
+    size_t *count);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);

@@ -1,4 +1,4 @@
-// Secrets Manager: reading one secret (API reference, GetSecretValue). Thread rule as aws.h.
+// Secrets Manager: reading one secret (API reference, GetSecretValue and DescribeSecret). Thread rule as aws.h.
 #pragma once
 
 #include "dispatcher/aws.h"
@@ -8,3 +8,7 @@
 /// decrypted or may not be read; no error quotes what the answer holds.
 NODISCARD struct error *secrets_manager_get(
     struct aws_session *session, const char *id, const char *stage, struct secret **out);
+
+/// DescribeSecret: is there such a secret, and is it not scheduled for deletion? Reads no value.
+NODISCARD struct error *secrets_manager_exists(
+    struct aws_session *session, const char *id, bool *out);

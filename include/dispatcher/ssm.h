@@ -16,6 +16,11 @@ struct ssm_parameter {
 NODISCARD struct error *ssm_get(
     struct aws_session *session, const char *name, struct arena *arena, struct ssm_parameter **out);
 
+/// Is there a parameter of that name or ARN? A secret one stays encrypted. `region` NULL: the
+/// session's.
+NODISCARD struct error *ssm_exists(
+    struct aws_session *session, const char *name, const char *region, bool *out);
+
 struct ssm_put {
     const char *name, *value, *description;
     const char *type; // NULL: String

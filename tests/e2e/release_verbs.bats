@@ -233,3 +233,77 @@ release() { # VERSION
     values_are v1 v2 v1
     [ "$(running)" = "$(digest_of v1)" ]
 }
+
+# A service whose task definition wants a role, secrets and a log group.
+demanding_service() {
+    control aws/ecs/seed -d "$(jq -cn --arg image "$registry:v1" '{clusters: [{name: "blue",
+        services: [{name: "shop", desiredCount: 2, taskDefinition: {family: "shop",
+            requiresCompatibilities: ["FARGATE"], networkMode: "awsvpc", cpu: "256", memory: "512",
+            containerDefinitions: [{name: "web", image: $image, essential: true,
+                secrets: [{name: "KEY", valueFrom: "/shop/key"},
+                    {name: "DB", valueFrom: "arn:aws:secretsmanager:us-east-1:123456789012:secret:shop/db-abcdef:password::"}],
+                logConfiguration: {logDriver: "awslogs", options: {"awslogs-group": "/shop",
+                    "awslogs-region": "us-east-1", "awslogs-stream-prefix": "web"}}}]}}]}]}')" >/dev/null
+    sed -i 's/service: greeter}/service: shop}/' "$world/infra/appspecs/greeter.yaml"
+    in_infra true
+}
+
+@test "verify looks at what a rollout would meet, and changes nothing" {
+    spec_is direct
+    put v1
+    before=$(effects)
+    dispatcher verify greeter --env staging
+    expect 0
+    says "✓ image        127.0.0.1" "✓ target       'web': a rollout replaces greeter:1 (2 tasks)" \
+        "✓ cluster      'blue' is ACTIVE, 2 tasks run" \
+        "! target       'web': the deployment circuit breaker of service 'greeter' is off" \
+        "✓ proof        what 'web' runs can be read: 2 of 2 tasks run $(digest_of v1)" \
+        "11 checks, 0 failed, 1 warning"
+    dispatcher verify greeter --env staging --version v9
+    expect 2
+    says "✗ image        " "greeter-staging-web:v9 is not in the registry"
+    [ "$(effects)" = "$before" ]
+}
+
+@test "verify names what a task definition lacks" {
+    spec_is direct
+    put v1
+    demanding_service
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✗ secret       'KEY' is to come from /shop/key, which does not exist" \
+        "✗ secret       'DB' is to come from arn:aws:secretsmanager:us-east-1:123456789012:secret:shop/db-abcdef" \
+        "✗ role         the task definition names no execution role, which reading its secrets needs" \
+        "✓ log          'web' writes to /shop"
+    says_not "secrets of the task definition exist"
+    put geheim /shop/key
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✓ secret       1 of 2 secrets of the task definition exist"
+    says_not "geheim" "'KEY' is to come"
+}
+
+@test "verify names each permission that is missing" {
+    spec_is direct
+    put v1
+    demanding_service
+    control aws/deny -d '{"actions": ["ecs:ListServiceDeployments", "ecs:DescribeTasks",
+        "ssm:GetParameterHistory", "secretsmanager:DescribeSecret"]}' >/dev/null
+    dispatcher verify greeter --env staging
+    expect 3
+    says "! permission   ecs:ListServiceDeployments is not allowed" \
+        "1 of 2 secrets of the task definition may not be looked at" "ecs:DescribeTasks"
+    control aws/deny -d '{"actions": ["ecs:DescribeServices"]}' >/dev/null
+    dispatcher verify greeter --env staging --json
+    expect 4
+    jq -se 'any(.[]; .area == "target" and .verdict == "bad" and (.fix | test("ecs:DescribeServices")))' <<<"$output"
+}
+
+@test "verify says that a service is scaled to nothing" {
+    spec_is direct
+    put v1
+    ecs UpdateService '{"cluster": "blue", "service": "greeter", "desiredCount": 0}' >/dev/null
+    dispatcher verify greeter --env staging
+    expect 6
+    says "✗ target       look at target 'web': service 'greeter' of cluster 'blue' is scaled to 0"
+}

@@ -103,7 +103,15 @@ record(const struct step_run *run, struct deployment_target *target)
 }
 
 static const struct target_ops ops = {
-    "ecs", look, describe, begin, refresh, prove, NULL, explain, record, NULL};
+    .kind = "ecs",
+    .look = look,
+    .describe = describe,
+    .begin = begin,
+    .refresh = refresh,
+    .prove = prove,
+    .explain = explain,
+    .record = record,
+};
 const struct target_ops *const target_all_ops[] = {&ops, NULL};
 
 const struct target_ops *

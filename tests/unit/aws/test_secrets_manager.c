@@ -181,6 +181,48 @@ bad_names_are_not_sent(void **state)
         "A region reads like 'us-east-1'.");
 }
 
+static void
+looks_for_a_secret(void **state)
+{
+    (void)state;
+    static const char *const described[] = {"X-Amz-Target: secretsmanager.DescribeSecret", NULL};
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = described,
+            .body = "{\"SecretId\":\"shop/key\"}",
+            .reply = "{\"Name\":\"shop/key\"}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .reply = "{\"Name\":\"shop/key\",\"DeletedDate\":1795247280}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .status = 400,
+            .reply = "{\"__type\":\"ResourceNotFoundException\"}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .status = 400,
+            .reply = "{\"__type\":\"AccessDeniedException\",\"Message\":\"not you\"}"},
+    };
+    struct aws_fixture *aws CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    bool found = false;
+    aws_fixture_start(aws, keys, steps, ARRAY_LENGTH(steps), NULL);
+    assert_success(secrets_manager_exists(aws->session, "shop/key", &found));
+    assert_true(found);
+    assert_success(secrets_manager_exists(aws->session, "shop/key", &found));
+    assert_false(found); // scheduled for deletion
+    found = true;
+    assert_success(secrets_manager_exists(aws->session, "shop/key", &found));
+    assert_false(found);
+    assert_failure(secrets_manager_exists(aws->session, "shop/key", &found), ERROR_CREDENTIALS,
+        "look for secret 'shop/key': secretsmanager DescribeSecret: AccessDeniedException: not you "
+        "(HTTP 400)",
+        "Allow the action 'secretsmanager:DescribeSecret' to the role in use; 'dispatcher doctor' "
+        "shows which "
+        "one that is.");
+    aws_fixture_finish(aws);
+}
+
 int
 main(void)
 {
@@ -190,6 +232,7 @@ main(void)
         cmocka_unit_test(refusals_name_the_fix),
         cmocka_unit_test(is_asked_again_while_the_service_is_troubled),
         cmocka_unit_test(bad_names_are_not_sent),
+        cmocka_unit_test(looks_for_a_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

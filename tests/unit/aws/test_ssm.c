@@ -312,6 +312,38 @@ labels_and_unlabels_several(void **state)
     aws_fixture_finish(scene.aws);
 }
 
+static void
+looks_for_a_parameter(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .body = "{\"Name\":\"/a\",\"WithDecryption\":false}",
+            .reply = "{\"Parameter\":{}}"},
+        {.method = HTTP_POST,
+            .url = "https://ssm.eu-west-1.amazonaws.com",
+            .status = 400,
+            .reply = "{\"__type\":\"ParameterNotFound\"}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .status = 400,
+            .reply = "{\"__type\":\"AccessDeniedException\",\"message\":\"not you\"}"},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    bool found = false;
+    scene_open(&scene, steps, 3);
+    assert_success(ssm_exists(scene.aws->session, "/a", NULL, &found));
+    assert_true(found);
+    assert_success(ssm_exists(scene.aws->session, "/b", "eu-west-1", &found));
+    assert_false(found);
+    assert_failure(ssm_exists(scene.aws->session, "/c", NULL, &found), ERROR_CREDENTIALS,
+        "look for parameter '/c': ssm GetParameter: AccessDeniedException: not you (HTTP 400)",
+        "Allow the action 'ssm:GetParameter' to the role in use; 'dispatcher doctor' shows which "
+        "one that is.");
+    aws_fixture_finish(scene.aws);
+}
+
 int
 main(void)
 {
@@ -325,6 +357,7 @@ main(void)
         cmocka_unit_test(history_ends_though_the_pages_do_not),
         cmocka_unit_test(labels_a_version),
         cmocka_unit_test(labels_and_unlabels_several),
+        cmocka_unit_test(looks_for_a_parameter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

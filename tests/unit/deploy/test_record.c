@@ -91,8 +91,16 @@ fake_record(const struct step_run *run, struct deployment_target *target)
     lab.records++;
 }
 
-static const struct target_ops fake_ops = {"ecs", fake_look, fake_describe, fake_begin,
-    fake_refresh, fake_prove, NULL, fake_explain, fake_record, NULL};
+static const struct target_ops fake_ops = {
+    .kind = "ecs",
+    .look = fake_look,
+    .describe = fake_describe,
+    .begin = fake_begin,
+    .refresh = fake_refresh,
+    .prove = fake_prove,
+    .explain = fake_explain,
+    .record = fake_record,
+};
 const struct target_ops *const target_all_ops[] = {&fake_ops, NULL};
 
 const struct target_ops *

@@ -180,8 +180,16 @@ fake_explain(const struct step_run *run, const struct target_move *at)
     target_add_evidence(run, at->target, "container 'web' exited with 1: no such table");
 }
 
-static const struct target_ops fake_ops = {"ecs", fake_look, fake_describe, fake_begin,
-    fake_refresh, fake_prove, fake_stop, fake_explain, NULL, NULL};
+static const struct target_ops fake_ops = {
+    .kind = "ecs",
+    .look = fake_look,
+    .describe = fake_describe,
+    .begin = fake_begin,
+    .refresh = fake_refresh,
+    .prove = fake_prove,
+    .stop = fake_stop,
+    .explain = fake_explain,
+};
 const struct target_ops *const target_all_ops[] = {&fake_ops, NULL};
 
 const struct target_ops *

@@ -13,6 +13,7 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
+#include "findings.h"
 #include "dispatcher/vault.h"
 #include "script_transport.h"
 #include "temp_dir.h"
@@ -395,12 +396,13 @@ the_journal_holds_references(void **state)
 static void
 expect_findings(struct scene *scene, const char *reference, const char *text)
 {
-    struct doctor_finding found[8] = {0};
+    struct findings findings = {0};
     struct buf out CLEANUP(buf_done) = BUF_INIT(8192);
     scene->deployment->github_app_key = reference;
-    size_t count =
-        doctor_secrets(scene->context, scene->deployment, scene->arena, found, ARRAY_LENGTH(found));
-    for (size_t i = 0; i < count; i++) {
+    findings_init(&findings, scene->arena);
+    doctor_secrets(scene->context, scene->deployment, &findings);
+    const struct doctor_finding *found = findings.list;
+    for (size_t i = 0; i < findings.count; i++) {
         buf_printf(&out, "%c %s: %s%s%s", "+!-"[found[i].verdict], found[i].area, found[i].text,
             found[i].fix != NULL ? " => " : "", found[i].fix != NULL ? found[i].fix : "");
         if (found[i].verdict == DOCTOR_BAD) {
