@@ -23,9 +23,11 @@ static struct error *
 drive(struct cli *cli, const struct cli_arguments *arguments, bool dry_run, int *exit_code)
 {
     struct deploy_request request = {0};
-    TRY(deploy_request_read(arguments, true, &request));
+    TRY(deploy_request_read(arguments, false, &request));
     read_what(arguments, &request);
-    char *what CLEANUP(xfreep) = xasprintf("deploy '%s' to '%s'", request.app, request.env);
+    char *what CLEANUP(xfreep) = request.env != NULL
+                                     ? xasprintf("deploy '%s' to '%s'", request.app, request.env)
+                                     : xasprintf("deploy '%s'", request.app);
     const struct deploy_drive drive = {
         .request = &request,
         .what = what,
@@ -48,14 +50,14 @@ run_deploy(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
 }
 
 static const struct cli_option deploy_options[] = {
-    DEPLOY_OPTIONS_PLACE,
+    DEPLOY_OPTIONS_PLACE_OR_REF,
     DEPLOY_OPTIONS_WHAT,
     {"dry-run", CLI_FLAG, NULL, "only print the plan; changes nothing (same as 'plan')", NULL},
 };
 
 const struct cli_command command_deploy = {
     .name = "deploy",
-    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]... [--build]",
+    .arguments = "APP [--env ENV] [--image [SERVICE=]SOURCE]... [--build]",
     .min_positional = 1,
     .max_positional = 1,
     .options = deploy_options,
@@ -67,6 +69,8 @@ const struct cli_command command_deploy = {
         "writes the version parameter, triggers the infra repository's workflow exactly once, "
         "follows "
         "that very run to its end and says what is true then.\n\n"
+        "Without --env the environment follows from the branch or the tag, in a job GITHUB_REF: "
+        "it is the only one whose 'branch' or 'allow' in the spec accepts it.\n\n"
         "When the run fails, the previous version is put back into the parameter, unless the spec "
         "says "
         "'on_failure: keep' or somebody else wrote meanwhile. A deployment that was interrupted is "
@@ -89,11 +93,11 @@ const struct cli_command command_deploy = {
     .run = run_deploy,
 };
 
-static const struct cli_option plan_options[] = {DEPLOY_OPTIONS_PLACE, DEPLOY_OPTIONS_WHAT};
+static const struct cli_option plan_options[] = {DEPLOY_OPTIONS_PLACE_OR_REF, DEPLOY_OPTIONS_WHAT};
 
 const struct cli_command command_plan = {
     .name = "plan",
-    .arguments = "APP --env ENV [--image [SERVICE=]SOURCE]... [--build]",
+    .arguments = "APP [--env ENV] [--image [SERVICE=]SOURCE]... [--build]",
     .min_positional = 1,
     .max_positional = 1,
     .options = plan_options,
@@ -101,6 +105,7 @@ const struct cli_command command_plan = {
     .summary = "what deploy would do, and why; changes nothing",
     .description = "Reads everything that 'deploy' reads, with the same checks and exit codes, and "
                    "prints the steps with their reasons.",
-    .examples = "$ dispatcher plan payments --env staging --image oci-archive:image.tar\n",
+    .examples = "$ dispatcher plan payments\n"
+                "$ dispatcher plan payments --env staging --image oci-archive:image.tar\n",
     .run = run_plan,
 };

@@ -13,6 +13,9 @@ extern const char *const deploy_restore_or_keep[];
     {"config", CLI_VALUE, "FILE", "dispatcher.yaml of the organisation (DISPATCHER_CONFIG)", NULL}
 #define DEPLOY_OPTIONS_PLACE                                                                       \
     {"env", CLI_VALUE, "ENV", "environment (required)", NULL}, DEPLOY_OPTIONS_SPECS
+#define DEPLOY_OPTIONS_PLACE_OR_REF                                                                \
+    {"env", CLI_VALUE, "ENV", "environment; default: where the branch or tag deploys to", NULL},   \
+        DEPLOY_OPTIONS_SPECS
 #define DEPLOY_OPTIONS_WHAT                                                                        \
     {"image", CLI_LIST, "[SERVICE=]SOURCE",                                                        \
         "image to push, once a service: oci:DIR, oci-archive:FILE, docker-archive:FILE, "          \

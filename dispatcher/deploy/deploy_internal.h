@@ -1,6 +1,7 @@
 // Shared inside deploy/: the context, the steps' shape, and the small services between the files.
 //
 //     specs.c      finds and reads the documents
+//     ref.c        which branch or tag this is, and where it leads
 //     prepare.c    request + documents + git facts → a deployment, with every local guard
 //     snapshot.c   the remote reads
 //     plan.c       pure: facts → steps with reasons
@@ -91,6 +92,25 @@ NODISCARD struct error *prepare_checkout(
     struct deploy_context *context, struct preparation *preparation);
 /// The inputs of the infra workflow, once the version is known.
 NODISCARD struct error *prepare_inputs(const struct preparation *preparation);
+
+/// Where nobody gave the environment, an error says which one it is about.
+struct error *prepare_about(const struct preparation *preparation, struct error *err);
+
+// --- ref.c -------------------------------------------------------------------------------------
+// What may have started this; one at least.
+struct ref_triggers {
+    struct setting_trigger *items;
+    size_t count;
+};
+/// In a job GitHub's ref and event; else the branch of the checkout, else each tag at HEAD. Needs
+/// preparation->git.
+struct ref_triggers ref_triggers(
+    struct deploy_context *context, const struct preparation *preparation);
+/// The only environment that they lead to by the spec's `branch` and `allow`; noted in the
+/// deployment. ERROR_USAGE when there is none, or more than one.
+NODISCARD struct error *ref_choose_environment(struct deploy_context *context,
+    const struct preparation *preparation, const struct spec_files *files,
+    struct diagnostics *diagnostics, const char **out);
 
 // --- windows.c ---------------------------------------------------------------------------------
 /// ERROR_DENIED inside one of the spec's windows, ERROR_SPEC for one that cannot be read.

@@ -426,7 +426,7 @@ deploy_prepare(struct deploy_context *context, const struct deploy_request *requ
 {
     struct preparation preparation = {0};
     TRY(prepare_locally(context, request, arena, diagnostics, &preparation));
-    TRY(snapshot_take(context, &preparation));
+    TRY(prepare_about(&preparation, snapshot_take(context, &preparation)));
     plan_make(preparation.deployment, arena);
     *out = preparation.deployment;
     return NULL;

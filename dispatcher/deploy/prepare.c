@@ -108,18 +108,11 @@ choose_version(const struct preparation *p, const char **out)
 static struct error *
 check_allowed(const struct preparation *p, struct deploy_context *context)
 {
-    const char *ref = env_get(context->platform, "GITHUB_REF");
-    const char *event = env_get(context->platform, "GITHUB_EVENT_NAME");
-    if (!actions_is_active(context->platform) || ref == NULL) {
-        event = NULL;
-        ref = p->git->tags.count > 0 && p->git->branch == NULL
-                  ? arena_printf(p->arena, "refs/tags/%s", p->git->tags.items[0])
-                  : arena_printf(
-                        p->arena, "refs/heads/%s", p->git->branch != NULL ? p->git->branch : "");
-    }
-    const struct setting_trigger trigger = {ref, event};
-    for (size_t i = 0; i < p->settings->allow_count; i++) {
-        if (settings_rule_accepts(&p->settings->allow[i], &trigger)) {
+    const struct ref_triggers triggers = ref_triggers(context, p);
+    const char *ref = triggers.items[0].ref, *event = triggers.items[0].event;
+    for (size_t i = 0; i < p->settings->allow_count * triggers.count; i++) {
+        const struct setting_allow *rule = &p->settings->allow[i / triggers.count];
+        if (settings_rule_accepts(rule, &triggers.items[i % triggers.count])) {
             return NULL;
         }
     }
@@ -392,13 +385,25 @@ expand_places(struct deploy_context *context, struct preparation *p)
 }
 
 static struct error *
+read_git(struct deploy_context *context, struct preparation *p)
+{
+    const char *path = p->request->checkout != NULL ? p->request->checkout : ".";
+    return p->git != NULL ? NULL : git_facts_read(context->platform, path, p->arena, &p->git);
+}
+
+static struct error *
 resolve_settings(
     struct deploy_context *context, struct preparation *p, struct diagnostics *diagnostics)
 {
     struct spec_files *files = NULL;
+    const char *env = p->request->env;
     TRY(specs_load(context, p->request, p->arena, diagnostics, &files));
-    settings_resolve(&files->config, &files->app, p->request->app, p->request->env, p->arena,
-        diagnostics, &p->settings);
+    if (env == NULL) {
+        TRY(read_git(context, p));
+        TRY(ref_choose_environment(context, p, files, diagnostics, &env));
+    }
+    settings_resolve(
+        &files->config, &files->app, p->request->app, env, p->arena, diagnostics, &p->settings);
     TRY(diagnostics_error(diagnostics));
     p->deployment->specs = files->where;
     p->deployment->specs_commit = files->commit;
@@ -420,8 +425,10 @@ prepare_settings(struct deploy_context *context, const struct deploy_request *re
 {
     struct preparation p = {
         .request = request, .arena = arena, .deployment = deployment_new(arena)};
+    bool by_ref =
+        request->env == NULL && (request->verb == NULL || cstr_equal(request->verb, "deploy"));
     TRY(name_check("app name", request->app));
-    TRY(name_check("environment name", request->env));
+    TRY(by_ref ? NULL : name_check("environment name", request->env));
     TRY(resolve_settings(context, &p, diagnostics));
     copy_settings(&p, context);
     TRY(expand_places(context, &p));
@@ -446,8 +453,7 @@ deploy_settings(struct deploy_context *context, const struct deploy_request *req
 struct error *
 prepare_checkout(struct deploy_context *context, struct preparation *p)
 {
-    const char *path = p->request->checkout != NULL ? p->request->checkout : ".";
-    TRY(git_facts_read(context->platform, path, p->arena, &p->git));
+    TRY(read_git(context, p));
     TRY(check_repository(p, context));
     TRY(check_allowed(p, context));
     TRY(windows_check(p, clock_wall(context->platform->clock)));
@@ -458,22 +464,34 @@ prepare_checkout(struct deploy_context *context, struct preparation *p)
     return prepare_inputs(p);
 }
 
+static struct error *
+prepare_rest(struct deploy_context *context, struct preparation *p)
+{
+    TRY(check_enabled(p));
+    if (!cstr_equal(p->deployment->verb, "deploy")) {
+        name_caller(p, context); // no checkout of the app: what the parameters say decides
+        return collect_services(p);
+    }
+    TRY(prepare_checkout(context, p));
+    TRY(collect_services(p));
+    TRY(build_prepare(p));
+    return targets_prepare(context, p);
+}
+
 struct error *
 prepare_locally(struct deploy_context *context, const struct deploy_request *request,
     struct arena *arena, struct diagnostics *diagnostics, struct preparation *out)
 {
     struct preparation p = {0};
     TRY(prepare_settings(context, request, arena, diagnostics, &p));
-    TRY(check_enabled(&p));
-    if (cstr_equal(p.deployment->verb, "deploy")) {
-        TRY(prepare_checkout(context, &p));
-        TRY(collect_services(&p));
-        TRY(build_prepare(&p));
-        TRY(targets_prepare(context, &p));
-    } else { // no checkout of the app: what the parameters say decides (snapshot.c)
-        name_caller(&p, context);
-        TRY(collect_services(&p));
-    }
+    TRY(prepare_about(&p, prepare_rest(context, &p)));
     *out = p;
     return NULL;
+}
+
+struct error *
+prepare_about(const struct preparation *p, struct error *err)
+{
+    bool is_known = err == NULL || p->request->env != NULL;
+    return is_known ? err : error_wrap(err, "environment '%s'", p->deployment->env);
 }

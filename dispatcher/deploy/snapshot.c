@@ -6,6 +6,7 @@
 #include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
+#include "dispatcher/semver.h"
 #include "dispatcher/ssm.h"
 #include "dispatcher/sts.h"
 #include "target_internal.h"
@@ -275,19 +276,44 @@ choose_commit(const struct preparation *p, const char **ours)
     return NULL;
 }
 
+// Versions that are tags have an order of their own, as versions: v0.9 comes before v0.10, whatever
+// is in this clone (semver.org §11). False when one of them is none.
+static bool
+compare_versions(const struct preparation *p, const char *deployed, int *order)
+{
+    const char *ours = p->deployment->version;
+    bool comparable = cstr_equal(p->settings->version_from, "tag") &&
+                      semver_is_valid(str_of(ours)) && semver_is_valid(str_of(deployed));
+    if (comparable) {
+        *order = semver_compare(str_of(ours), str_of(deployed));
+    }
+    return comparable;
+}
+
+static void
+note_unknown(const struct preparation *p, bool compared)
+{
+    deployment_note(p->deployment, p->arena,
+        compared ? "staleness checked by version only: the deployed one is not in this clone"
+        : p->git->shallow ? "staleness not checked: this is a shallow clone (use 'fetch-depth: 0')"
+                          : "staleness not checked: the deployed version is not in this clone");
+}
+
 static struct error *
 look_at_ancestry(const struct preparation *p, const char *deployed, const char *ours)
 {
     enum git_relation relation = GIT_SAME;
+    int order = 0;
+    bool compared = compare_versions(p, deployed, &order);
+    if (compared && order < 0) {
+        return refuse_stale(p, p->deployment->version, deployed);
+    }
     TRY(git_relate(p->git->root, deployed, ours, &relation));
     if (relation == GIT_BEHIND) {
         return refuse_stale(p, ours, deployed);
     }
     if (relation == GIT_UNRELATED_UNKNOWN) {
-        deployment_note(p->deployment, p->arena,
-            p->git->shallow
-                ? "staleness not checked: this is a shallow clone (use 'fetch-depth: 0')"
-                : "staleness not checked: the deployed version is not in this clone");
+        note_unknown(p, compared);
     } else if (relation == GIT_DIVERGED) {
         deployment_note(p->deployment, p->arena,
             arena_printf(p->arena, "the deployed '%s' is on another branch of history",

@@ -51,8 +51,8 @@ struct deploy_observer {
 struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
 
 struct deploy_request {
-    const char *verb; // NULL: deploy; else rollout | rollback | prove
-    const char *app, *env;
+    const char *verb;       // NULL: deploy; else rollout | rollback | prove
+    const char *app, *env;  // env NULL, to deploy: the one that the branch or tag leads to
     const char *to;         // rollback: the version; NULL: the newest proven one before
     const char *because;    // rollback: the reason
     const char *workers;    // rollout: names of the workers as a JSON list; NULL: from the checkout
