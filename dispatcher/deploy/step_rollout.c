@@ -425,6 +425,7 @@ move_back(const struct step_run *run)
             !needs_move_back(run, target)) {
             continue;
         }
+        target->proven = false; // what was asked for is left now
         target->back.revision = target->before;
         target->back.digest = target->before_digest;
         moves[count++] = (struct target_move){target, &target->back};
