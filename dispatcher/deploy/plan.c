@@ -90,6 +90,17 @@ plan_workflow(const struct deployment *d, struct deployment_step *steps)
     return 3;
 }
 
+static bool
+is_all_source(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        if (!cstr_equal(deployment_target_at(d, i)->want.source, "code")) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *
 rollout_reason(const struct deployment *d, struct arena *arena)
 {
@@ -97,8 +108,9 @@ rollout_reason(const struct deployment *d, struct arena *arena)
         const char *note = deployment_target_at(d, 0)->note;
         return note != NULL ? note : "only a rollout that ended well, proven by digest, is green";
     }
-    return arena_printf(arena, "%zu targets, %lld at a time; green only when all are proven",
-        d->targets.count, (long long)d->parallel);
+    return arena_printf(arena, "%zu targets, %lld at a time; green only when all %s",
+        d->targets.count, (long long)d->parallel,
+        is_all_source(d) ? "have ended well" : "are proven");
 }
 
 static void
@@ -142,7 +154,9 @@ plan_direct(const struct deployment *d, struct arena *arena, struct deployment_s
     steps[at++] = (struct deployment_step){.name = "record",
         .kind = "record",
         .service = -1,
-        .reason = "a proven release can be gone back to"};
+        .reason = d->services.count > 0
+                      ? "a proven release can be gone back to"
+                      : "shows whose they are; source code has no release to go back to"};
     return at;
 }
 

@@ -15,6 +15,11 @@ static void
 describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
 {
     (void)step;
+    if (d->services.count == 0) { // workers alone have no version that is written down
+        buf_puts(out, deployment_is_direct(d) ? "tag the services with what was deployed"
+                                              : "look at what the targets run");
+        return;
+    }
     buf_printf(out, "label the parameter version%s 'deployed'%s", d->services.count > 1 ? "s" : "",
         deployment_is_direct(d) ? ", and 'proven' where the digest is seen to run" : "");
 }
@@ -255,7 +260,9 @@ mark_all(const struct step_run *run, struct aws_session *aws, struct step_result
     mark_targets(run);
     TRY(workers_remove_orphans(run));
     out->outcome = STEP_DONE;
-    out->note = arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count);
+    out->note = d->services.count > 0
+                    ? arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count)
+                    : "no version to label";
     return NULL;
 }
 
