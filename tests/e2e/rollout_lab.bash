@@ -6,11 +6,11 @@
 #
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of bats, and for the tests
 
-# other_image FROM TO: an OCI layout with the same layers and another configuration.
+# other_image FROM TO [AUTHOR]: an OCI layout with the same layers and another configuration.
 other_image() {
-    python3 - "$@" <<'PYTHON'
+    python3 - "$1" "$2" "${3:-somebody else}" <<'PYTHON'
 import hashlib, json, pathlib, shutil, sys
-source, out = map(pathlib.Path, sys.argv[1:])
+source, out = map(pathlib.Path, sys.argv[1:3])
 shutil.copytree(source, out)
 
 def load(digest):
@@ -24,7 +24,7 @@ def store(document):
 
 index = json.loads((out / "index.json").read_text())
 manifest = load(index["manifests"][0]["digest"])
-manifest["config"] |= store(load(manifest["config"]["digest"]) | {"author": "somebody else"})
+manifest["config"] |= store(load(manifest["config"]["digest"]) | {"author": sys.argv[3]})
 index["manifests"][0] |= store(manifest)
 (out / "index.json").write_text(json.dumps(index))
 PYTHON
