@@ -531,59 +531,6 @@ test_hook_and_stage(void **state)
         events, "waits for 'dispatcher continue' until 2027-01-15T08:00:00Z, then CONTINUE"));
 }
 
-// target_continue, as a command calls it, on a rollout that stands at `extra`.
-static struct error *
-continue_at(struct story *s, const char *id, const char *extra, bool roll_back)
-{
-    static const struct http_client_options options = {.user_agent = "test"};
-    struct http_client *http = NULL;
-    world_attach(s->world, s->fake);
-    s->world->ecs.extra = extra;
-    assert_null(http_client_new(&s->fake->platform, &options, &http));
-    const struct deploy_context_options given = {.platform = &s->fake->platform, .http = http};
-    struct deploy_context *context = deploy_context_new(&given);
-    struct deployment *d = deployment_new(s->arena);
-    struct deployment_target target = {.name = "web",
-        .want = {.kind = "ecs", .cluster = "blue", .service = "shop"},
-        .forward = {.state = "sent", .id = id}};
-    d->app = "shop";
-    d->env = "staging";
-    d->region = "us-east-1";
-    const struct step_run run = {.context = context, .deployment = d, .arena = s->arena};
-    struct error *err = target_continue(&run, &target, roll_back);
-    deploy_context_free(context);
-    http_client_free(http);
-    return err;
-}
-
-static void
-test_continue(void **state)
-{
-    (void)state;
-    static const char id[] = "arn:aws:ecs:us-east-1:012345678901:service-deployment/blue/shop/0";
-    static const char waits[] =
-        ",\"lifecycleHookDetails\":[{\"hookId\":\"h-0\",\"targetType\":\"AWS_LAMBDA\","
-        "\"status\":\"IN_PROGRESS\"},{\"hookId\":\"h-1\",\"targetType\":\"PAUSE\",\"status\":"
-        "\"AWAITING_ACTION\"}]";
-    struct story *s CLEANUP(story_freep) = ecs_story(spec);
-    s->world->ecs.deployments[0].life = LIFE("IN_PROGRESS");
-    s->world->ecs.is_told_of_all = true;
-    assert_null(continue_at(s, id, waits, false));
-    assert_null(continue_at(s, id, waits, true));
-    story_expect_effects(s, "continue 0 h-1 CONTINUE\ncontinue 0 h-1 ROLLBACK\n");
-    static const struct {
-        const char *id, *extra, *text;
-    } rows[] = {
-        {id, NULL, "the rollout of 'web' waits for nothing: it is IN_PROGRESS"},
-        {NULL, NULL, "'web' has no rollout under way that could be continued"},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        struct error *err CLEANUP(error_freep) = continue_at(s, rows[i].id, rows[i].extra, false);
-        assert_int_equal(error_kind(err), ERROR_USAGE);
-        assert_string_equal(error_message(err), rows[i].text);
-    }
-}
-
 // --- killed anywhere -----------------------------------------------------------------------------
 
 // A label or a tag that is set twice is the same: what a killed process had done is not known.
@@ -741,7 +688,6 @@ main(void)
         cmocka_unit_test(test_changed_before_the_proof),
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_hook_and_stage),
-        cmocka_unit_test(test_continue),
         cmocka_unit_test(test_killed_while_it_goes_well),
         cmocka_unit_test(test_killed_while_it_is_rolled_back),
         cmocka_unit_test(test_migrations),
