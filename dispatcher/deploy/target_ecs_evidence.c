@@ -92,13 +92,21 @@ say_container(struct arena *arena, const struct ecs_container *container)
     return NULL;
 }
 
+// Stopped because fewer are wanted, as every rollout does with old tasks: no sign of a failure.
+static bool
+is_scaled_away(const struct ecs_task *task)
+{
+    return task->stopped_reason != NULL &&
+           str_starts(str_of(task->stopped_reason), STR("Scaling activity initiated by"));
+}
+
 static const struct ecs_task *
 tell_tasks(const struct step_run *run, const struct target_move *at, struct arena *arena,
     const struct ecs_task *tasks, size_t count)
 {
     const struct ecs_task *failed = NULL;
     for (size_t i = 0; i < count && i < TASKS_TOLD; i++) {
-        for (size_t k = 0; k < tasks[i].container_count; k++) {
+        for (size_t k = 0; !is_scaled_away(&tasks[i]) && k < tasks[i].container_count; k++) {
             const char *text = say_container(arena, &tasks[i].containers[k]);
             if (text != NULL) {
                 tell(run, at, text);
@@ -107,7 +115,7 @@ tell_tasks(const struct step_run *run, const struct target_move *at, struct aren
         }
     }
     for (size_t i = 0; i < count && i < TASKS_TOLD; i++) {
-        if (tasks[i].stopped_reason != NULL) {
+        if (tasks[i].stopped_reason != NULL && !is_scaled_away(&tasks[i])) {
             tell(run, at, arena_printf(arena, "task stopped: %s", tasks[i].stopped_reason));
             failed = failed == NULL ? &tasks[i] : failed;
         }

@@ -393,7 +393,7 @@ static void
 list_tasks(struct world *world, const struct json *body, struct world_reply *reply)
 {
     bool stopped = strcmp(json_str(json_get(body, "desiredStatus")), "STOPPED") == 0;
-    int64_t count = stopped ? (world->ecs.failure != NULL ? 1 : 0) : world->ecs.desired;
+    int64_t count = stopped ? (world->ecs.failure != NULL ? 2 : 0) : world->ecs.desired;
     buf_puts(&reply->body, "{\"taskArns\":[");
     for (int64_t i = 0; i < count; i++) {
         buf_printf(&reply->body, "%s\"" ARN "task/blue/%s%d\"", i > 0 ? "," : "",
@@ -413,7 +413,11 @@ put_task(struct world *world, const char *arn, struct world_reply *reply)
         "task-definition/shop:%zu\",\"lastStatus\":\"%s\",\"desiredStatus\":\"%s\",",
         arn, newest, ecs->deployments[newest].revision, stopped ? "STOPPED" : "RUNNING",
         stopped ? "STOPPED" : "RUNNING");
-    if (stopped) {
+    if (stopped && strstr(arn, "/stopped1") != NULL) { // an old one that is not wanted any more
+        buf_puts(&reply->body, "\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":"
+                               "\"Scaling activity initiated by (deployment ecs-svc/1)\","
+                               "\"containers\":[{\"name\":\"web\",\"exitCode\":143}]}");
+    } else if (stopped) {
         buf_printf(&reply->body,
             "\"containers\":[%s],\"stoppedReason\":\"Essential container in "
             "task exited\"}",
