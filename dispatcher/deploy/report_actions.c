@@ -33,6 +33,13 @@ report_outputs(const struct deployment *d, const char *random_hex, struct buf *o
     put_output(out, random_hex, "version", d->version);
     put_output(out, random_hex, "digest", first != NULL ? first->digest : NULL);
     put_output(out, random_hex, "previous-version", first != NULL ? first->previous : NULL);
+    const struct deployment_target *target =
+        d->targets.count > 0 ? deployment_target_at(d, 0) : NULL;
+    put_output(out, random_hex, "proven", d->proven ? "true" : "false");
+    if (target != NULL) {
+        put_output(out, random_hex, "running-digest", target->running_digest);
+        put_output(out, random_hex, "revision", target->forward.revision);
+    }
     put_output(out, random_hex, "result",
         d->result != NULL       ? d->result
         : d->unfinished != NULL ? d->unfinished
@@ -57,6 +64,26 @@ put_message(struct buf *out, const char *text)
     }
 }
 
+// The best of what the platforms say of each target that failed.
+static void
+put_evidence(const struct deployment *d, struct buf *out)
+{
+    enum { TOLD_MAX = 3, TARGETS_TOLD_MAX = 5 };
+    size_t told = 0;
+    for (size_t i = 0; i < d->targets.count && told < TARGETS_TOLD_MAX; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        bool failed = !target->proven && target->evidence.count > 0;
+        told += failed ? 1 : 0;
+        for (size_t k = 0; failed && k < target->evidence.count && k < TOLD_MAX; k++) {
+            buf_puts(out, "::error title=dispatcher::");
+            put_message(out, target->name);
+            buf_puts(out, ": ");
+            put_message(out, target->evidence.items[k]);
+            buf_putc(out, '\n');
+        }
+    }
+}
+
 void
 report_annotations(const struct deployment *d, struct buf *out)
 {
@@ -70,6 +97,7 @@ report_annotations(const struct deployment *d, struct buf *out)
         buf_putc(out, ')');
     }
     buf_putc(out, '\n');
+    put_evidence(d, out);
     for (size_t i = 0; i < d->failure.annotations.count; i++) {
         buf_puts(out, "::error title=infra run::");
         put_message(out, d->failure.annotations.items[i]);

@@ -2,8 +2,8 @@
 // commit subject or a log line must not become markup (protocols.md T47).
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/name.h"
+#include "report_internal.h"
 
 enum { SUBJECT_MAX = 100, VALUE_MAX = 128 };
 
@@ -112,6 +112,82 @@ put_previous(struct buf *out, const char *text)
 }
 
 static void
+put_target(const struct deployment_target *target, struct buf *out)
+{
+    struct buf words CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    buf_printf(
+        out, "| %s `%s` | ", report_target_is_good(target) ? "Target" : "**Target**", target->name);
+    report_target_place(target, &words);
+    put_escaped(out, buf_cstr(&words), 500);
+    buf_puts(out, ": ");
+    buf_reset(&words);
+    report_target_state(target, &words);
+    put_escaped(out, buf_cstr(&words), 1000);
+    buf_puts(out, " |\n");
+}
+
+static void
+put_targets(const struct deployment *d, struct buf *out)
+{
+    size_t good = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        good += report_target_is_good(target) ? 1 : 0;
+        if (!report_target_is_good(target) || good <= REPORT_TARGETS_MAX) {
+            put_target(target, out);
+        }
+    }
+    if (good > REPORT_TARGETS_MAX) {
+        buf_printf(out, "| Targets | and %zu more that went well |\n", good - REPORT_TARGETS_MAX);
+    }
+}
+
+static void
+put_around(const struct deployment *d, struct buf *out)
+{
+    struct buf words CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    report_migration(d, &words);
+    if (words.len > 0) {
+        row(out, "Migration");
+        put_escaped(out, buf_cstr(&words), 500);
+        buf_puts(out, " |\n");
+    }
+    for (size_t i = 0; i < d->verify.count; i++) {
+        const struct deployment_check *check = deployment_check_at(d, i);
+        if (check->attempts > 0) {
+            buf_reset(&words);
+            report_check(check, &words);
+            buf_puts(out, "| Check | ");
+            put_escaped(out, check->url, 300);
+            buf_puts(out, ": ");
+            put_escaped(out, buf_cstr(&words), 300);
+            buf_puts(out, " |\n");
+        }
+    }
+}
+
+// Why targets failed, as their platforms say.
+static void
+put_evidence(const struct deployment *d, struct buf *out)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        if (target->proven || target->evidence.count == 0) {
+            continue;
+        }
+        buf_puts(out, "#### Failed: ");
+        put_escaped(out, target->name, SUBJECT_MAX);
+        buf_puts(out, "\n\n");
+        for (size_t k = 0; k < target->evidence.count; k++) {
+            buf_puts(out, "- ");
+            put_escaped(out, target->evidence.items[k], 1000);
+            buf_putc(out, '\n');
+        }
+        buf_putc(out, '\n');
+    }
+}
+
+static void
 put_table(const struct deployment *d, struct buf *out)
 {
     char took[32];
@@ -127,6 +203,8 @@ put_table(const struct deployment *d, struct buf *out)
         put_previous(out, service->previous);
         buf_puts(out, " |\n");
     }
+    put_targets(d, out);
+    put_around(d, out);
     if (d->run_url != NULL) {
         buf_printf(out, "| Infra run | [%lld](", (long long)d->run_id);
         put_url(out, d->run_url);
@@ -220,6 +298,7 @@ report_summary(const struct deployment *d, struct buf *out)
 {
     put_headline(d, out);
     put_table(d, out);
+    put_evidence(d, out);
     put_failure(d, out);
     put_commits(d, out);
     put_steps(d, out);
@@ -232,5 +311,10 @@ report_summary(const struct deployment *d, struct buf *out)
         buf_puts(out, "\n**Next:** ");
         put_escaped(out, d->hint, 1000);
         buf_putc(out, '\n');
+    }
+    struct buf back CLEANUP(buf_done) = BUF_INIT(1024);
+    report_way_back(d, &back);
+    if (back.len > 0) {
+        buf_printf(out, "\nTo go back: `%s`\n", buf_cstr(&back));
     }
 }

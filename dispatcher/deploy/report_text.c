@@ -1,8 +1,8 @@
 // The result for a terminal or a plain log: a few lines that say what is true.
 #include <string.h>
 
-#include "deploy_internal.h"
 #include "dispatcher/text.h"
+#include "report_internal.h"
 
 enum { COMMITS_MAX = 5, SUBJECT_MAX = 72, AUTHOR_MAX = 40 };
 
@@ -58,6 +58,61 @@ put_failure(const struct deployment *d, const struct paint *paint, struct buf *o
     struct str line = {0}, rest = str_of(f->log_tail);
     while (str_cut(rest, '\n', &line, &rest)) {
         buf_printf(out, "    %s|%s %.*s\n", paint->dim, paint->off, STR_FMT(line));
+    }
+}
+
+static void
+put_target(const struct deployment *d, const struct deployment_target *target,
+    const struct paint *paint, struct buf *out)
+{
+    struct buf place CLEANUP(buf_done) = BUF_INIT(4096);
+    struct buf words CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    report_target_place(target, &place);
+    report_target_state(target, &words);
+    buf_printf(out, "  %s%s%s", paint->bold, target->name, paint->off);
+    put_clean(out, " in ", buf_cstr(&place), "");
+    if (!target->proven || !cstr_equal(target->proof, d->proof)) { // it is said once
+        put_clean(out, ": ", buf_cstr(&words), "");
+    }
+    buf_putc(out, '\n');
+    for (size_t i = 0; !target->proven && i < target->evidence.count; i++) {
+        buf_printf(out, "    %s|%s ", paint->dim, paint->off);
+        put_clean(out, "", target->evidence.items[i], "\n");
+    }
+}
+
+static void
+put_targets(const struct deployment *d, const struct paint *paint, struct buf *out)
+{
+    size_t good = 0;
+    for (size_t i = 0; i < d->targets.count; i++) {
+        const struct deployment_target *target = deployment_target_at(d, i);
+        good += report_target_is_good(target) ? 1 : 0;
+        if (!report_target_is_good(target) || good <= REPORT_TARGETS_MAX) {
+            put_target(d, target, paint, out);
+        }
+    }
+    if (good > REPORT_TARGETS_MAX) {
+        buf_printf(out, "  and %zu more targets that went well\n", good - REPORT_TARGETS_MAX);
+    }
+}
+
+static void
+put_around(const struct deployment *d, struct buf *out)
+{
+    struct buf words CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    report_migration(d, &words);
+    if (words.len > 0) {
+        put_clean(out, "  migration: ", buf_cstr(&words), "\n");
+    }
+    for (size_t i = 0; i < d->verify.count; i++) {
+        const struct deployment_check *check = deployment_check_at(d, i);
+        buf_reset(&words);
+        report_check(check, &words);
+        if (check->attempts > 0) {
+            put_clean(out, "  check ", check->url, ": ");
+            put_clean(out, "", buf_cstr(&words), "\n");
+        }
     }
 }
 
@@ -118,10 +173,17 @@ put_report(const struct deployment *d, bool color, struct buf *out)
     buf_printf(out, "%s%s%s ", tint, sign, paint->off);
     put_clean(out, "", d->message, "\n");
     put_services(d, paint, out);
+    put_targets(d, paint, out);
+    put_around(d, out);
     put_failure(d, paint, out);
     put_facts(d, paint, out);
     if (d->hint != NULL) {
         put_clean(out, "  hint: ", d->hint, "\n");
+    }
+    struct buf back CLEANUP(buf_done) = BUF_INIT(1024);
+    report_way_back(d, &back);
+    if (back.len > 0) {
+        put_clean(out, "  to go back: ", buf_cstr(&back), "\n");
     }
 }
 

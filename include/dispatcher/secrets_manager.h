@@ -1,4 +1,5 @@
-// Secrets Manager: reading one secret (API reference, GetSecretValue and DescribeSecret). Thread rule as aws.h.
+// Secrets Manager: reading one secret (API reference, GetSecretValue and DescribeSecret). Thread
+// rule as aws.h.
 #pragma once
 
 #include "dispatcher/aws.h"

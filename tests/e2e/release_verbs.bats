@@ -221,6 +221,30 @@ release() { # VERSION
         <<<"$output")" = '["v2",false,"v1",false,3]' ]
 }
 
+@test "events of every verb keep to their schema" {
+    needs python3
+    python3 -c 'import jsonschema' 2>/dev/null || skip "jsonschema is not installed"
+    spec_is direct
+    dispatcher deploy greeter --env staging --version v1 --json
+    expect 0
+    printf '%s\n' "$output" >"$world/events"
+    dispatcher rollout greeter --env staging --json
+    expect 0
+    printf '%s\n' "$output" >>"$world/events"
+    dispatcher prove greeter --env staging --json
+    expect 0
+    printf '%s\n' "$output" >>"$world/events"
+    scenario breaker-rollback
+    dispatcher deploy greeter --env staging --version v2 --json
+    expect 7
+    printf '%s\n' "$output" >>"$world/events"
+    python3 "$DISPATCHER_ROOT/tests/e2e/check_events.py" "$DISPATCHER_ROOT/docs/events.schema.json" \
+        "$world/events"
+    jq -se 'any(.[]; .event == "target" and .outcome == "rolled-back")' "$world/events"
+    jq -se 'any(.[]; .event == "target" and .proven and .running_digest == "'"$(digest_of v1)"'")' \
+        "$world/events"
+}
+
 @test "verify: addresses are asked after the rollout, and a bad answer takes it back" {
     spec_is direct
     release v1

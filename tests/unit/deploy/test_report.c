@@ -80,6 +80,20 @@ test_success(void **state)
 }
 
 static void
+test_rolled_out_from_here(void **state)
+{
+    (void)state;
+    check_report("direct");
+}
+
+static void
+test_rolled_back(void **state)
+{
+    (void)state;
+    check_report("rolled-back");
+}
+
+static void
 test_hostile_failure(void **state)
 {
     (void)state;
@@ -133,6 +147,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_success),
+        cmocka_unit_test(test_rolled_out_from_here),
+        cmocka_unit_test(test_rolled_back),
         cmocka_unit_test(test_hostile_failure),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_interrupted),

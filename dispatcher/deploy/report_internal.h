@@ -1,0 +1,20 @@
+// What the renderings of a result say alike, as plain text: each cleans or escapes it in its own
+// way.
+#pragma once
+
+#include "deploy_internal.h"
+
+enum { REPORT_TARGETS_MAX = 8 }; // of those that went well; the others are all told
+
+/// "service 'shop' of cluster 'blue', shop:42".
+void report_target_place(const struct deployment_target *target, struct buf *out);
+/// How it ended, in one sentence, and what became of it since.
+void report_target_state(const struct deployment_target *target, struct buf *out);
+/// Did it end as asked?
+bool report_target_is_good(const struct deployment_target *target);
+/// "exit code 0, 12s"; nothing when there was no migration.
+void report_migration(const struct deployment *d, struct buf *out);
+/// "passed: HTTP 200 (3 attempts)".
+void report_check(const struct deployment_check *check, struct buf *out);
+/// The command that goes back, where there is something to go back to; else nothing.
+void report_way_back(const struct deployment *d, struct buf *out);
