@@ -131,14 +131,20 @@ run_logs(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deploy_request request = {0};
-    (void)exit_code;
     TRY(deploy_request_read(arguments, true, &request));
     request.checkout = cli_value(arguments, "checkout");
     if (cli_flag(arguments, "platform") && cli_value(arguments, "container") != NULL) {
         return error_new(ERROR_USAGE, "'--platform' is about the service, '--container' is not");
     }
     TRY(deploy_session_open(cli, NULL, false, &session));
-    return deploy_session_explain(cli, &session, follow(cli, arguments, &session, &request));
+    struct error *err = follow(cli, arguments, &session, &request);
+    int signal = cancel_signal(cli->platform.cancel);
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED && signal > 0) {
+        error_free(err); // that is how following ends: nothing to be told of
+        *exit_code = 128 + signal;
+        return NULL;
+    }
+    return deploy_session_explain(cli, &session, err);
 }
 
 static const struct cli_option logs_options[] = {

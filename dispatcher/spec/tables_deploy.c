@@ -212,7 +212,8 @@ static const struct field_table emergency_table =
 static const struct field environment_fields[] = {
     FIELD(struct spec_environment, branch, "branch", FIELD_STR, .check = check_branch,
         .pattern = PATTERN_BRANCH,
-        .doc = "Short for `allow: [{id: branch, refs: [refs/heads/X]}]`."),
+        .doc = "Short for `allow: [{id: branch, refs: [refs/heads/X]}]`. Both also say which "
+               "environment it is when `deploy` is given none."),
     FIELD(struct spec_environment, allow, "allow", FIELD_LIST_OBJECT, .table = &allow_table,
         .doc = "Who may deploy: any rule, all of its keys. Empty: nobody."),
     FIELD(struct spec_environment, github_environment, "github_environment", FIELD_STR,
