@@ -203,6 +203,10 @@ RegisterTaskDefinition RunTask UpdateService TagResource"
         "log": ["cannot reach the database"]}'
     ship staging image2
     expect 7
+    # What 'aws ecs wait services-stable' takes for success: one deployment, and it is complete.
+    holds [ "$(ecs_do DescribeServices "{\"cluster\": \"kaapi-staging-cluster\",
+        \"services\": [\"$kaapi\"]}" | jq -c '.services[0] | [(.deployments | length),
+        .deployments[0].rolloutState, .runningCount == .desiredCount]')" = '[1,"COMPLETED",true]' ]
     says "was rolled back by the platform" "log: cannot reach the database" \
         "parameter $parameter is restored"
     runs_only "$first" "$kaapi"
@@ -381,6 +385,7 @@ workers_have() { # TEXT: the operations of all services
 
 @test "monorepo-api: a private service for each worker that is found, all at the same time" {
     monorepo_starts
+    control aws/apprunner/seed -d '{"delay": "2s"}' >/dev/null
     plan_is production --version v2
     job deploy monorepo-api --env production
     expect 0
@@ -479,6 +484,10 @@ express_starts() {
     scenario '{"service": "express-api-staging", "scenario": "alarm"}'
     ship staging image2 --version v2
     expect 7
+    # What 'ecspresso deploy' takes for "completed".
+    holds [ "$(ecs_do ListServiceDeployments '{"cluster": "default",
+        "service": "express-api-staging"}' | jq -r '.serviceDeployments[0].status')" = \
+        ROLLBACK_SUCCESSFUL ]
     says "was rolled back by the platform" "parameter $parameter is restored"
     runs_only "$first" express-api-staging
     labels_are "$parameter" "v1[] v2[] v1[deployed proven proven-0]"
