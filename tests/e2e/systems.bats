@@ -45,7 +45,7 @@ swasthx_starts() { # ACCOUNT ENV...
     runner_runs swasthx-backend-development "$second"
     operations_are swasthx-backend-development "UPDATE_SERVICE SUCCEEDED"
     labels_are /swasthx-backend/development/web/version \
-        "v1[] $sha[deployed proven proven-0]"
+        "v1[] ${sha}[deployed proven proven-0]"
     # Not to another environment, and nothing was asked of it.
     ship qa image2
     expect 5
@@ -89,7 +89,7 @@ swasthx_starts() { # ACCOUNT ENV...
         "parameter /swasthx-backend/development/web/version is restored"
     runner_runs swasthx-backend-development "$first"
     operations_are swasthx-backend-development "UPDATE_SERVICE ROLLBACK_SUCCEEDED"
-    labels_are /swasthx-backend/development/web/version "v1[] $sha[] v1[deployed]"
+    labels_are /swasthx-backend/development/web/version "v1[] ${sha}[] v1[deployed]"
 }
 
 # --- kaapi: ECS, staging on each push, production on version tags --------------------------------
@@ -139,7 +139,7 @@ release() {
     holds [ "$(control state | jq -c '.aws.ecs.effects[0].request.containerDefinitions |
         [.[0].environment[0].name, .[0].image, .[1].image]')" = \
         "[\"SENTRY_DSN\",\"$host/kaapi-staging-backend@$second\",\"public.ecr.aws/docker/library/redis:7\"]" ]
-    labels_are "$parameter" "v0.8.0[] $sha[deployed proven proven-0]"
+    labels_are "$parameter" "v0.8.0[] ${sha}[deployed proven proven-0]"
     ship production image2
     expect 5
     says "'kaapi' may not be deployed to 'production' from 'refs/heads/main'"
@@ -211,7 +211,7 @@ RegisterTaskDefinition RunTask UpdateService TagResource"
         "parameter $parameter is restored"
     runs_only "$first" "$kaapi"
     ecs_was_asked "RegisterTaskDefinition RunTask UpdateService"
-    labels_are "$parameter" "v0.8.0[] $sha[] v0.8.0[deployed]"
+    labels_are "$parameter" "v0.8.0[] ${sha}[] v0.8.0[deployed]"
 }
 
 @test "kaapi: a migration that fails: nothing is rolled out, exit 7" {
@@ -224,7 +224,7 @@ RegisterTaskDefinition RunTask UpdateService TagResource"
         "parameter $parameter is restored"
     runs_only "$first" "$kaapi"
     ecs_was_asked "RegisterTaskDefinition RunTask"
-    labels_are "$parameter" "v0.8.0[] $sha[] v0.8.0[deployed]"
+    labels_are "$parameter" "v0.8.0[] ${sha}[] v0.8.0[deployed]"
 }
 
 @test "kaapi: the logs of what runs" {
@@ -339,7 +339,7 @@ arrows() {
         "image PutParameter trigger UpdateService LabelParameterVersion LabelParameterVersion" ]
     runs_only "$second" my-app-development-web
     ecs_was_asked "RegisterTaskDefinition UpdateService TagResource"
-    labels_are "$parameter" "v1[] $sha[deployed proven proven-0]"
+    labels_are "$parameter" "v1[] ${sha}[deployed proven proven-0]"
     holds [ "$(control state | jq -c '[.github.runs[] | [.conclusion, .inputs.application,
         .inputs.environment]]')" = '[["success","my-app","development"]]' ]
 }
@@ -353,7 +353,7 @@ arrows() {
         "parameter $parameter is restored"
     runs_only "$first" my-app-development-web
     ecs_was_asked "RegisterTaskDefinition UpdateService"
-    labels_are "$parameter" "v1[] $sha[] v1[deployed]"
+    labels_are "$parameter" "v1[] ${sha}[] v1[deployed]"
     holds [ "$(control state | jq -r '.github.runs[].conclusion')" = failure ]
 }
 
@@ -396,7 +396,8 @@ sync: CREATE_SERVICE SUCCEEDED"
     holds [ "$(control state | jq '[.aws.apprunner.services[].Operations[]] |
         ([.[].StartedAt] | max) < ([.[].EndedAt] | min)')" = true ]
     runner_do DescribeService monorepo-api-production-mail >"$world/service"
-    jq -e --arg url "$GITHUB_SERVER_URL/example-org/monorepo" '.Service | .SourceConfiguration.CodeRepository as $code |
+    jq -e --arg url "$GITHUB_SERVER_URL/example-org/monorepo" '.Service |
+        .SourceConfiguration.CodeRepository as $code |
         $code.CodeConfiguration.CodeConfigurationValues as $values | .ServiceUrl == null and
         .NetworkConfiguration.IngressConfiguration.IsPubliclyAccessible == false and
         $code.RepositoryUrl == $url and $code.SourceCodeVersion == {Type: "BRANCH", Value: "main"} and
