@@ -85,11 +85,12 @@ job() {
         GITHUB_RUN_ATTEMPT=1 GITHUB_ACTOR=octocat "$DISPATCHER_BIN" "$@"
 }
 
-# ship ENV IMAGE [OPTION...]
+# ship ENV IMAGE [OPTION...]; ENV '-': the one that the ref leads to.
 ship() {
-    local env=$1 image=$2
+    local env=(--env "$1") image=$2
+    [ "$1" != - ] || env=()
     shift 2
-    job deploy "$app" --env "$env" --image "oci:../$image" "$@"
+    job deploy "$app" "${env[@]}" --image "oci:../$image" "$@"
 }
 
 # The plan of a job, compared with tests/golden/plans/systems/APP-ENV.txt. GOLDEN_UPDATE=1 writes.
