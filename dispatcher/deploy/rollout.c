@@ -88,7 +88,7 @@ begun(
     const struct step_run *run, const struct target_move *at, const struct deployment_move *before)
 {
     if (cstr_equal(at->move->state, "nothing")) {
-        move_end(run, at->move, "succeeded", NULL);
+        target_end_move(run, at->move, "succeeded", NULL);
     }
     if (!has_changed(before, at->move)) {
         return NULL;
@@ -115,7 +115,7 @@ begin(const struct step_run *run, const struct target_move *at)
     char *text CLEANUP(xfreep) = error_text(err);
     at->move->refused_kind = (int64_t)kind + 1;
     at->move->state = NULL;
-    move_end(run, at->move, "failed", text);
+    target_end_move(run, at->move, "failed", text);
     if (run->deployment->ending_hint == NULL && error_hint_of(err) != NULL) {
         target_add_evidence(run, at->target, error_hint_of(err));
     }

@@ -187,7 +187,7 @@ take_answer(const struct step_run *run, struct deployment_check *check,
         pass(run, check);
         return;
     }
-    (void)move_set_text(run->arena, &check->seen, context_clean(scratch, wrong, SEEN_MAX));
+    (void)target_set_text(run->arena, &check->seen, context_clean(scratch, wrong, SEEN_MAX));
 }
 
 // --- all of them -------------------------------------------------------------------------------

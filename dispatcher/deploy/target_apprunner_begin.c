@@ -37,8 +37,8 @@ struct error *
 apprunner_queue(const struct step_run *run, struct deployment_move *move, const char *why)
 {
     move->state = NULL;
-    (void)move_set_text(run->arena, &move->status, "waiting");
-    (void)move_set_text(run->arena, &move->progress, why);
+    (void)target_set_text(run->arena, &move->status, "waiting");
+    (void)target_set_text(run->arena, &move->progress, why);
     return NULL;
 }
 
@@ -93,7 +93,7 @@ apprunner_answered(const struct step_run *run, const struct target_move *at, str
     if (error_remote_of(err)->request_left) {
         const char *why =
             arena_printf(run->arena, "looks whether the request arrived: %s", text_of(run, err));
-        (void)move_set_text(run->arena, &move->progress, why);
+        (void)target_set_text(run->arena, &move->progress, why);
         error_free(err);
         return NULL;
     }
@@ -109,8 +109,8 @@ apprunner_doubt(const struct step_run *run, const struct target_move *at, bool *
     int64_t now = clock_wall(run->context->platform->clock) + aws_clock_offset_ms(aws);
     *again = false;
     if (now - at->move->asked_ms < limit) {
-        (void)move_set_text(run->arena, &at->move->status, "waiting");
-        (void)move_set_text(
+        (void)target_set_text(run->arena, &at->move->status, "waiting");
+        (void)target_set_text(
             run->arena, &at->move->progress, "looks for the operation that was asked for");
         return NULL;
     }
@@ -118,7 +118,7 @@ apprunner_doubt(const struct step_run *run, const struct target_move *at, bool *
         *again = true;
         return NULL;
     }
-    move_end(run, at->move, "unknown",
+    target_end_move(run, at->move, "unknown",
         "App Runner was asked, its answer was lost, and it lists no operation that shows that the "
         "request arrived");
     return NULL;
@@ -205,7 +205,7 @@ back_image(struct request *r)
     const char *source = apprunner_remembered(r->run, target->arn);
     const char *image = image_before(r);
     if (is_foreign(r)) {
-        move_end(r->run, r->at->move, "superseded",
+        target_end_move(r->run, r->at->move, "superseded",
             arena_printf(r->run->arena, "it runs '%s', which is neither ours nor what ran before",
                 r->service->image));
         return NULL;
@@ -239,7 +239,7 @@ back_code(struct request *r)
         TRY(apprunner_source_with_code(source, &none, r->arena, &before));
     }
     if (before == NULL || strcmp(before, now) == 0) {
-        move_end(r->run, r->at->move, "failed",
+        target_end_move(r->run, r->at->move, "failed",
             arena_printf(r->run->arena, "App Runner builds the head of '%s': revert there",
                 r->service->branch));
         return NULL;

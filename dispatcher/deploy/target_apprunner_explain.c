@@ -152,7 +152,7 @@ apprunner_read_reason(const struct step_run *run, const struct target_move *at)
     }
     const char *reason = pick_reason(&page);
     if (reason != NULL) {
-        (void)move_set_text(run->arena, &at->move->reason, without_stop(reason, scratch));
+        (void)target_set_text(run->arena, &at->move->reason, without_stop(reason, scratch));
     }
 }
 

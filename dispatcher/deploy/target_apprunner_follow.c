@@ -91,7 +91,7 @@ static void
 end_of_code(const struct step_run *run, const struct target_move *at, const char *id)
 {
     if (at->move == &at->target->back) {
-        move_end(run, at->move, "failed",
+        target_end_move(run, at->move, "failed",
             arena_printf(run->arena, "its configuration is as before, but App Runner builds the "
                                      "head of its branch: revert there"));
         return;
@@ -100,7 +100,7 @@ end_of_code(const struct step_run *run, const struct target_move *at, const char
         "App Runner built and runs %s (operation %s, SUCCEEDED); it does not tell which commit "
         "that was",
         at->move->revision, id);
-    move_end(run, at->move, "succeeded", NULL);
+    target_end_move(run, at->move, "succeeded", NULL);
 }
 
 static void
@@ -109,7 +109,7 @@ take(const struct step_run *run, const struct target_move *at,
 {
     struct deployment_move *move = at->move;
     const char *outcome = outcome_of(operation->state);
-    (void)move_set_text(run->arena, &move->status, operation->status);
+    (void)target_set_text(run->arena, &move->status, operation->status);
     if (operation->state == APPRUNNER_OPERATION_ROLLING_BACK && !move->rolling_back) {
         move->rolling_back = true;
         apprunner_read_reason(run, at);
@@ -121,7 +121,7 @@ take(const struct step_run *run, const struct target_move *at,
         if (apprunner_is_code(at->target)) {
             end_of_code(run, at, operation->id);
         }
-        move_end(run, move, outcome, NULL);
+        target_end_move(run, move, outcome, NULL);
         return;
     }
     if (!move->rolling_back || move->reason == NULL) {
@@ -130,7 +130,7 @@ take(const struct step_run *run, const struct target_move *at,
     const char *reason = move->reason != NULL ? move->reason
                                               : arena_printf(run->arena, "operation %s ended as %s",
                                                     operation->id, operation->status);
-    move_end(run, move, outcome, reason);
+    target_end_move(run, move, outcome, reason);
 }
 
 static int64_t
@@ -146,10 +146,10 @@ miss(const struct step_run *run, const struct target_move *at, struct aws_sessio
     struct deployment_move *move = at->move;
     int64_t limit = context_tuning_ms(run->context, "DISPATCHER_FIND_MS", APPRUNNER_FIND_MS);
     if (age_of(run, move, aws) < limit) {
-        (void)move_set_text(run->arena, &move->status, "not listed yet");
+        (void)target_set_text(run->arena, &move->status, "not listed yet");
         return;
     }
-    move_end(run, move, "unknown",
+    target_end_move(run, move, "unknown",
         move->id != NULL
             ? arena_printf(run->arena, "App Runner does not list operation %s", move->id)
             : "App Runner took the request but named no operation, and lists none that can be it");
@@ -173,7 +173,7 @@ refresh_one(const struct step_run *run, const struct target_move *at)
         miss(run, at, aws);
         return NULL;
     }
-    (void)move_set_text(run->arena, &move->id, operation->id);
+    (void)target_set_text(run->arena, &move->id, operation->id);
     take(run, at, operation);
     return NULL;
 }
@@ -229,7 +229,7 @@ give_up_to(const struct step_run *run, struct deployment_target *target,
 {
     struct deployment_move *move = &target->forward;
     move->outcome = "superseded";
-    (void)move_set_text(run->arena, &move->reason,
+    (void)target_set_text(run->arena, &move->reason,
         arena_printf(run->arena, "operation %s (%s) put '%s' there since", last->id, last->type,
             service->image));
 }
@@ -296,7 +296,7 @@ apprunner_prove(const struct step_run *run, struct deployment_target *target, co
         return NULL;
     }
     TRY(apprunner_image_digest(run, service.image, scratch, &running));
-    (void)move_set_text(run->arena, &target->running_digest, running);
+    (void)target_set_text(run->arena, &target->running_digest, running);
     judge(run, target, &service, last_change(list, count), digest);
     return NULL;
 }

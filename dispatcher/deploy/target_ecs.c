@@ -343,7 +343,7 @@ begin_back(
     bool done = false;
     if (is_somebody_elses(target, service)) {
         move->state = "nothing";
-        move_end(run, move, "superseded",
+        target_end_move(run, move, "superseded",
             arena_printf(run->arena, "somebody set the service to %s since",
                 target_short(service->task_definition)));
         return engine_save(run, "waiting", NULL);

@@ -33,10 +33,10 @@ put_counts(const struct step_run *run, const struct target_sight *sight)
     const char *failed = own->failed_tasks > 0
                              ? arena_printf(scratch, "; %lld failed", (long long)own->failed_tasks)
                              : "";
-    (void)move_set_text(run->arena, &sight->at->move->progress,
+    (void)target_set_text(run->arena, &sight->at->move->progress,
         arena_printf(scratch, "%lld of %lld tasks run%s", (long long)own->running,
             (long long)own->desired, failed));
-    (void)move_set_text(run->arena, &sight->at->move->status, own->rollout_state);
+    (void)target_set_text(run->arena, &sight->at->move->status, own->rollout_state);
 }
 
 // Another deployment is PRIMARY: back to the revision of before, or somebody's own.
@@ -50,17 +50,17 @@ follow_other(const struct step_run *run, const struct target_sight *sight)
     bool is_rollback = cstr_equal(primary->task_definition, before_of(sight)) &&
                        !cstr_equal(primary->task_definition, move->revision);
     if (!is_rollback) {
-        move_end(run, move, "superseded",
+        target_end_move(run, move, "superseded",
             arena_printf(run->arena, "deployment '%s' to %s came after it", primary->id,
                 target_short(primary->task_definition)));
         return;
     }
     move->rolling_back = true;
-    (void)move_set_text(run->arena, &move->reason, why != NULL ? why : move->reason);
+    (void)target_set_text(run->arena, &move->reason, why != NULL ? why : move->reason);
     if (cstr_equal(primary->rollout_state, "COMPLETED")) {
-        move_end(run, move, "rolled-back", NULL);
+        target_end_move(run, move, "rolled-back", NULL);
     } else if (cstr_equal(primary->rollout_state, "FAILED")) {
-        move_end(run, move, "rollback-failed", NULL);
+        target_end_move(run, move, "rollback-failed", NULL);
     }
 }
 
@@ -79,8 +79,8 @@ target_ecs_apply_classic(const struct step_run *run, const struct target_sight *
     if (!cstr_equal(sight->primary.id, move->classic_id)) {
         follow_other(run, sight);
     } else if (cstr_equal(sight->primary.rollout_state, "COMPLETED")) {
-        move_end(run, move, "succeeded", NULL);
+        target_end_move(run, move, "succeeded", NULL);
     } else if (cstr_equal(sight->primary.rollout_state, "FAILED")) {
-        move_end(run, move, "failed", sight->primary.rollout_reason);
+        target_end_move(run, move, "failed", sight->primary.rollout_reason);
     }
 }

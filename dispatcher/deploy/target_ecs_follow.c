@@ -170,9 +170,9 @@ end_stopped(
     TRY(target_ecs_successor(pass->run, pass->aws, sight, now, &newer));
     bool tripped = cstr_equal(now->breaker.status, "TRIGGERED") || now->alarms_triggered.count > 0;
     if (newer != NULL) {
-        move_end(pass->run, move, "superseded", newer);
+        target_end_move(pass->run, move, "superseded", newer);
     } else {
-        move_end(pass->run, move, tripped ? "failed" : "stopped", now->reason);
+        target_end_move(pass->run, move, tripped ? "failed" : "stopped", now->reason);
     }
     return NULL;
 }
@@ -185,13 +185,13 @@ end_move(
     const char *why = now->rollback.reason != NULL ? now->rollback.reason : now->reason;
     switch (now->state) {
     case ECS_STATE_SUCCEEDED:
-        move_end(pass->run, move, "succeeded", NULL);
+        target_end_move(pass->run, move, "succeeded", NULL);
         return NULL;
     case ECS_STATE_ROLLED_BACK:
-        move_end(pass->run, move, "rolled-back", why);
+        target_end_move(pass->run, move, "rolled-back", why);
         return NULL;
     case ECS_STATE_ROLLBACK_FAILED:
-        move_end(pass->run, move, "rollback-failed", why);
+        target_end_move(pass->run, move, "rollback-failed", why);
         return NULL;
     case ECS_STATE_STOPPED:
         return end_stopped(pass, sight, now);
@@ -211,20 +211,20 @@ apply(const struct pass *pass, const struct target_sight *sight, const struct ec
     struct deployment_move *move = sight->at->move;
     struct arena *keep = pass->run->arena;
     if (now->arn == NULL) {
-        move_end(pass->run, move, "unknown",
+        target_end_move(pass->run, move, "unknown",
             arena_printf(pass->arena, "ECS knows no service deployment '%s' any more", move->id));
         return NULL;
     }
     bool is_final = ecs_state_is_final(now->state);
     const struct ecs_hook *hook = is_final ? NULL : target_ecs_waiting_hook(now);
-    (void)move_set_text(keep, &move->status, now->status);
-    (void)move_set_text(keep, &move->stage, now->stage);
-    (void)move_set_text(keep, &move->progress, progress_of(pass->arena, sight, now));
-    (void)move_set_text(keep, &move->hook, hook != NULL ? hook->id : NULL);
+    (void)target_set_text(keep, &move->status, now->status);
+    (void)target_set_text(keep, &move->stage, now->stage);
+    (void)target_set_text(keep, &move->progress, progress_of(pass->arena, sight, now));
+    (void)target_set_text(keep, &move->hook, hook != NULL ? hook->id : NULL);
     if (now->state == ECS_STATE_ROLLING_BACK) {
         move->rolling_back = true;
         const char *why = now->rollback.reason != NULL ? now->rollback.reason : now->reason;
-        (void)move_set_text(keep, &move->reason, why != NULL ? why : move->reason);
+        (void)target_set_text(keep, &move->reason, why != NULL ? why : move->reason);
     }
     if (!is_final) {
         target_ecs_early(pass->run, sight->at, now->breaker.failures);
@@ -289,7 +289,7 @@ give_up_search(const struct step_run *run, const struct target_sight *sight)
     if (now - move->sought_mono_ms >= limit) {
         char text[32];
         clock_format_duration(limit, text);
-        move_end(run, move, "unknown",
+        target_end_move(run, move, "unknown",
             arena_printf(run->arena,
                 "no deployment of service '%s' was found within %s after it was asked for",
                 sight->at->target->want.service, text));
@@ -301,7 +301,7 @@ conclude(const struct step_run *run, const struct target_sight *sight)
 {
     struct deployment_move *move = sight->at->move;
     if (!sight->there) {
-        move_end(run, move, "failed",
+        target_end_move(run, move, "failed",
             arena_printf(run->arena, "service '%s' of cluster '%s' is %s",
                 sight->at->target->want.service, target_cluster(sight->at->target), sight->status));
         return;

@@ -211,8 +211,8 @@ put_proof(const struct step_run *run, struct deployment_target *target, const st
     const char *digest, const char *proof)
 {
     const char *seen = tally->other != NULL ? tally->other : tally->running > 0 ? digest : NULL;
-    (void)move_set_text(run->arena, &target->running_digest, seen);
-    (void)move_set_text(
+    (void)target_set_text(run->arena, &target->running_digest, seen);
+    (void)target_set_text(
         run->arena, &target->proof, proof != NULL ? proof : put_tally(run, tally, digest));
 }
 

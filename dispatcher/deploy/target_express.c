@@ -304,7 +304,7 @@ begin_back(
     if (!cstr_equal(now, target->forward.revision) && !cstr_equal(now, target->before) &&
         !cstr_equal(now, at->move->revision)) {
         at->move->state = "nothing";
-        move_end(run, at->move, "superseded", "somebody changed the service since");
+        target_end_move(run, at->move, "superseded", "somebody changed the service since");
         return engine_save(run, "waiting", NULL);
     }
     TRY(target_express_apply_before(run, target, scratch, &express));

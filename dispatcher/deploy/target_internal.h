@@ -75,9 +75,9 @@ NODISCARD struct error *targets_look(
     struct deploy_context *context, const struct preparation *preparation);
 /// The move's words, copied into the deployment's arena only when they changed: polls must not grow
 /// it. True when something changed.
-bool move_set_text(struct arena *arena, const char **member, const char *text);
+bool target_set_text(struct arena *arena, const char **member, const char *text);
 /// Ends a move; the first outcome stands.
-void move_end(const struct step_run *run, struct deployment_move *move, const char *outcome,
+void target_end_move(const struct step_run *run, struct deployment_move *move, const char *outcome,
     const char *reason);
 /// Was the platform asked for anything?
 bool target_is_touched(const struct deployment_target *target);

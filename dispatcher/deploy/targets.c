@@ -13,7 +13,7 @@ enum { REASON_MAX = 400, EVIDENCE_MAX = 12 };
 // --- what a move says --------------------------------------------------------------------------
 
 bool
-move_set_text(struct arena *arena, const char **member, const char *text)
+target_set_text(struct arena *arena, const char **member, const char *text)
 {
     if (cstr_equal(*member, text) || (*member == NULL && text == NULL)) {
         return false;
@@ -23,7 +23,7 @@ move_set_text(struct arena *arena, const char **member, const char *text)
 }
 
 void
-move_end(const struct step_run *run, struct deployment_move *move, const char *outcome,
+target_end_move(const struct step_run *run, struct deployment_move *move, const char *outcome,
     const char *reason)
 {
     if (move->outcome != NULL) {
@@ -33,7 +33,7 @@ move_end(const struct step_run *run, struct deployment_move *move, const char *o
     struct str text = str_of(reason != NULL ? reason : move->reason);
     text.len -= text.len > 0 && text.ptr[text.len - 1] == '.' ? 1 : 0;
     move->outcome = outcome;
-    (void)move_set_text(
+    (void)target_set_text(
         run->arena, &move->reason, text.len > 0 ? arena_str(run->arena, text) : NULL);
     move->ended_ms = clock_wall(run->context->platform->clock);
 }

@@ -65,7 +65,7 @@ refresh(const struct step_run *run, const struct target_move *moves, size_t coun
         bool forward = moves[i].move == &moves[i].target->forward;
         const char *ends = forward && fake_targets.ends != NULL ? fake_targets.ends : "succeeded";
         bool good = strcmp(ends, "succeeded") == 0;
-        move_end(run, moves[i].move, ends, good ? NULL : "tasks failed to start");
+        target_end_move(run, moves[i].move, ends, good ? NULL : "tasks failed to start");
         if (good) {
             fake_targets.digest =
                 fake_targets.runs_after != NULL ? fake_targets.runs_after : moves[i].move->digest;

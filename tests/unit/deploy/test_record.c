@@ -61,7 +61,7 @@ static struct error *
 fake_refresh(const struct step_run *run, const struct target_move *moves, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        move_end(run, moves[i].move, "succeeded", NULL);
+        target_end_move(run, moves[i].move, "succeeded", NULL);
     }
     return NULL;
 }

@@ -134,12 +134,12 @@ fake_refresh(const struct step_run *run, const struct target_move *moves, size_t
         struct side *side = side_of(&moves[i]);
         const char *now = side->life[side->looks];
         side->looks += side->looks + 1 < LIFE && side->life[side->looks + 1] != NULL ? 1 : 0;
-        (void)move_set_text(run->arena, &moves[i].move->status, now);
+        (void)target_set_text(run->arena, &moves[i].move->status, now);
         if (strcmp(now, "rolling") == 0) {
             moves[i].move->rolling_back = true;
-            (void)move_set_text(run->arena, &moves[i].move->reason, "tasks failed to start");
+            (void)target_set_text(run->arena, &moves[i].move->reason, "tasks failed to start");
         } else if (strcmp(now, "running") != 0) {
-            move_end(run, moves[i].move, now, "tasks failed to start");
+            target_end_move(run, moves[i].move, now, "tasks failed to start");
         }
     }
     return NULL;
