@@ -182,9 +182,9 @@ PYTHON
 
 @test "--version names another version; a tag at HEAD does where the spec says so" {
     sandbox_start
-    deploy --version v9.8.7-rc.1
+    deploy --version v0.9.8-rc.1
     expect 0
-    [ "$(values)" = "v9.8.7-rc.1" ]
+    [ "$(values)" = "v0.9.8-rc.1" ]
     printf 'deploy:\n  version: tag\n' >>"$world/infra/appspecs/greeter.yaml"
     in_infra true
     deploy
