@@ -17,10 +17,17 @@ version_of(const struct deploy_status_row *row)
     return row->version != NULL ? row->version : "-";
 }
 
+// Of a commit, its beginning.
 static int
-wider(int width, const char *text)
+length_of(const char *version)
 {
-    int columns = (int)strlen(text);
+    bool commit = strlen(version) == 40 && strspn(version, "0123456789abcdef") == 40;
+    return commit ? 12 : (int)strlen(version);
+}
+
+static int
+wider(int width, int columns)
+{
     return columns > width && columns <= WIDTH_MAX ? columns : width;
 }
 
@@ -29,9 +36,9 @@ measure(const struct deploy_status_row *rows, size_t count)
 {
     struct widths widths = {0};
     for (size_t i = 0; i < count; i++) {
-        widths.env = wider(widths.env, rows[i].env);
-        widths.service = wider(widths.service, rows[i].service);
-        widths.version = wider(widths.version, version_of(&rows[i]));
+        widths.env = wider(widths.env, (int)strlen(rows[i].env));
+        widths.service = wider(widths.service, (int)strlen(rows[i].service));
+        widths.version = wider(widths.version, length_of(version_of(&rows[i])));
     }
     return widths;
 }
@@ -62,11 +69,14 @@ word_of(const struct deploy_status_row *row)
 static void
 put_target(struct cli *cli, const struct deploy_status_target *target, int indent)
 {
+    const char *slash = target->revision != NULL ? strrchr(target->revision, '/') : NULL;
+    const char *revision = slash != NULL ? slash + 1 : target->revision;
     cli_outf(cli, "%*s  runs: %s%s%s", indent, "", target->seen != NULL ? target->seen : "unknown",
-        target->revision != NULL ? "; set to " : "",
-        target->revision != NULL ? target->revision : "");
-    cli_outf(cli, "%s%s%s\n", target->version != NULL ? " ('" : "",
-        target->version != NULL ? target->version : "", target->version != NULL ? "')" : "");
+        revision != NULL ? "; set to " : "", revision != NULL ? revision : "");
+    if (target->version != NULL) {
+        cli_outf(cli, " ('%.*s')", length_of(target->version), target->version);
+    }
+    cli_outf(cli, "\n");
 }
 
 // "staging  web  v1.4.2  proven  sha256:524c63a3647b  3m 12s ago by assumed-role/deploy/ci", and
@@ -75,8 +85,8 @@ static void
 put_row(struct cli *cli, const struct deploy_status_row *row, const struct widths *widths)
 {
     int indent = widths->env;
-    cli_outf(cli, "%-*s  %-*s  %-*s  %s", widths->env, row->env, widths->service, row->service,
-        widths->version, version_of(row), word_of(row));
+    cli_outf(cli, "%-*s  %-*s  %-*.*s  %s", widths->env, row->env, widths->service, row->service,
+        widths->version, length_of(version_of(row)), version_of(row), word_of(row));
     if (row->digest != NULL) {
         cli_outf(cli, "  %.19s", row->digest);
     }

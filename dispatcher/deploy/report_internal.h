@@ -10,6 +10,8 @@ enum { REPORT_TARGETS_MAX = 8 }; // of those that went well; the others are all 
 void report_target_place(const struct deployment_target *target, struct buf *out);
 /// How it ended, in one sentence, and what became of it since.
 void report_target_state(const struct deployment_target *target, struct buf *out);
+/// Is there anything to say? What an infra workflow moved is not ours, unless we looked.
+bool report_target_is_told(const struct deployment *d, const struct deployment_target *target);
 /// Did it end as asked?
 bool report_target_is_good(const struct deployment_target *target);
 /// "exit code 0, 12s"; nothing when there was no migration.

@@ -132,6 +132,9 @@ put_targets(const struct deployment *d, struct buf *out)
     size_t good = 0;
     for (size_t i = 0; i < d->targets.count; i++) {
         const struct deployment_target *target = deployment_target_at(d, i);
+        if (!report_target_is_told(d, target)) {
+            continue;
+        }
         good += report_target_is_good(target) ? 1 : 0;
         if (!report_target_is_good(target) || good <= REPORT_TARGETS_MAX) {
             put_target(target, out);

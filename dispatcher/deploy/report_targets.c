@@ -25,9 +25,15 @@ report_target_place(const struct deployment_target *target, struct buf *out)
     if (revision != NULL && !target->want.force_new_deployment) {
         const char *at = strrchr(revision, '@'); // of a digest, its beginning is enough
         int length = at != NULL ? (int)(at - revision) : (int)strlen(revision);
-        buf_printf(out, ", %.*s%.20s%s", length, revision, at != NULL ? at : "",
-            at != NULL ? "…" : "");
+        buf_printf(
+            out, ", %.*s%.20s%s", length, revision, at != NULL ? at : "", at != NULL ? "…" : "");
     }
+}
+
+bool
+report_target_is_told(const struct deployment *d, const struct deployment_target *target)
+{
+    return deployment_is_direct(d) || target->proof != NULL;
 }
 
 bool
@@ -110,7 +116,7 @@ report_way_back(const struct deployment *d, struct buf *out)
     bool new = cstr_equal(d->result, "deployed") && !cstr_equal(d->verb, "rollback");
     const struct deployment_service *first =
         d->services.count > 0 ? deployment_service_at(d, 0) : NULL;
-    if (new && d->targets.count > 0 && first != NULL && first->written_version != 0 &&
+    if (new && d->proven && first != NULL && first->written_version != 0 &&
         first->previous != NULL) {
         buf_printf(out, "dispatcher rollback %s --env %s --reason TEXT", d->app, d->env);
     }
