@@ -1,4 +1,4 @@
-// `sandbox control`: asks the sandbox that the environment names for something below /_sandbox.
+// `sandbox-control`: asks the sandbox that the environment names for something below /_sandbox.
 #include <string.h>
 
 #include "cli_internal.h"
@@ -85,7 +85,7 @@ static const struct cli_option control_options[] = {
 };
 
 const struct cli_command command_sandbox_control = {
-    .name = "sandbox control",
+    .name = "sandbox-control",
     .arguments = "PATH [JSON|@FILE]",
     .min_positional = 1,
     .max_positional = 2,
@@ -96,8 +96,8 @@ const struct cli_command command_sandbox_control = {
         "Asks the sandbox that DISPATCHER_SANDBOX_CONTROL names (its environment sets it) for what "
         "is below /_sandbox, and prints its answer. With JSON, given as it is or in @FILE, it is a "
         "POST.",
-    .examples = "$ dispatcher sandbox control state\n"
-                "$ dispatcher sandbox control aws/ecs/seed @world.json\n"
-                "$ dispatcher sandbox control reset --post\n",
+    .examples = "$ dispatcher sandbox-control state\n"
+                "$ dispatcher sandbox-control aws/ecs/seed @world.json\n"
+                "$ dispatcher sandbox-control reset --post\n",
     .run = run_control,
 };

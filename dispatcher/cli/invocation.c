@@ -130,16 +130,15 @@ cli_parse(struct arena *arena, char *const *argv, struct cli_invocation *out)
     size_t second = next_word(argv, first + 1, out);
     size_t words = first;
     out->command = cli_find_command(str_of(argv[first]));
-    if (cli_is_family(str_of(argv[first]))) { // which may be a command itself: "sandbox"
+    if (out->command == NULL && cli_is_family(str_of(argv[first]))) {
+        words = second;
         const char *name = argv[second];
         const char *both =
             name != NULL ? arena_printf(arena, "%s %s", argv[first], name) : argv[first];
-        const struct cli_command *member = cli_find_command(str_of(both));
-        if (member == NULL && out->command == NULL) {
+        out->command = cli_find_command(str_of(both));
+        if (out->command == NULL) {
             return incomplete(arena, argv[first], name, out);
         }
-        words = name != NULL && member != NULL ? second : first;
-        out->command = member != NULL ? member : out->command;
     }
     for (size_t at = words + 1; argv[words] != NULL && argv[at] != NULL;) {
         size_t next = next_word(argv, at, out);

@@ -30,7 +30,7 @@ teardown() {
 }
 
 order() {
-    "$DISPATCHER_BIN" sandbox control "$@" >/dev/null
+    "$DISPATCHER_BIN" sandbox-control "$@" >/dev/null
 }
 
 ecs() {

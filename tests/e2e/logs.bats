@@ -45,7 +45,7 @@ cluster_has() {
             {name: "greeter-staging-worker", desiredCount: $count, taskDefinition: {family: "worker",
                 containerDefinitions: [{name: "worker", image: "r/worker:1", memory: 128,
                     logConfiguration: logs("worker")}]}}]}]}' >"$world/seed.json"
-    "$DISPATCHER_BIN" sandbox control aws/ecs/seed "@$world/seed.json" >/dev/null
+    "$DISPATCHER_BIN" sandbox-control aws/ecs/seed "@$world/seed.json" >/dev/null
 }
 
 plain_web='[{"name": "web", "image": "r/web:1", "memory": 128, "logConfiguration":
@@ -183,7 +183,7 @@ web/proxy/1  from proxy"
     logs
     expect 3
     says "logs of 'web': there is no cluster 'blue'" "Check 'cluster' in the target of 'web'"
-    "$DISPATCHER_BIN" sandbox control aws/ecs/seed '{"clusters": [{"name": "blue"}]}'
+    "$DISPATCHER_BIN" sandbox-control aws/ecs/seed '{"clusters": [{"name": "blue"}]}'
     logs
     expect 3
     says "logs of 'web': there is no service 'greeter-staging-web' in cluster 'blue'"
@@ -244,7 +244,7 @@ web/1  after the outage"
 deploy:
   target: {kind: apprunner, service: "{name}-{env}", port: 3000}
 END
-    "$DISPATCHER_BIN" sandbox control aws/apprunner/seed '{"services": [{"name": "greeter-staging",
+    "$DISPATCHER_BIN" sandbox-control aws/apprunner/seed '{"services": [{"name": "greeter-staging",
         "image": "public.ecr.aws/demo/greeter:1"}]}' >/dev/null
     arn=$(control state | jq -r '.. | .ServiceArn? // .arn? // empty | select(test(":apprunner:"))' |
         head -n 1)

@@ -36,7 +36,7 @@ cluster_has() {
 }
 
 order() {
-    "$DISPATCHER_BIN" sandbox control "$@" >/dev/null
+    "$DISPATCHER_BIN" sandbox-control "$@" >/dev/null
 }
 
 # ends_as SCENARIO [MEMBERS]: the next task of the family.

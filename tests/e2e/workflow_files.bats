@@ -45,7 +45,7 @@ teardown() {
         >>"$world/infra/appspecs/greeter.yaml"
     in_infra true
     sandbox_start
-    dispatcher sandbox control aws/ecs/seed '{"clusters": [{"name": "demo", "services": [
+    dispatcher sandbox-control aws/ecs/seed '{"clusters": [{"name": "demo", "services": [
         {"name": "greeter", "image": "public.ecr.aws/nginx/nginx:1", "desiredCount": 1}]}]}'
     expect 0
     deploy
