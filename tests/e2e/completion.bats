@@ -159,7 +159,7 @@ zsh_offers() {
     fish --no-config -n script.fish
     [ "$(fish_complete '')" = "$(first_words)" ]
     [ "$(fish_complete 'completion ')" = $'bash\nfish\nzsh' ]
-    [ "$(fish_complete 'help ver')" = "version" ]
+    [ "$(fish_complete 'help versi')" = "version" ]
     [ "$(fish_complete 'spec ')" = "$(sed -n 's/^spec //p' names | sort)" ]
     [ "$(fish_complete 'spec lint --format js')" = "json" ]
     [ "$(fish_complete 'deploy ')" = $'payments\nweb-shop' ]
