@@ -261,20 +261,6 @@ take_notes(const struct step_run *run, struct deployment_target *target,
     }
 }
 
-// A commit cannot be chosen (apprunner-roadmap#197).
-static struct error *
-check_verb(const struct step_run *run, const struct deployment_target *target)
-{
-    if (!apprunner_is_code(target) || !cstr_equal(run->deployment->verb, "rollback")) {
-        return NULL;
-    }
-    return error_hint(error_new(ERROR_USAGE,
-                          "'%s' is built from source: App Runner builds the head of its "
-                          "branch, and no earlier commit",
-                          target->name),
-        "Revert the commit on the branch, and deploy.");
-}
-
 // The files are read and the request is made once before anything is changed: what is wrong with
 // them is said now.
 static struct error *
@@ -299,7 +285,6 @@ look(const struct step_run *run, struct deployment_target *target)
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct apprunner_service service = {0};
     TRY(check_name(target));
-    TRY(check_verb(run, target));
     TRY(find(run, target));
     if (target->arn == NULL && !target->want.create) {
         return absent(run, target);

@@ -51,10 +51,16 @@ collect(const struct step_run *run, const struct deployment_target *target, stru
     struct pair_list *out)
 {
     const char *root = run->deployment->files_root;
-    if (!has_variables(&target->want)) {
+    struct setting_target want = target->want;
+    // Going back happens anywhere; files of today's checkout are not of the version of before.
+    if (cstr_equal(run->deployment->verb, "rollback")) {
+        want.environment_file = NULL;
+        want.environment_from_outputs = (struct pair_list){0};
+    }
+    if (!has_variables(&want)) {
         return NULL;
     }
-    struct error *err = environment_collect(root != NULL ? root : ".", &target->want, arena, out);
+    struct error *err = environment_collect(root != NULL ? root : ".", &want, arena, out);
     for (size_t i = 0; err == NULL && i < out->count; i++) {
         if (strncmp(out->items[i].key, "AWSAPPRUNNER", strlen("AWSAPPRUNNER")) == 0) {
             err = error_new(ERROR_INPUT,

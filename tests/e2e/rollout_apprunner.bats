@@ -192,6 +192,37 @@ YAML
     holds [ "$(operations_of)" = "UPDATE_SERVICE" ]
 }
 
+@test "rollback goes to the release that was proven before" {
+    apprunner_start
+    run --separate-stderr "$DISPATCHER_BIN" deploy greeter --env staging --version v1
+    expect 0
+    deploy_v2
+    expect 0
+    in_infra sed -i 's/service: "greeter-{env}"/service: "greeter-{env}", environment_file: gone.env/' \
+        appspecs/greeter.yaml
+    cd "$world"
+    dispatcher rollback greeter --env staging --reason "checkout is slow"
+    expect 0
+    says "'greeter' v1 is back in 'staging' and proven to run"
+    runner_runs "$old"
+    holds [ "$(operations_of)" = "UPDATE_SERVICE UPDATE_SERVICE UPDATE_SERVICE" ]
+}
+
+@test "rollback of a service that is built from source is refused" {
+    apprunner_start
+    spec_is <<'YAML'
+deploy:
+  via: direct
+  target: {kind: apprunner, service: "greeter-{env}", source: code}
+YAML
+    ssm LabelParameterVersion "{\"Name\": \"$parameter\", \"Labels\": [\"proven-0\"]}" >/dev/null
+    put v2
+    dispatcher rollback greeter --env staging --reason "checkout is slow"
+    expect 3
+    says "is deployed from source code only" "Revert the commit"
+    values_are v1 v2
+}
+
 @test "interrupted: the operation goes on, resume follows it to its end" {
     apprunner_start
     course '{"service": "greeter-*", "scenario": "success", "delay": "3s"}'
