@@ -62,19 +62,22 @@ const struct cli_command command_deploy = {
     .max_positional = 1,
     .options = deploy_options,
     .option_count = ARRAY_LENGTH(deploy_options),
-    .summary = "push, write the version, trigger the infra workflow, follow and prove",
+    .summary = "push, write the version, roll out or have it rolled out, follow and prove",
     .description =
         "Run it in a checkout of the app's repository. It pushes the image unless the registry has "
-        "it, "
-        "writes the version parameter, triggers the infra repository's workflow exactly once, "
-        "follows "
-        "that very run to its end and says what is true then.\n\n"
+        "it, writes the version parameter, triggers the infra repository's workflow exactly once, "
+        "follows that very run to its end and says what is true then. What runs is proven by the "
+        "infra side ('dispatcher rollout' or 'prove'), or looked at from here where the spec names "
+        "a 'target' that may be read.\n\n"
         "Without --env the environment follows from the branch or the tag, in a job GITHUB_REF: "
         "it is the only one whose 'branch' or 'allow' in the spec accepts it.\n\n"
-        "When the run fails, the previous version is put back into the parameter, unless the spec "
-        "says "
-        "'on_failure: keep' or somebody else wrote meanwhile. A deployment that was interrupted is "
-        "finished by 'dispatcher resume', which never triggers a second time.\n\n"
+        "With 'via: direct' in the spec there is no infra workflow: the spec's 'migrate' task is "
+        "run, its targets (ECS, ECS Express, App Runner) are moved from here, followed by the id "
+        "of their own deployment and proven by digest, and the 'verify' addresses are asked.\n\n"
+        "When it fails, the previous version is put back into the parameter and what ran before "
+        "into the targets, unless the spec says 'on_failure: keep' or somebody else wrote "
+        "meanwhile. A deployment that was interrupted is finished by 'dispatcher resume', which "
+        "never triggers a second time.\n\n"
         "With --build, what has no --image and is not in the registry yet is built first, with "
         "docker (buildx), buildah or podman, whichever is there (DISPATCHER_BUILDER names one): "
         "the service's 'dockerfile' and 'context', and 'deploy.build' of the spec.\n\n"

@@ -105,8 +105,12 @@ run_cancel(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
     (void)exit_code;
     TRY(deploy_session_open(cli, NULL, false, &session));
     TRY(deploy_cancel(session.context, cli_positional(arguments, 0), session.arena, &deployment));
-    cli_outf(cli, "run %lld was asked to stop: %s\n", (long long)deployment->run_id,
-        deployment->run_url != NULL ? deployment->run_url : "");
+    if (deployment->run_id != 0) {
+        cli_outf(cli, "run %lld was asked to stop: %s\n", (long long)deployment->run_id,
+            deployment->run_url != NULL ? deployment->run_url : "");
+    } else {
+        cli_outf(cli, "the rollout was asked to stop and to go back\n");
+    }
     cli_outf(cli, "next: dispatcher resume %s\n", deployment->id);
     return NULL;
 }
@@ -116,9 +120,11 @@ const struct cli_command command_cancel = {
     .arguments = "ID",
     .min_positional = 1,
     .max_positional = 1,
-    .summary = "ask GitHub to cancel the remote run of a deployment",
+    .summary = "ask GitHub, or the platform, to stop what a deployment has begun",
     .description =
-        "Cancelling takes effect later, and a half-done infrastructure change may stay behind. "
+        "The remote run is cancelled; a rollout from here is told to go back, where its platform "
+        "can. Cancelling takes effect later, and a half-done infrastructure change may stay "
+        "behind. "
         "The process that follows the deployment, or 'dispatcher resume', sees how it ended.",
     .examples = "$ dispatcher cancel d-3f9a2c51\n",
     .run = run_cancel,

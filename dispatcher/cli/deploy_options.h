@@ -26,13 +26,16 @@ extern const char *const deploy_restore_or_keep[];
     {"checkout", CLI_VALUE, "DIR", "checkout of the app repository; default: here", NULL},         \
     {"allow-dirty", CLI_FLAG, NULL, "deploy although the work tree has changes", NULL},            \
     {"allow-stale", CLI_FLAG, NULL, "deploy a commit older than the deployed one", NULL},          \
-    {"on-failure", CLI_VALUE, "restore|keep", "the version parameter after a failed run",          \
+    {"on-failure", CLI_VALUE, "restore|keep", "version and targets after a failure",               \
         deploy_restore_or_keep},                                                                   \
-    {"on-cancel", CLI_VALUE, "leave|cancel", "the remote run when this is interrupted",            \
+    {"on-cancel", CLI_VALUE, "leave|cancel",                                                       \
+        "the remote run or rollout when this is interrupted",                                      \
         deploy_leave_or_cancel},                                                                   \
-    {"on-timeout", CLI_VALUE, "leave|cancel", "the remote run when --timeout is over",             \
+    {"on-timeout", CLI_VALUE, "leave|cancel",                                                      \
+        "the remote run or rollout when --timeout is over",                                        \
         deploy_leave_or_cancel},                                                                   \
-    {"timeout", CLI_DURATION, "30m", "longest wait for the run, queued and running each", NULL},   \
+    {"timeout", CLI_DURATION, "30m",                                                               \
+        "longest wait for the run (queued and running each) or rollout", NULL},                    \
     {"no-wait", CLI_FLAG, NULL, "end (with exit code 10) once the run is triggered", NULL},        \
     {"json", CLI_FLAG, NULL, "one JSON event a line on stdout, human text on stderr", NULL}
 // clang-format on

@@ -464,10 +464,25 @@ prepare_checkout(struct deploy_context *context, struct preparation *p)
     return prepare_inputs(p);
 }
 
+// A rollout from here has no other end than its own.
+static struct error *
+check_waits(const struct preparation *p)
+{
+    if (!p->request->no_wait || !deployment_is_direct(p->deployment)) {
+        return NULL;
+    }
+    return error_hint(error_new(ERROR_USAGE,
+                          "--no-wait is for 'via: workflow': here '%s' is rolled out "
+                          "by this very process",
+                          p->deployment->app),
+        "Interrupt it instead: the rollout goes on, and 'dispatcher resume' follows it.");
+}
+
 static struct error *
 prepare_rest(struct deploy_context *context, struct preparation *p)
 {
     TRY(check_enabled(p));
+    TRY(check_waits(p));
     if (!cstr_equal(p->deployment->verb, "deploy")) {
         name_caller(p, context); // no checkout of the app: what the parameters say decides
         return collect_services(p);

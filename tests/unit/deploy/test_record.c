@@ -246,6 +246,18 @@ test_direct_from_source(void **state)
 }
 
 static void
+test_direct_without_waiting(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_of(spec_direct);
+    s->request.no_wait = true;
+    story_deploy(s);
+    story_expect_refused(s, ERROR_USAGE,
+        "--no-wait is for 'via: workflow': here 'shop' is rolled out by this very process",
+        "Interrupt it instead: the rollout goes on, and 'dispatcher resume' follows it.");
+}
+
+static void
 test_label_is_refused(void **state)
 {
     (void)state;
@@ -275,6 +287,7 @@ main(void)
         cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_direct_from_source),
+        cmocka_unit_test(test_direct_without_waiting),
         cmocka_unit_test(test_label_is_refused),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
