@@ -511,10 +511,25 @@ rollout_stop(const struct step_run *run)
     return NULL;
 }
 
+// Has every target that was asked for anything come to its end?
+static bool
+is_over(const struct deployment *d)
+{
+    for (size_t i = 0; i < d->targets.count; i++) {
+        if (deployment_target_at(d, i)->forward.outcome == NULL) {
+            return false;
+        }
+    }
+    return d->targets.count > 0;
+}
+
 const char *
 rollout_fate(const struct step_run *run)
 {
     struct deployment *d = run->deployment;
+    if (is_over(d)) {
+        return "the rollout is over, and was not proven and checked to the end";
+    }
     if (cstr_equal(d->migrate.state, "running") || cstr_equal(d->migrate.state, "intent")) {
         return "the one-off task goes on";
     }

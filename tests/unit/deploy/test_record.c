@@ -246,6 +246,22 @@ test_direct_from_source(void **state)
 }
 
 static void
+test_interrupted_while_checking(void **state)
+{
+    (void)state;
+    static const struct world_fault faults[] = {
+        {.match = "GET /health", .kind = FAULT_SIGNAL}, {0}};
+    struct story *s CLEANUP(story_freep) = story_of(spec_direct);
+    s->app_spec = arena_printf(
+        s->arena, "%s  verify: [{url: \"https://shop.example.org/health\"}]\n", spec_direct);
+    s->world->faults = faults;
+    story_deploy(s);
+    story_expect_open(s, 143, "interrupted",
+        "deploy 'shop' to 'staging': interrupted by signal 15; the rollout is over, and was not "
+        "proven and checked to the end");
+}
+
+static void
 test_direct_without_waiting(void **state)
 {
     (void)state;
@@ -287,6 +303,7 @@ main(void)
         cmocka_unit_test(test_changed_meanwhile),
         cmocka_unit_test(test_direct),
         cmocka_unit_test(test_direct_from_source),
+        cmocka_unit_test(test_interrupted_while_checking),
         cmocka_unit_test(test_direct_without_waiting),
         cmocka_unit_test(test_label_is_refused),
     };

@@ -23,6 +23,15 @@ release(struct world *world, const char *value, const char *description, const c
 }
 
 // 'v3' over a failed 'v2' over a proven 'v1'.
+static void
+fill(struct story *s)
+{
+    s->world->parameter_count = 0;
+    release(s->world, "v1", "dispatcher d-1 prev=0 digest=" STORY_DIGEST, "proven-0");
+    release(s->world, "v2", "dispatcher d-2 prev=1 digest=" STORY_DIGEST, "");
+    release(s->world, "v3", "dispatcher d-3 prev=2 digest=" STORY_DIGEST, "deployed");
+}
+
 static struct story *
 story_of(const char *spec)
 {
@@ -33,10 +42,7 @@ story_of(const char *spec)
     s->request.because = "checkout is 'slow'\x1b[31m";
     free((char *)(uintptr_t)s->request.checkout);
     s->request.checkout = xstrdup(s->dir);
-    s->world->parameter_count = 0;
-    release(s->world, "v1", "dispatcher d-1 prev=0 digest=" STORY_DIGEST, "proven-0");
-    release(s->world, "v2", "dispatcher d-2 prev=1 digest=" STORY_DIGEST, "");
-    release(s->world, "v3", "dispatcher d-3 prev=2 digest=" STORY_DIGEST, "deployed");
+    fill(s);
     fake_targets_reset(s->world);
     fake_targets.version = "v3";
     return s;
@@ -200,6 +206,40 @@ test_two_services(void **state)
     story_expect(s, 0, "deployed", "'shop' v1 is back in 'staging' and proven to run");
 }
 
+// Killed wherever it may be, it is written and dispatched once, with the reason, and ends the same.
+static void
+test_killed_everywhere(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_of(HEAD);
+    int64_t at = 1;
+    for (; at < 2000; at++) {
+        story_restart(s);
+        fill(s);
+        if (!story_deploy_and_die(s, at)) {
+            break;
+        }
+        if (!story_has_journal(s)) {
+            story_expect_effects(s, "");
+            continue;
+        }
+        story_resume(s);
+        bool undecidable = cstr_equal(s->d->result, "unknown") && s->world->posts == 0;
+        if (undecidable) { // nobody can know whether the dispatch had left
+            assert_int_equal(s->d->exit_code, 9);
+            continue;
+        }
+        story_expect(s, 0, "deployed", "'shop' v1 is back in 'staging'");
+        const struct world_parameter *p = world_parameter_find(s->world, STORY_PARAMETER);
+        assert_int_equal(s->world->posts, 1);
+        assert_int_equal(p->count, 4);
+        assert_string_equal(p->versions[3].value, "v1");
+        assert_string_equal(p->versions[3].labels[0], "deployed");
+        assert_non_null(strstr(p->versions[3].description, " rollback of=v3 reason='checkout is "));
+    }
+    assert_true(at > 40 && at < 2000);
+}
+
 static void
 test_plan(void **state)
 {
@@ -233,6 +273,7 @@ main(void)
         cmocka_unit_test(test_nothing_there),
         cmocka_unit_test(test_rules_do_not_hold_it_back),
         cmocka_unit_test(test_two_services),
+        cmocka_unit_test(test_killed_everywhere),
         cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests_name("rollback", tests, NULL, NULL);
