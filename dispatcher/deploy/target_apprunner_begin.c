@@ -100,6 +100,24 @@ apprunner_answered(const struct step_run *run, const struct target_move *at, str
     return err; // refused for good
 }
 
+// A request of before may be under way: that nothing can be read now does not end it.
+struct error *
+apprunner_cannot_see(const struct step_run *run, const struct target_move *at, struct error *err)
+{
+    if (error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    if (error_kind(err) != ERROR_UNAVAILABLE) {
+        return error_wrap_as(
+            ERROR_UNKNOWN, err, "whether App Runner took the request cannot be looked up");
+    }
+    const char *why = arena_printf(
+        run->arena, "looks whether the request arrived, in vain: %s", text_of(run, err));
+    (void)move_set_text(run->arena, &at->move->progress, why);
+    error_free(err);
+    return NULL;
+}
+
 struct error *
 apprunner_doubt(const struct step_run *run, const struct target_move *at, bool *again)
 {
@@ -410,6 +428,16 @@ aim(const struct step_run *run, const struct target_move *at)
         run->arena, "%s/%s@%s", service->registry, service->repository, service->digest);
 }
 
+static struct error *
+read_all(
+    struct request *r, struct apprunner_service *service, struct apprunner_operation **operations)
+{
+    TRY(provider_aws(r->run->context, r->run->deployment, &r->aws));
+    TRY(apprunner_look_at(r->run, r->at->target, r->arena, service));
+    return apprunner_operations(
+        r->run, service->arn, r->at->move->earlier_id, r->arena, operations, &r->operation_count);
+}
+
 struct error *
 apprunner_begin(const struct step_run *run, const struct target_move *at)
 {
@@ -422,10 +450,10 @@ apprunner_begin(const struct step_run *run, const struct target_move *at)
     if (at->target->arn == NULL) {
         return apprunner_begin_create(run, at);
     }
-    TRY(provider_aws(run->context, run->deployment, &request.aws));
-    TRY(apprunner_look_at(run, at->target, scratch, &service));
-    TRY(apprunner_operations(
-        run, service.arn, at->move->earlier_id, scratch, &operations, &request.operation_count));
+    struct error *err = read_all(&request, &service, &operations);
+    if (err != NULL) {
+        return asked ? apprunner_cannot_see(run, at, err) : err;
+    }
     request.operations = operations;
     if (asked) {
         TRY(look_for_it(&request, &again));

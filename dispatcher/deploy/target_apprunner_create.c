@@ -38,26 +38,41 @@ creation_of(const struct apprunner_operation *list, size_t count)
     return NULL;
 }
 
-// A name is taken once: a service of this name that was not there before we asked is ours.
 static struct error *
-look_for_it(const struct step_run *run, const struct target_move *at, bool *again)
+find_creation(const struct step_run *run, const struct target_move *at, const char **id)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct aws_session *aws = NULL;
     struct apprunner_operation *list = NULL;
     const char *arn = NULL;
     size_t count = 0;
-    *again = false;
     TRY(apprunner_turn(run, &aws));
     TRY(apprunner_find(aws, at->target->want.service, scratch, &arn));
     if (arn == NULL) {
-        return apprunner_doubt(run, at, again);
+        return NULL;
     }
     TRY(apprunner_operations(run, arn, NULL, scratch, &list, &count));
     const struct apprunner_operation *creation = creation_of(list, count);
     at->target->arn = arena_dup(run->arena, arn);
+    *id = creation != NULL ? arena_dup(run->arena, creation->id) : NULL;
+    return NULL;
+}
+
+// A name is taken once: a service of this name that was not there before we asked is ours.
+static struct error *
+look_for_it(const struct step_run *run, const struct target_move *at, bool *again)
+{
+    const char *id = NULL;
+    *again = false;
+    struct error *err = find_creation(run, at, &id);
+    if (err != NULL) {
+        return apprunner_cannot_see(run, at, err);
+    }
+    if (at->target->arn == NULL) {
+        return apprunner_doubt(run, at, again);
+    }
     at->move->state = "sent";
-    at->move->id = creation != NULL ? arena_dup(run->arena, creation->id) : NULL;
+    at->move->id = id;
     at->move->progress = NULL;
     return engine_save(run, "waiting", NULL);
 }

@@ -88,6 +88,9 @@ NODISCARD struct error *apprunner_intend(const struct step_run *run, const struc
 /// What follows from the answer to the request (err is consumed).
 struct error *apprunner_answered(const struct step_run *run, const struct target_move *at,
     struct error *err, const struct apprunner_start *started);
+/// An earlier request may have arrived, and `err` (consumed) is why that cannot be looked up now.
+struct error *apprunner_cannot_see(
+    const struct step_run *run, const struct target_move *at, struct error *err);
 /// Nothing shows that an earlier request has arrived: waits on, asks again, or gives up.
 /// *again: ask.
 struct error *apprunner_doubt(

@@ -387,6 +387,44 @@ test_a_lost_answer_is_found(void **state)
     story_expect_effects(s, UPDATED RECORDED); // asked once
 }
 
+// And nothing can be read either: that is no end, and the request is not sent again.
+static void
+test_a_lost_answer_and_an_outage(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = runner_story(RUNNER_SPEC, NULL);
+    s->world->faults =
+        (const struct world_fault[]){{"apprunner:UpdateService /", .kind = FAULT_LOST},
+            {"apprunner:DescribeService /", .from = 3, .times = 17, .kind = FAULT_STATUS,
+                .status = 503, .body = "<html>busy</html>"},
+            {0}};
+    story_deploy(s);
+    runner_expect_green(s);
+    story_expect_effects(s, UPDATED RECORDED);
+}
+
+static void
+test_a_lost_answer_and_no_permission_to_look(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = runner_story(RUNNER_SPEC, NULL);
+    s->world->faults =
+        (const struct world_fault[]){{"apprunner:UpdateService /", .kind = FAULT_LOST},
+            {"apprunner:DescribeService /", .from = 3, .times = 99, .kind = FAULT_STATUS,
+                .status = 400, .body = DENIED("DescribeService")},
+            {0}};
+    story_deploy(s);
+    story_expect(s, 9, "unknown", NULL);
+    assert_non_null(
+        strstr(s->d->message, "whether App Runner took the request cannot be looked up"));
+    assert_string_equal(s->d->hint, ALLOW("DescribeService"));
+    story_expect_effects(s, UPDATED "label /shop/staging/web/version:2 pending\n");
+    s->world->faults = NULL;
+    story_resume(s);
+    runner_expect_green(s);
+    assert_int_equal(runner_of(s)->operation_count, 1);
+}
+
 static void
 test_a_lost_request_is_not_sent_again(void **state)
 {
@@ -526,6 +564,8 @@ main(void)
         cmocka_unit_test(test_an_answer_without_an_id),
         cmocka_unit_test(test_an_answer_without_an_id_and_no_operation),
         cmocka_unit_test(test_a_lost_answer_is_found),
+        cmocka_unit_test(test_a_lost_answer_and_an_outage),
+        cmocka_unit_test(test_a_lost_answer_and_no_permission_to_look),
         cmocka_unit_test(test_a_lost_request_is_not_sent_again),
         cmocka_unit_test(test_a_server_error_may_have_done_it),
         cmocka_unit_test(test_an_operation_that_vanishes),

@@ -292,6 +292,21 @@ test_a_lost_answer_to_create(void **state)
 }
 
 static void
+test_a_lost_answer_to_create_and_an_outage(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = empty_story(CREATE_SPEC);
+    s->world->faults =
+        (const struct world_fault[]){{"apprunner:CreateService /", .kind = FAULT_LOST},
+            {"apprunner:ListServices /", .from = 2, .times = 17, .kind = FAULT_STATUS,
+                .status = 503, .body = "<html>busy</html>"},
+            {0}};
+    story_deploy(s);
+    runner_expect_green(s);
+    assert_int_equal(s->world->runner_count, 1);
+}
+
+static void
 test_creation_killed_at_every_tick(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ main(void)
         cmocka_unit_test(test_a_registry_that_app_runner_cannot_reach),
         cmocka_unit_test(test_a_service_that_does_not_come_to_life),
         cmocka_unit_test(test_a_lost_answer_to_create),
+        cmocka_unit_test(test_a_lost_answer_to_create_and_an_outage),
         cmocka_unit_test(test_creation_killed_at_every_tick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
