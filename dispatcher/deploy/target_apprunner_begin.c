@@ -113,7 +113,7 @@ apprunner_cannot_see(const struct step_run *run, const struct target_move *at, s
     }
     const char *why = arena_printf(
         run->arena, "looks whether the request arrived, in vain: %s", text_of(run, err));
-    (void)move_set_text(run->arena, &at->move->progress, why);
+    (void)target_set_text(run->arena, &at->move->progress, why);
     error_free(err);
     return NULL;
 }
