@@ -352,7 +352,12 @@ create(const struct step_run *run, const struct target_move *at)
         .tags = {tags, ARRAY_LENGTH(tags)},
     };
     TRY(target_ecs_intend(run, at, &(struct ecs_service){0}));
-    TRY(ecs_express_create(aws, &wish, scratch, &made));
+    struct error *err = ecs_express_create(aws, &wish, scratch, &made);
+    if (err != NULL && error_remote_of(err)->request_left) { // `resume` finds it when it is there
+        return error_wrap_as(ERROR_UNKNOWN, err,
+            "whether Express service '%s' was created is not known", want->service);
+    }
+    TRY(err);
     target->arn = arena_dup(run->arena, made.arn);
     if (target->arn == NULL || newest(&made) == NULL || newest(&made)->revision_arn == NULL) {
         return error_new(

@@ -40,6 +40,17 @@ front_is_at_rest() {
     holds [ "$(done_by_ecs CreateExpressGatewayService)" = 1 ]
 }
 
+@test "the answer to the creation is lost: unknown, and resume finds the service" {
+    fault 'POST * target=*.CreateExpressGatewayService effect=lost-answer count=all'
+    deploy_v2
+    expect 9
+    says "whether Express service 'front' was created is not known"
+    dispatcher resume "$(id_of_last)"
+    expect 0
+    runs_only "$new" front
+    holds [ "$(done_by_ecs CreateExpressGatewayService)" = 1 ]
+}
+
 @test "not without create, and not without its roles" {
     spec_is <<<"deploy: {via: direct, target: {kind: ecs-express, cluster: blue, service: front}}"
     deploy_v2
