@@ -41,7 +41,7 @@ nothing_rolled_out() {
     says "run 'uv run alembic upgrade head' once on the image of 'web', 20s at most"
     deploy_v2
     expect 0
-    says "| Running upgrade -> 3f1" "| ::warning::done" "exit code 0 after"
+    says "| Running upgrade -> 3f1" "| : :warning::done" "exit code 0 after"
     runs_only "$new"
     # One revision for both; nothing else than asked for.
     holds [ "$(done_by_ecs RegisterTaskDefinition)" = 1 ]
