@@ -68,7 +68,8 @@ const struct cli_command command_rollback = {
         "deployed.\n\n"
         "It goes the way of a deployment: the parameter is written, then the targets are moved "
         "from here ('via: direct') or the infra workflow is triggered and followed. A deployment "
-        "that is under way is superseded. No task definition is ever deregistered, nothing is "
+        "of ECS that is under way and started from that release is only stopped; any other is "
+        "superseded. No task definition is ever deregistered, nothing is "
         "built or pushed, and no migration is run or undone.\n\n"
         "Exit codes are those of deploy.",
     .examples = "$ dispatcher rollback payments --env production --reason checkout-is-slow\n"

@@ -20,7 +20,7 @@ words_of(const struct deployment_target *target, const struct deployment_move *m
     if (move->outcome != NULL) {
         bool idle = is_good(move) && cstr_equal(move->state, "nothing");
         return idle            ? (back ? "is back already" : "runs it already")
-               : is_good(move) ? (back ? "is back" : "rolled out")
+               : is_good(move) ? (back || move->halting ? "is back" : "rolled out")
                                : move->outcome;
     }
     if (move->hook != NULL) {
@@ -42,8 +42,7 @@ put_what(
     } else if (move->outcome == NULL && move->progress == NULL && move->status != NULL) {
         buf_printf(out, " (%s)", move->status);
     }
-    bool tells_why = move->reason != NULL && (move->rolling_back || !is_good(move));
-    if (tells_why) {
+    if (move->reason != NULL && !is_good(move)) {
         buf_printf(out, ": %s", move->reason);
     }
     if (target->proven && is_good(move) && target->running_digest != NULL) {

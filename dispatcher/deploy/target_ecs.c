@@ -29,7 +29,8 @@ target_ecs_note_service(const struct step_run *run, const struct deployment_targ
 {
     bool is_rolling = strcmp(target->want.kind, target_ecs.kind) == 0 &&
                       (service->strategy == NULL || strcmp(service->strategy, "ROLLING") == 0);
-    if (service->current_deployment != NULL) {
+    bool is_rollback = cstr_equal(run->deployment->verb, "rollback"); // whose plan says it
+    if (service->current_deployment != NULL && !is_rollback) {
         deployment_note(run->deployment, run->arena,
             arena_printf(run->arena,
                 "'%s': a deployment of service '%s' is under way; ours will supersede it",
@@ -118,7 +119,10 @@ static void
 describe(const struct deployment *d, const struct deployment_target *target, struct buf *out)
 {
     (void)d;
-    if (target->want.force_new_deployment) {
+    if (target->halts != NULL) {
+        buf_printf(out, "stop what is being deployed to service '%s' of cluster '%s'",
+            target->want.service, target_cluster(target));
+    } else if (target->want.force_new_deployment) {
         buf_printf(out, "start the tasks of '%s' anew in service '%s' of cluster '%s'",
             target->name, target->want.service, target_cluster(target));
     } else {
@@ -301,7 +305,13 @@ begin_forward(
 {
     struct deployment_target *target = at->target;
     struct deployment_move *move = at->move;
-    bool done = false;
+    bool done = false, halted = false;
+    if (target->halts != NULL) {
+        TRY(target_ecs_halt(run, at, &halted));
+    }
+    if (halted) {
+        return NULL;
+    }
     TRY(look_again(run, target, service));
     move->digest = deployment_service_at(run->deployment, (size_t)target->service)->digest;
     if (target->want.force_new_deployment) {
@@ -366,7 +376,9 @@ begin(const struct step_run *run, const struct target_move *at)
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct ecs_service service = {0};
     bool asked = false;
-    if (cstr_equal(at->move->state, "intent")) {
+    if (at->move->halting) { // killed before the answer: stopping twice is the same
+        TRY(target_ecs_halt(run, at, &asked));
+    } else if (cstr_equal(at->move->state, "intent")) {
         TRY(target_ecs_was_asked(run, at, at->move->revision, &asked));
     }
     if (asked) {

@@ -183,6 +183,10 @@ end_move(
 {
     struct deployment_move *move = sight->at->move;
     const char *why = now->rollback.reason != NULL ? now->rollback.reason : now->reason;
+    if (move->halting && ecs_state_is_final(now->state)) {
+        target_ecs_end_halt(pass->run, sight->at, now);
+        return NULL;
+    }
     switch (now->state) {
     case ECS_STATE_SUCCEEDED:
         target_end_move(pass->run, move, "succeeded", NULL);
@@ -300,6 +304,9 @@ static void
 conclude(const struct step_run *run, const struct target_sight *sight)
 {
     struct deployment_move *move = sight->at->move;
+    if (move->state == NULL) { // to be begun anew
+        return;
+    }
     if (!sight->there) {
         target_end_move(run, move, "failed",
             arena_printf(run->arena, "service '%s' of cluster '%s' is %s",

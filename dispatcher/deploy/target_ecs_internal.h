@@ -8,6 +8,7 @@
 //     target_ecs_find.c     which service deployment is ours
 //     target_ecs_follow.c   refresh, stop
 //     target_ecs_classic.c  the same by the classic ids, without service deployments
+//     target_ecs_halt.c     a rollback that stops what is under way
 //     target_ecs_evidence.c why it fails
 //     target_ecs_proof.c    what runs
 //     target_ecs_inspect.c  what a rollout needs to be there
@@ -145,6 +146,17 @@ const struct ecs_hook *target_ecs_waiting_hook(const struct ecs_deployment *depl
 // --- target_ecs_classic.c ----------------------------------------------------------------------
 void target_ecs_apply_classic(const struct step_run *run, const struct target_sight *sight);
 
+// --- target_ecs_halt.c -------------------------------------------------------------------------
+/// Rollback: sets target->halts when stopping what is under way leads to the release, and the note.
+NODISCARD struct error *target_ecs_look_for_halt(
+    const struct step_run *run, struct deployment_target *target);
+/// Asks for that. *asked false: it may not be stopped, and the move is as new.
+NODISCARD struct error *target_ecs_halt(
+    const struct step_run *run, const struct target_move *at, bool *asked);
+/// It has come to an end: rolled back is what was wanted, anything else leaves the move as new.
+void target_ecs_end_halt(
+    const struct step_run *run, const struct target_move *at, const struct ecs_deployment *now);
+
 // --- target_ecs_evidence.c ---------------------------------------------------------------------
 /// While it goes on: looks for stopped tasks when more have failed than before.
 void target_ecs_early(const struct step_run *run, const struct target_move *at, int64_t failures);
@@ -154,8 +166,8 @@ void target_ecs_read_events(
 void target_ecs_explain(const struct step_run *run, const struct target_move *at);
 
 // --- target_ecs_inspect.c ----------------------------------------------------------------------
-void target_ecs_inspect(const struct step_run *run, const struct deployment_target *target,
-    struct findings *findings);
+void target_ecs_inspect(
+    const struct step_run *run, const struct deployment_target *target, struct findings *findings);
 
 // --- target_ecs_proof.c ------------------------------------------------------------------------
 NODISCARD struct error *target_ecs_prove(

@@ -182,7 +182,7 @@ target_ecs_release(const struct step_run *run, struct deployment_target *target)
     struct search search = {
         .tag = {TARGET_TAG_VERSION, version_of(run, target)}, .max = RELEASE_REVISIONS};
     if (target->want.force_new_deployment) { // its task definition stays as it is
-        return NULL;
+        return target_ecs_look_for_halt(run, target);
     }
     TRY(target_image(run, target, &search.image));
     TRY(get_definition(run, target->before, &aws, &current));
@@ -192,7 +192,7 @@ target_ecs_release(const struct step_run *run, struct deployment_target *target)
         target->note = arena_printf(
             run->arena, "%s by %s again", target->note, target_short(target->forward.revision));
     }
-    return NULL;
+    return target_ecs_look_for_halt(run, target);
 }
 
 // --- a tag in place of a digest ------------------------------------------------------------------

@@ -269,7 +269,13 @@ begin_forward(
     struct deployment_target *target = at->target;
     struct ecs_express express = {0};
     const char *image = NULL;
-    bool done = false, changed = false;
+    bool done = false, changed = false, halted = false;
+    if (target->halts != NULL) {
+        TRY(target_ecs_halt(run, at, &halted));
+    }
+    if (halted) {
+        return NULL;
+    }
     TRY(target_image(run, target, &image));
     at->move->digest = target_image_digest(image);
     TRY(describe_express(run, target, scratch, &express));
@@ -402,7 +408,9 @@ begin(const struct step_run *run, const struct target_move *at)
     if (at->target->arn == NULL) {
         return begin_created(run, at);
     }
-    if (cstr_equal(at->move->state, "intent")) {
+    if (at->move->halting) { // killed before the answer: stopping twice is the same
+        TRY(target_ecs_halt(run, at, &asked));
+    } else if (cstr_equal(at->move->state, "intent")) {
         TRY(is_forward ? target_image(run, at->target, &image)
                        : target_express_image_before(run, at->target, &image));
         TRY(was_asked(run, at, image, &asked));
@@ -423,5 +431,6 @@ const struct target_ops target_express = {
     .prove = target_ecs_prove,
     .stop = target_ecs_stop,
     .explain = target_ecs_explain,
+    .release = target_ecs_look_for_halt,
     .inspect = target_ecs_inspect,
 };

@@ -69,6 +69,7 @@ struct deployment_move {
     const char *status;   // in the platform's own words
     const char *stage;    // ECS lifecycle stage, NULL when there is none
     const char *progress; // "2 of 4 tasks run"
+    bool halting;         // it is somebody else's, which we stop: rolled back is success
     bool rolling_back;    // the platform has begun to; told once
     bool whole;           // App Runner, back: with the whole source of before
     const char *hook;     // a PAUSE hook that it waits for: its id
@@ -99,7 +100,8 @@ struct deployment_target {
     // App Runner, what was changed beside the image ("environment, port"): of the source, which
     // only the process that changed it can take back; and the rest, which is not taken back.
     const char *source_changes, *other_changes;
-    const char *note; // for the plan: "replaces 'v1' (2 tasks)"
+    const char *note;  // for the plan: "replaces 'v1' (2 tasks)"
+    const char *halts; // rollback: the deployment under way that only has to be stopped
     struct deployment_move forward, back;
     struct str_list evidence; // of a failure, the best first; sanitized
     const char *running_digest;

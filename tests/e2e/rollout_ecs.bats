@@ -227,6 +227,58 @@ update_was_done() {
     [ "$(done_by_ecs UpdateService)" = 1 ]
 }
 
+# v2 is being rolled out, and takes its time; nobody follows it any more.
+leave_v2_under_way() { # DELAY
+    ecs_start
+    scenario '{"service": "greeter-staging", "scenario": "success", "delay": "'"$1"'"}'
+    deploy_behind_v2
+    until_true 20 update_was_done
+    until_true 20 v2_has_an_id
+    kill -9 "$deploying"
+    wait "$deploying" 2>/dev/null || true
+}
+
+v2_has_an_id() {
+    [ "$(of_service .currentServiceDeployment)" != null ]
+}
+
+@test "a rollback stops the deployment that is under way, and deploys nothing" {
+    leave_v2_under_way 12s
+    dispatcher rollback greeter --env staging --to v1 --reason "v2 is slow" --dry-run
+    expect 0
+    says "stop what is being deployed to service 'greeter-staging'" \
+        "stops the deployment that is under way: ECS goes back to 'v1' by itself"
+    dispatcher rollback greeter --env staging --to v1 --reason "v2 is slow"
+    expect 0
+    says "is back, proven: ${old:0:19}"
+    runs_only "$old"
+    values_are v1 v2 v1
+    holds [ "$(done_by_ecs StopServiceDeployment)" = 1 ]
+    holds [ "$(done_by_ecs UpdateService)" = 1 ]
+}
+
+@test "a rollback that may not stop it rolls the release out instead" {
+    leave_v2_under_way 12s
+    control aws/deny -d '{"actions": ["ecs:StopServiceDeployment"]}' >/dev/null
+    dispatcher rollback greeter --env staging --to v1 --reason "v2 is slow"
+    expect 0
+    says "ecs:StopServiceDeployment" "'v1' is rolled out anew" "proven: ${old:0:19}"
+    runs_only "$old"
+    values_are v1 v2 v1
+    holds [ "$(done_by_ecs UpdateService)" = 2 ]
+}
+
+@test "a deployment that ends before it is stopped: the release is rolled out" {
+    leave_v2_under_way 6s
+    fault 'POST * target=*.StopServiceDeployment status=500 count=all'
+    dispatcher rollback greeter --env staging --to v1 --reason "v2 is slow"
+    expect 0
+    says "'v1' is rolled out anew: the deployment that was to be stopped ended as SUCCESSFUL"
+    runs_only "$old"
+    values_are v1 v2 v1
+    holds [ "$(done_by_ecs UpdateService)" = 2 ]
+}
+
 @test "killed before the answer to RegisterTaskDefinition: resume uses the revision that there is" {
     ecs_start
     fault 'POST * target=*.RegisterTaskDefinition delay-after=5s'
