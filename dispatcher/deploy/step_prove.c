@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
+#include "dispatcher/name.h"
 #include "ledger.h"
 #include "target_internal.h"
 
@@ -26,6 +27,23 @@ now_ms(const struct step_run *run)
     return clock_mono(run->context->platform->clock);
 }
 
+// What was written by hand does not say its digest.
+static struct error *
+ask_registry(const struct step_run *run, const struct deployment_service *service,
+    const char *version, const char **digest)
+{
+    const struct preparation p = {.deployment = run->deployment, .arena = run->arena};
+    struct deployment_service asked = *service;
+    asked.version = version;
+    asked.digest = NULL;
+    if (!tag_is_valid(str_of(version))) {
+        return NULL;
+    }
+    TRY(snapshot_registry(run->context, &p, &asked));
+    *digest = asked.digest;
+    return NULL;
+}
+
 // Does every target that does not run what it must run the proven release before it, whole?
 static struct error *
 is_release_before(const struct step_run *run, struct aws_session *aws,
@@ -36,11 +54,15 @@ is_release_before(const struct step_run *run, struct aws_session *aws,
     struct ledger ledger = {0};
     TRY(ledger_read(aws, service->parameter, run->arena, &ledger));
     const struct ledger_release *before = ledger_find_before(&ledger);
-    if (before == NULL || before->digest == NULL) {
+    const char *digest = before != NULL ? before->digest : NULL;
+    if (before != NULL && digest == NULL) {
+        TRY(ask_registry(run, service, before->version, &digest));
+    }
+    if (digest == NULL) {
         return NULL;
     }
     struct deployment_target seen = *target; // what is asked of the other digest is not the proof
-    TRY(target_ops_find(target->want.kind)->prove(run, &seen, before->digest));
+    TRY(target_ops_find(target->want.kind)->prove(run, &seen, digest));
     *version = seen.proven ? before->version : NULL;
     return NULL;
 }
