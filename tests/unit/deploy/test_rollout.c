@@ -449,6 +449,28 @@ test_out_of_time_and_cancelled(void **state)
     story_expect_effects(s, FORWARD "stop web\n" BACK);
 }
 
+// `dispatcher cancel` from beside: the platform is asked to give up, the owner sees how it ends.
+static void
+test_cancelled_from_beside(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = direct_story(spec_direct);
+    set_life(&lab->targets[0].forward, "running", NULL);
+    story_deploy(s);
+    story_expect_open(s, 10, "timeout", NULL);
+    story_cancel(s);
+    assert_null(s->err);
+    assert_int_equal(lab->targets[0].stops, 1);
+    story_resume(s);
+    story_expect(s, 7, "failed", NULL);
+    const char *id = arena_dup(s->arena, s->d->id);
+    story_cancel(s);
+    assert_int_equal(error_kind(s->err), ERROR_USAGE);
+    assert_string_equal(error_message(s->err),
+        arena_printf(s->arena, "deployment '%s' has no rollout under way", id));
+    assert_int_equal(lab->targets[0].stops, 1);
+}
+
 // --- several -----------------------------------------------------------------------------------
 
 static struct story *
@@ -568,6 +590,7 @@ main(void)
         cmocka_unit_test(test_outages),
         cmocka_unit_test(test_out_of_time),
         cmocka_unit_test(test_out_of_time_and_cancelled),
+        cmocka_unit_test(test_cancelled_from_beside),
         cmocka_unit_test(test_two_in_order),
         cmocka_unit_test(test_one_of_two_fails),
         cmocka_unit_test(test_one_fails_and_one_is_superseded),
