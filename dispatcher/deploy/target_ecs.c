@@ -283,22 +283,6 @@ look_again(
     return look_at_service(run, target, service);
 }
 
-// Set to this revision already: nothing is to be done when that is what runs, and else a deployment
-// of our own shows what keeps it from running.
-static struct error *
-is_done_already(const struct step_run *run, struct deployment_target *target,
-    const struct ecs_service *service, const char *digest, bool *done)
-{
-    *done = false;
-    if (digest == NULL || !target_ecs_is_settled(service)) {
-        return NULL;
-    }
-    TRY(target_ecs_prove(run, target, digest));
-    *done = target->proven;
-    target->proven = false; // the step proves it once more, aloud
-    return NULL;
-}
-
 static struct error *
 begin_forward(
     const struct step_run *run, const struct target_move *at, const struct ecs_service *service)
@@ -324,7 +308,7 @@ begin_forward(
     }
     bool same = cstr_equal(move->revision, service->task_definition);
     if (same) {
-        TRY(is_done_already(run, target, service, move->digest, &done));
+        TRY(target_ecs_is_done(run, target, service, move->digest, &done));
     }
     if (done) {
         move->state = "nothing";
@@ -361,7 +345,7 @@ begin_back(
     TRY(target_ecs_revision_before(run, target, &move->revision));
     bool same = cstr_equal(move->revision, service->task_definition);
     if (same) {
-        TRY(is_done_already(run, target, service, move->digest, &done));
+        TRY(target_ecs_is_done(run, target, service, move->digest, &done));
     }
     if (done) {
         move->state = "nothing";

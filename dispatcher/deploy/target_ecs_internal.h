@@ -172,6 +172,11 @@ void target_ecs_inspect(
 // --- target_ecs_proof.c ------------------------------------------------------------------------
 NODISCARD struct error *target_ecs_prove(
     const struct step_run *run, struct deployment_target *target, const char *digest);
+/// At rest, and `digest` is proven to run: a move to it has nothing to do. target->proven is left
+/// false, for the step to prove it aloud.
+NODISCARD struct error *target_ecs_is_done(const struct step_run *run,
+    struct deployment_target *target, const struct ecs_service *service, const char *digest,
+    bool *done);
 void target_ecs_record(const struct step_run *run, struct deployment_target *target);
 /// The container of the target in a task of it; NULL when it cannot be told.
 const struct ecs_container *target_ecs_container(const struct step_run *run,

@@ -251,6 +251,22 @@ target_ecs_prove(const struct step_run *run, struct deployment_target *target, c
     return NULL;
 }
 
+// Set to this revision already: nothing is to be done when that is what runs, and else a deployment
+// of our own shows what keeps it from running.
+struct error *
+target_ecs_is_done(const struct step_run *run, struct deployment_target *target,
+    const struct ecs_service *service, const char *digest, bool *done)
+{
+    *done = false;
+    if (digest == NULL || !target_ecs_is_settled(service)) {
+        return NULL;
+    }
+    TRY(target_ecs_prove(run, target, digest));
+    *done = target->proven;
+    target->proven = false; // the step proves it once more, aloud
+    return NULL;
+}
+
 // The ledger on the platform: which revisions have been proven to run (aws-rollout.md §5.4).
 void
 target_ecs_record(const struct step_run *run, struct deployment_target *target)

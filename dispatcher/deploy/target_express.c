@@ -235,20 +235,6 @@ update(const struct step_run *run, const struct target_move *at, const struct ec
 }
 
 static struct error *
-is_done_already(const struct step_run *run, struct deployment_target *target,
-    const struct ecs_service *service, const char *digest, bool *done)
-{
-    *done = false;
-    if (digest == NULL || !target_ecs_is_settled(service)) {
-        return NULL;
-    }
-    TRY(target_ecs_prove(run, target, digest));
-    *done = target->proven;
-    target->proven = false; // the step proves it once more, aloud
-    return NULL;
-}
-
-static struct error *
 look_again(const struct step_run *run, struct deployment_target *target,
     const struct ecs_service *service, const struct ecs_express *express)
 {
@@ -284,7 +270,7 @@ begin_forward(
     }
     TRY(target_express_apply(run, target, scratch, &express, &changed));
     if (!changed && strcmp(newest(&express)->image, image) == 0) {
-        TRY(is_done_already(run, target, service, at->move->digest, &done));
+        TRY(target_ecs_is_done(run, target, service, at->move->digest, &done));
     }
     if (done) {
         at->move->revision = target->before;
@@ -316,7 +302,7 @@ begin_back(
     TRY(target_express_apply_before(run, target, scratch, &express));
     TRY(target_express_image_before(run, target, &image));
     if (strcmp(newest(&express)->image, image) == 0) {
-        TRY(is_done_already(run, target, service, at->move->digest, &done));
+        TRY(target_ecs_is_done(run, target, service, at->move->digest, &done));
     }
     if (done) {
         at->move->state = "nothing";
