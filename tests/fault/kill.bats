@@ -82,13 +82,13 @@ kill_at() {
 }
 
 @test "killed at any answer of a server" {
-    kill_at recvfrom 3
+    kill_at recvfrom 2
     [ "$points" -ge 8 ]
     [ "$unknown" -eq 0 ]
 }
 
 @test "killed at any write to the journal" {
-    kill_at pwrite64 37
+    kill_at pwrite64 31
     [ "$points" -ge 8 ]
     [ "$unknown" -le 2 ]
 }
