@@ -202,12 +202,14 @@ look_ourselves(const struct step_run *run, bool *wait)
     }
     *wait = now - context->prove_mono_ms <
             context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
-    if (!*wait) {
-        d->proof = context_clean(run->arena,
-            arena_printf(run->arena, "run succeeded, but '%s' does not run what was asked for: %s",
-                which->name, which->proof != NULL ? which->proof : "no running task was found"),
-            TEXT_MAX);
-        context_emit_text(context, d, DEPLOY_EVENT_WARNING, d->proof);
+    if (!*wait) { // nothing is taken back: the infra side may still be at it
+        return error_hint(error_new(ERROR_UNKNOWN,
+                              "run %lld succeeded, but '%s' does not run what was asked for: %s",
+                              (long long)d->run_id, which->name,
+                              which->proof != NULL ? which->proof : "no running task was found"),
+            "The infra side may still roll out, or rolled out something else; 'dispatcher resume "
+            "%s' looks again.",
+            d->id);
     }
     return NULL;
 }
