@@ -291,8 +291,8 @@ is_every_service_seen(const struct deployment *d)
     return is_seen(d, -1);
 }
 
-// Nothing here may fail but by an interruption: what is deployed is deployed, and an error would
-// take it back.
+// Nothing here may fail for good: what is deployed is deployed, and such an error would take it
+// back. Interrupted, or seeing something else run, it is left open for `resume`.
 static struct error *
 run_record(const struct step_run *run, struct step_result *out)
 {
