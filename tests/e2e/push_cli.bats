@@ -200,7 +200,7 @@ on_terminal() {
     expect 0
     holds grep -q $'\e\[?25l' <<<"$output"
     holds grep -q "pushing $host/app:1, " <<<"$output"
-    holds grep -q 'total        \[░' <<<"$output"
+    holds grep -q 'total        \[[█░]' <<<"$output"
     holds grep -q ' of 16.8 MiB' <<<"$output"
     holds [ "$(grep -c 'sent as\|  sent in' <<<"$output")" -ge 6 ]
     holds grep -q $'\e\[?25h' <<<"$output" # the cursor is back
