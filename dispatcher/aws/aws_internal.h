@@ -139,6 +139,11 @@ NODISCARD struct error *aws_endpoint_in(
 /// The vendor's own, whatever is configured here: for requests that somebody else sends. free().
 char *aws_endpoint_public(const char *service, const char *region) __attribute__((returns_nonnull));
 
+/// Region that a request is signed for: where the service's one endpoint is (IAM), else `region`.
+/// Static text, or `region` itself.
+const char *aws_signing_region(
+    const struct aws_session *session, const char *service, const char *region);
+
 // ---- one exchange (send.c), its failures (fault.c), XML (xml.c)
 
 struct aws_request {

@@ -45,6 +45,42 @@ static const struct service services[] = {
         false},
 };
 
+// IAM has one endpoint a partition, and requests to it are signed for the region that it is in.
+struct global {
+    const char *prefix; // of the region, as in `partitions`; NULL: any
+    const char *region, *region_fips;
+    const char *host, *host_fips, *host_dual, *host_fips_dual;
+};
+
+static const struct global iam_places[] = {
+    {"us-gov-", "us-gov-west-1", "us-gov-west-1", "iam.us-gov", "iam.us-gov", "iam.us-gov",
+        "iam.us-gov"},
+    {"us-iso-", "us-iso-east-1", "us-iso-east-1", "iam.us-iso-east-1", "iam-fips.us-iso-east-1",
+        "iam", "iam-fips"},
+    {"us-isob-", "us-isob-east-1", "us-isob-east-1", "iam.us-isob-east-1",
+        "iam-fips.us-isob-east-1", "iam", "iam-fips"},
+    {"us-isof-", "us-isof-south-1", "us-isof-south-1", "iam.us-isof-south-1", "iam-fips", "iam",
+        "iam-fips"},
+    {"eu-isoe-", "eu-isoe-west-1", "eu-isoe-west-1", "iam.eu-isoe-west-1", "iam-fips", "iam",
+        "iam-fips"},
+    {"eusc-", "eusc-de-east-1", "eusc-de-east-1", "iam.eusc-de-east-1", "iam-fips", "iam",
+        "iam-fips"},
+    {"cn-", "cn-north-1", "cn-northwest-1", "iam.cn-north-1", "iam-fips", "iam.global", "iam-fips"},
+    {NULL, "us-east-1", "us-east-1", "iam", "iam-fips", "iam.global", "iam-fips.global"},
+};
+
+static const struct service iam = {.name = "iam", .variable = "IAM"};
+
+static const struct global *
+find_global(const char *region)
+{
+    const struct global *at = iam_places;
+    while (at->prefix != NULL && strncmp(region, at->prefix, strlen(at->prefix)) != 0) {
+        at++;
+    }
+    return at;
+}
+
 static const struct service *
 find_service(const char *name)
 {
@@ -53,7 +89,7 @@ find_service(const char *name)
             return &services[i];
         }
     }
-    return NULL;
+    return strcmp(name, iam.name) == 0 ? &iam : NULL;
 }
 
 static const struct partition *
@@ -159,8 +195,23 @@ has_both_stacks(const struct service *service, const struct partition *partition
 }
 
 static char *
+global_url(const char *region, bool fips, bool dual)
+{
+    const struct global *place = find_global(region);
+    const struct partition *partition = find_partition(region);
+    const char *host = fips && dual ? place->host_fips_dual
+                       : fips       ? place->host_fips
+                       : dual       ? place->host_dual
+                                    : place->host;
+    return xasprintf("https://%s.%s", host, dual ? partition->dual_suffix : partition->suffix);
+}
+
+static char *
 standard_url(const struct service *service, const char *region, bool fips, bool dual)
 {
+    if (service == &iam) {
+        return global_url(region, fips, dual);
+    }
     const struct partition *partition = find_partition(region);
     bool gov = partition->prefix != NULL && strcmp(partition->prefix, "us-gov-") == 0;
     bool own_names = dual && service->host_dual != NULL;
@@ -202,6 +253,17 @@ aws_endpoint_in(
     }
     *out = standard_url(service, region, fips, dual);
     return NULL;
+}
+
+const char *
+aws_signing_region(const struct aws_session *session, const char *service_name, const char *region)
+{
+    if (strcmp(service_name, iam.name) != 0) {
+        return region;
+    }
+    const struct global *place = find_global(region);
+    return aws_flag(session, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint") ? place->region_fips
+                                                                           : place->region;
 }
 
 struct error *

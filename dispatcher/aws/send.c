@@ -26,7 +26,7 @@ enum {
 struct exchange {
     struct aws_session *session;
     const struct aws_request *request;
-    const char *region;
+    const char *region;                        // that it is signed for
     const struct aws_credentials *credentials; // borrowed for one attempt; NULL: unsigned
     char *url;
     char invocation[37];
@@ -296,6 +296,7 @@ start(struct exchange *exchange)
         TRY(aws_region(session, &exchange->region));
     }
     TRY(aws_endpoint_in(session, request->service, exchange->region, &exchange->url));
+    exchange->region = aws_signing_region(session, request->service, exchange->region);
     make_invocation_id(session->platform, exchange->invocation);
     exchange->policy = request->read ? retry_read : retry_idempotent_write;
     if (session->max_attempts > 0) {

@@ -1,6 +1,7 @@
 // The AWS room over libcurl against moto_server, which rebuilds every signature with botocore and
 // checks permissions. with_moto.py starts it and hands over the endpoint and keys.
 #include "dispatcher/ecr.h"
+#include "dispatcher/iam.h"
 #include "dispatcher/identity_proof.h"
 #include "dispatcher/secrets_manager.h"
 #include "dispatcher/ssm.h"
@@ -328,6 +329,51 @@ reads_secrets(void **state)
     error_free(err);
 }
 
+// moto knows the role by name only, as IAM does, and checks that the request is signed for IAM.
+static void
+reads_roles_and_whom_they_trust(void **state)
+{
+    (void)state;
+    static const char tasks[] = "ecs-tasks.amazonaws.com";
+    struct world world CLEANUP(world_done) = {0};
+    struct iam_role role = {0};
+    world_open(&world, admin, NULL);
+    assert_success(
+        iam_role_get(world.session, given(world.given, "TEST_TASK_ROLE"), world.arena, &role));
+    assert_string_equal(role.arn, "arn:aws:iam::" ACCOUNT ":role/service/puller");
+    assert_string_equal(role.name, "puller");
+    assert_string_equal(role.path, "/service/");
+    assert_int_equal(iam_trusts(role.trust_json, tasks), IAM_TRUST_CONDITIONAL);
+    assert_int_equal(iam_trusts(role.trust_json, "ecs.amazonaws.com"), IAM_TRUST_NO);
+    assert_success(iam_role_get(world.session, "deployer", world.arena, &role));
+    assert_int_equal(iam_trusts(role.trust_json, tasks), IAM_TRUST_YES); // it trusts everybody
+    assert_success(iam_role_get(world.session, "nobody-made-it", world.arena, &role));
+    assert_null(role.arn);
+}
+
+static void
+a_role_may_be_forbidden(void **state)
+{
+    (void)state;
+    static const char *const nobody[] = {
+        "AWS_ACCESS_KEY_ID=TEST_NOBODY_KEY", "AWS_SECRET_ACCESS_KEY=TEST_NOBODY_SECRET", NULL};
+    static const char *const wrong[] = {
+        "AWS_ACCESS_KEY_ID=TEST_KEY", "AWS_SECRET_ACCESS_KEY=not-the-secret", NULL};
+    struct world world CLEANUP(world_done) = {0}, other CLEANUP(world_done) = {0};
+    struct iam_role role = {0};
+    world_open(&world, nobody, NULL);
+    struct error *err = iam_role_get(world.session, "deployer", world.arena, &role);
+    assert_true(aws_is_denied(err));
+    assert_string_equal(error_hint_of(err),
+        "Allow the action 'iam:GetRole' to the role in use; 'dispatcher doctor' shows which one "
+        "that is.");
+    error_free(err);
+    world_open(&other, wrong, NULL);
+    err = iam_role_get(other.session, "deployer", other.arena, &role);
+    assert_true(aws_has_code(err, "SignatureDoesNotMatch"));
+    error_free(err);
+}
+
 static void
 decrypts_a_secure_parameter(void **state)
 {
@@ -511,6 +557,8 @@ main(void)
         cmocka_unit_test(scans_an_image),
         cmocka_unit_test(logs_in_to_the_registry),
         cmocka_unit_test(reads_secrets),
+        cmocka_unit_test(reads_roles_and_whom_they_trust),
+        cmocka_unit_test(a_role_may_be_forbidden),
         cmocka_unit_test(decrypts_a_secure_parameter),
         cmocka_unit_test(a_secret_may_be_forbidden),
         cmocka_unit_test(proves_who_it_is_to_others),

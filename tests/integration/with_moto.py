@@ -62,6 +62,15 @@ def role(iam, name):
     return arn
 
 
+def task_role(iam):
+    trust = {"Effect": "Allow", "Principal": {"Service": ["ecs-tasks.amazonaws.com"]},
+             "Action": "sts:AssumeRole",
+             "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:ecs:{REGION}:*:*"}}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    made = iam.create_role(RoleName="puller", Path="/service/", AssumeRolePolicyDocument=document)
+    return made["Role"]["Arn"]
+
+
 def image(ecr):
     ecr.create_repository(repositoryName="filled")
     manifest = json.dumps({"schemaVersion": 2, "config": {"digest": "sha256:" + "0" * 64, "size": 2},
@@ -125,6 +134,7 @@ def prepare(url):
         "TEST_NOBODY_KEY": nobody["AccessKeyId"],
         "TEST_NOBODY_SECRET": nobody["SecretAccessKey"],
         "TEST_ROLE": role(iam, "deployer"),
+        "TEST_TASK_ROLE": task_role(iam),
         "TEST_IMAGE_DIGEST": image(session.client("ecr", endpoint_url=url)),
     }
     # From here on every action is authenticated (INITIAL_NO_AUTH_ACTION_COUNT of moto).

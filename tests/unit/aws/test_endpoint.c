@@ -54,7 +54,7 @@ agrees_with_botocore(void **state)
         assert_string_equal(actual, expected);
         rows++;
     }
-    assert_int_equal(rows, 8 * 20 * 4);
+    assert_int_equal(rows, 9 * 20 * 4);
 }
 
 static const char config[] = "[default]\n"
@@ -82,6 +82,7 @@ overrides_in_order(void **state)
         {{NULL}, "sts", "http://127.0.0.1:1"},
         {{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS=http://127.0.0.1:4"}, "logs", "http://127.0.0.1:4"},
         {{"AWS_ENDPOINT_URL_ECS=http://127.0.0.1:5"}, "ecs", "http://127.0.0.1:5"},
+        {{"AWS_ENDPOINT_URL_IAM=http://127.0.0.1:7"}, "iam", "http://127.0.0.1:7"},
         {{"AWS_ENDPOINT_URL_APPRUNNER=http://127.0.0.1:6"}, "apprunner", "http://127.0.0.1:6"},
         {{"AWS_PROFILE=plain"}, "ssm", "http://127.0.0.1:1"},
         {{"AWS_ENDPOINT_URL=http://127.0.0.1:3//"}, "ssm", "http://127.0.0.1:3"},
