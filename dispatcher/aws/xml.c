@@ -1,7 +1,7 @@
-// Reads single elements out of the XML that STS and IAM answer with. Their query protocol is the only
-// XML there is here: a few flat elements of at most some kilobytes, no attributes that matter, no
-// DTD, no CDATA. A whole XML library (and its entity expansion and network features) for that would
-// be more to trust than these lines, so anything beyond the subset is refused.
+// Reads single elements out of the XML that STS and IAM answer with. Their query protocol is the
+// only XML there is here: a few flat elements of at most some kilobytes, no attributes that matter,
+// no DTD, no CDATA. A whole XML library (and its entity expansion and network features) for that
+// would be more to trust than these lines, so anything beyond the subset is refused.
 #include <string.h>
 
 #include "aws_internal.h"

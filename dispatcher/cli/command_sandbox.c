@@ -159,7 +159,7 @@ const struct cli_command command_sandbox = {
     .summary = "local GitHub, AWS and registry to rehearse against",
     .description =
         "Serves, on one loopback port and until it is interrupted, as much of GitHub (REST, Apps, "
-        "Actions with OIDC), AWS (STS, SSM, ECR, ECS, App Runner, CloudWatch Logs, Secrets "
+        "Actions with OIDC), AWS (STS, IAM, SSM, ECR, ECS, App Runner, CloudWatch Logs, Secrets "
         "Manager), an OCI registry and a Vault as a deployment needs. A dispatched workflow really "
         "runs: its 'run:' steps are executed as processes, without your "
         "own credentials in their environment. Tokens, signatures and digests are checked.\n"

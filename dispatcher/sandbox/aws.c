@@ -1,5 +1,5 @@
 // Front door of the sandbox's AWS: one endpoint for the services of the JSON protocol (by
-// X-Amz-Target) and STS (query), at any path below /aws, and the credentials that it knows.
+// X-Amz-Target), STS and IAM (query), at any path below /aws, and the credentials that it knows.
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +83,7 @@ sandbox_aws_start(struct sandbox *sandbox)
 {
     sandbox->aws = xcalloc(1, sizeof(*sandbox->aws));
     sandbox->aws->scan_results = json_make_object();
+    sandbox->aws->roles = json_make_object();
     char *arn CLEANUP(xfreep) =
         xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
     sandbox->aws->own = sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
@@ -99,6 +100,8 @@ sandbox_aws_reset(struct sandbox *sandbox)
     sandbox_secrets_forget(sandbox->aws);
     json_free(sandbox->aws->scan_results);
     sandbox->aws->scan_results = json_make_object();
+    json_free(sandbox->aws->roles);
+    sandbox->aws->roles = json_make_object();
     sandbox->aws->is_lenient = false;
     json_free(sandbox->aws->denied);
     sandbox->aws->denied = NULL;
@@ -119,6 +122,7 @@ sandbox_aws_stop(struct sandbox *sandbox)
     sandbox_apprunner_forget(aws);
     sandbox_secrets_forget(aws);
     json_free(aws->scan_results);
+    json_free(aws->roles);
     json_free(aws->denied);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
@@ -154,6 +158,7 @@ sandbox_aws_state_json(struct sandbox *sandbox)
     json_set(state, "logs", sandbox_logs_state(sandbox->aws));
     json_set(state, "secrets", sandbox_secrets_state(sandbox->aws));
     json_set(state, "scan_results", json_clone(sandbox->aws->scan_results));
+    json_set(state, "roles", json_clone(sandbox->aws->roles));
     if (sandbox->aws->denied != NULL) {
         json_set(state, "denied", json_clone(sandbox->aws->denied));
     }
@@ -237,6 +242,26 @@ sandbox_aws_xml_escape(const char *text, struct buf *out)
             buf_putc(out, *text);
         }
     }
+}
+
+void
+sandbox_aws_xml_element(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, "<%s>", name);
+    sandbox_aws_xml_escape(value, out);
+    buf_printf(out, "</%s>", name);
+}
+
+void
+sandbox_aws_xml_result(struct aws_exchange *exchange, const char *xmlns, const struct buf *inner)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    const char *name = exchange->operation;
+    buf_printf(&text,
+        "<%sResponse xmlns=\"%s\"><%sResult>%s</%sResult>"
+        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata></%sResponse>",
+        name, xmlns, name, buf_cstr(inner), name, name);
+    sandbox_reply_text(exchange->response, 200, "text/xml", buf_str(&text));
 }
 
 void
@@ -336,7 +361,11 @@ handle_query(struct aws_exchange *exchange, const char *action)
             return;
         }
     }
-    sandbox_sts_handle(exchange);
+    if (cstr_equal(sandbox_aws_signing_service(exchange->request), "iam")) {
+        sandbox_iam_handle(exchange);
+    } else {
+        sandbox_sts_handle(exchange);
+    }
 }
 
 void

@@ -37,6 +37,7 @@ sandbox_aws_control(struct sandbox *sandbox, const struct sandbox_request *reque
         {"ecs/pace", sandbox_ecs_control_pace},
         {"ecs/scenario", sandbox_ecs_control_scenario},
         {"ecs/seed", sandbox_ecs_control_seed},
+        {"iam", sandbox_iam_control},
         {"logs", sandbox_logs_control},
         {"models", set_models},
         {"scan", sandbox_ecr_control_scan},

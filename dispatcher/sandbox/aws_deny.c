@@ -6,8 +6,8 @@
 #include "dispatcher/memory.h"
 
 // "Credential=ID/DATE/REGION/SERVICE/aws4_request": the service signs by the name it has in IAM.
-static const char *
-signing_service(const struct sandbox_request *request)
+const char *
+sandbox_aws_signing_service(const struct sandbox_request *request)
 {
     const char *header = sandbox_request_header(request, "Authorization");
     const char *credential = header != NULL ? strstr(header, "Credential=") : NULL;
@@ -91,6 +91,10 @@ resource_of(const struct aws_exchange *exchange, const char *service)
             return arn;
         }
     }
+    if (strcmp(service, "iam") == 0) {
+        const char *role = sandbox_form_value(arena, buf_str(&exchange->request->body), "RoleName");
+        return arena_printf(arena, "role %s", role != NULL ? role : "");
+    }
     const char *base = arena_printf(arena, "arn:aws:%s:%s:%s", service, exchange->region,
         sandbox_aws_account(exchange->sandbox));
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
@@ -108,7 +112,8 @@ sandbox_aws_denies(struct aws_exchange *exchange)
 {
     const struct json *denied = exchange->sandbox->aws->denied;
     struct arena *arena = exchange->request->arena;
-    const char *service = json_count(denied) > 0 ? signing_service(exchange->request) : NULL;
+    const char *service =
+        json_count(denied) > 0 ? sandbox_aws_signing_service(exchange->request) : NULL;
     if (service == NULL) {
         return false;
     }

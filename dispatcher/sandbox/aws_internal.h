@@ -40,6 +40,7 @@ struct aws_state {
     struct ecs_state *ecs;
     struct json *denied;       // globs of actions that nobody may do (aws_deny.c), or NULL
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
+    struct json *roles;        // name → what CreateRole was given (aws_iam.c)
     struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
     struct apprunner_state *apprunner; // NULL: nobody asked for it yet
@@ -80,6 +81,10 @@ void sandbox_aws_problem(struct aws_exchange *exchange, const char *code, const 
 void sandbox_aws_xml_problem(
     struct sandbox_response *response, int status, const char *code, const char *message);
 void sandbox_aws_xml_escape(const char *text, struct buf *out);
+void sandbox_aws_xml_element(struct buf *out, const char *name, const char *value);
+/// The query protocol's answer to the exchange's operation.
+void sandbox_aws_xml_result(
+    struct aws_exchange *exchange, const char *xmlns, const struct buf *inner);
 struct aws_key *sandbox_aws_key_add(
     struct sandbox *sandbox, const char *arn, const char *user_id, int64_t lifetime_ms);
 
@@ -110,6 +115,13 @@ void sandbox_ecr_control_scan(struct sandbox *sandbox, const struct sandbox_requ
 /// `key` is NULL for AssumeRoleWithWebIdentity, which is not signed.
 void sandbox_sts_handle(struct aws_exchange *exchange);
 
+void sandbox_iam_handle(struct aws_exchange *exchange);
+/// POST /_sandbox/aws/iam
+void sandbox_iam_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+
+/// The service that the request is signed for ("ecs"), as IAM names it; NULL when it is unsigned.
+const char *sandbox_aws_signing_service(const struct sandbox_request *request);
 /// May nobody do that? Then it was answered.
 bool sandbox_aws_denies(struct aws_exchange *exchange);
 /// POST /_sandbox/aws/deny

@@ -7,6 +7,8 @@
 
 enum { LIFETIME_S = 3600, LIFETIME_MIN_S = 900, LIFETIME_MAX_S = 43200 };
 
+static const char xmlns[] = "https://sts.amazonaws.com/doc/2011-06-15/";
+
 static const char *
 field(const struct aws_exchange *exchange, const char *name)
 {
@@ -14,33 +16,13 @@ field(const struct aws_exchange *exchange, const char *name)
 }
 
 static void
-add_element(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, "<%s>", name);
-    sandbox_aws_xml_escape(value, out);
-    buf_printf(out, "</%s>", name);
-}
-
-static void
-reply_result(struct aws_exchange *exchange, const struct buf *inner)
-{
-    struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
-    const char *name = exchange->operation;
-    buf_printf(&text,
-        "<%sResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><%sResult>%s</%sResult>"
-        "<ResponseMetadata><RequestId>sandbox</RequestId></ResponseMetadata></%sResponse>",
-        name, name, buf_cstr(inner), name, name);
-    sandbox_reply_text(exchange->response, 200, "text/xml", buf_str(&text));
-}
-
-static void
 caller_identity(struct aws_exchange *exchange)
 {
     struct buf inner CLEANUP(buf_done) = BUF_INIT(16 * 1024);
-    add_element(&inner, "Arn", exchange->key->arn);
-    add_element(&inner, "UserId", exchange->key->user_id);
-    add_element(&inner, "Account", sandbox_aws_account(exchange->sandbox));
-    reply_result(exchange, &inner);
+    sandbox_aws_xml_element(&inner, "Arn", exchange->key->arn);
+    sandbox_aws_xml_element(&inner, "UserId", exchange->key->user_id);
+    sandbox_aws_xml_element(&inner, "Account", sandbox_aws_account(exchange->sandbox));
+    sandbox_aws_xml_result(exchange, xmlns, &inner);
 }
 
 // "arn:aws:iam::123456789012:role/path/name" → "name"; NULL when it is no role.
@@ -74,13 +56,13 @@ add_credentials(struct aws_exchange *exchange, const char *role, const char *ses
     char expires[21];
     clock_format_rfc3339(key->expires_ms, expires);
     buf_puts(inner, "<AssumedRoleUser>");
-    add_element(inner, "Arn", arn);
-    add_element(inner, "AssumedRoleId", id);
+    sandbox_aws_xml_element(inner, "Arn", arn);
+    sandbox_aws_xml_element(inner, "AssumedRoleId", id);
     buf_puts(inner, "</AssumedRoleUser><Credentials>");
-    add_element(inner, "AccessKeyId", key->id);
-    add_element(inner, "SecretAccessKey", key->secret);
-    add_element(inner, "SessionToken", key->token);
-    add_element(inner, "Expiration", expires);
+    sandbox_aws_xml_element(inner, "AccessKeyId", key->id);
+    sandbox_aws_xml_element(inner, "SecretAccessKey", key->secret);
+    sandbox_aws_xml_element(inner, "SessionToken", key->token);
+    sandbox_aws_xml_element(inner, "Expiration", expires);
     buf_puts(inner, "</Credentials>");
 }
 
@@ -98,9 +80,9 @@ check_identity(struct aws_exchange *exchange, struct buf *inner)
     }
     const char *subject = json_str(json_get(claims, "sub"));
     const char *issuer = json_str(json_get(claims, "iss"));
-    add_element(inner, "SubjectFromWebIdentityToken", subject != NULL ? subject : "");
-    add_element(inner, "Audience", "sts.amazonaws.com");
-    add_element(inner, "Provider", issuer != NULL ? issuer : "");
+    sandbox_aws_xml_element(inner, "SubjectFromWebIdentityToken", subject != NULL ? subject : "");
+    sandbox_aws_xml_element(inner, "Audience", "sts.amazonaws.com");
+    sandbox_aws_xml_element(inner, "Provider", issuer != NULL ? issuer : "");
     return true;
 }
 
@@ -127,7 +109,7 @@ assume_role(struct aws_exchange *exchange)
         return;
     }
     add_credentials(exchange, role, session, seconds, &inner);
-    reply_result(exchange, &inner);
+    sandbox_aws_xml_result(exchange, xmlns, &inner);
 }
 
 void

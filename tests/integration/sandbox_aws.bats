@@ -143,3 +143,41 @@ P
     [ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: bearer no' "$ACTIONS_ID_TOKEN_REQUEST_URL")" = 401 ]
     sandbox_stop
 }
+
+@test "roles of IAM: made and found, by the API and behind it, in one region" {
+    sandbox_start
+    control() { curl -sS --fail-with-body "$DISPATCHER_SANDBOX_CONTROL/$1" "${@:2}"; }
+    policy='{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs.amazonaws.com"}, "Condition": {"StringLike": {"aws:SourceArn": "arn:aws:ecs:*:<&+%\"ü"}}}}'
+    refused NoSuchEntity aws iam get-role --role-name pull
+    [ "$(aws iam create-role --role-name pull --path /service/ --assume-role-policy-document "$policy" \
+        --query Role.Arn --output text)" = arn:aws:iam::123456789012:role/service/pull ]
+    [ "$(aws iam get-role --role-name pull --output json | jq -S .Role.AssumeRolePolicyDocument)" = \
+        "$(jq -S . <<<"$policy")" ]
+    refused EntityAlreadyExists aws iam create-role --role-name pull --assume-role-policy-document "$policy"
+    refused MalformedPolicyDocument aws iam create-role --role-name bad --assume-role-policy-document '{'
+    refused ValidationError aws iam get-role --role-name 'a b'
+    refused InvalidAction aws iam list-roles
+    control aws/iam -d '{"roles": [{"name": "run", "trust": ["ecs-tasks.amazonaws.com", "ec2.amazonaws.com"]},
+        {"name": "pull", "trust": {"Version": "2012-10-17", "Statement": []}}]}'
+    [ "$(AWS_REGION=eu-west-1 aws iam get-role --role-name run --output json |
+        jq -c '[.Role.RoleName, .Role.AssumeRolePolicyDocument.Statement[].Principal.Service]')" = \
+        '["run",["ecs-tasks.amazonaws.com","ec2.amazonaws.com"]]' ]
+    [ "$(aws iam get-role --role-name pull --output json |
+        jq -c '[.Role.Arn, .Role.AssumeRolePolicyDocument.Statement]')" = \
+        '["arn:aws:iam::123456789012:role/pull",[]]' ]
+    [ "$(curl -s "$AWS_ENDPOINT_URL" --aws-sigv4 aws:amz:eu-west-1:iam \
+        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -d 'Action=GetRole&RoleName=run' |
+        grep -o 'scoped to a valid region')" = "scoped to a valid region" ]
+    AWS_SECRET_ACCESS_KEY=wrong refused SignatureDoesNotMatch aws iam get-role --role-name run
+    control aws/deny -d '{"actions": ["iam:GetRole"]}'
+    refused AccessDenied aws iam get-role --role-name run
+    [[ "$stderr" == *"not authorized to perform: iam:GetRole on resource: role run"* ]]
+    aws iam create-role --role-name other --assume-role-policy-document "$policy" >/dev/null
+    for order in '{}' '{"roles": [{"name": "a/b", "trust": []}]}' '{"roles": [{"name": "a"}]}' \
+        '{"roles": [{"name": "a", "path": "x", "trust": []}]}'; do
+        [ "$(curl -s -o /dev/null -w '%{http_code}' "$DISPATCHER_SANDBOX_CONTROL/aws/iam" -d "$order")" = 422 ]
+    done
+    control 'reset?what=aws' -X POST
+    refused NoSuchEntity aws iam get-role --role-name run
+    sandbox_stop
+}
