@@ -117,9 +117,10 @@ const struct cli_command command_verify = {
     .description =
         "Looks before a deployment at what would make it fail: the version's image is in the "
         "registry and can be pulled; each target is there, may be updated, and runs what it wants; "
-        "its circuit breaker is on; the task definition's execution role is named, its secrets and "
-        "log groups exist; what runs may be read; the addresses of 'verify' answer. Each "
-        "permission that is missing is named.\n\n"
+        "its circuit breaker is on; its roles exist and trust the platform's service; the task "
+        "definition's secrets and log groups exist; what runs may be read; the addresses of "
+        "'verify' answer. Each permission that is missing is named; what the roles may do is not "
+        "looked at.\n\n"
         "It reads with the code that a deployment uses and changes nothing; what only a change can "
         "show is not tried. The exit code is that of the first failed check: what a deployment "
         "would end with.",

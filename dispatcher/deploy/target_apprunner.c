@@ -5,6 +5,7 @@
 #include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
 #include "target_apprunner_internal.h"
+#include "target_roles.h"
 
 enum { NAME_MIN = 4, NAME_MAX_BYTES = 40 };
 
@@ -321,6 +322,30 @@ describe(const struct deployment *d, const struct deployment_target *target, str
     }
 }
 
+// What the spec names is what a rollout sets; what it does not name stays as it is.
+static void
+inspect(
+    const struct step_run *run, const struct deployment_target *target, struct findings *findings)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    const struct setting_target *want = &target->want;
+    struct apprunner_service service = {0};
+    struct error *err =
+        target->arn != NULL ? apprunner_look_at(run, target, scratch, &service) : NULL;
+    if (err != NULL) {
+        error_free(err); // the look has said so
+        return;
+    }
+    const struct target_role roles[] = {
+        {"access role", want->access_role != NULL ? want->access_role : service.access_role_arn,
+            "build.apprunner.amazonaws.com"},
+        {"instance role",
+            want->instance_role != NULL ? want->instance_role : service.instance_role_arn,
+            "tasks.apprunner.amazonaws.com"},
+    };
+    target_roles_inspect(run, roles, ARRAY_LENGTH(roles), findings);
+}
+
 const struct target_ops target_apprunner = {
     .kind = "apprunner",
     .look = look,
@@ -331,4 +356,5 @@ const struct target_ops target_apprunner = {
     .stop = NULL, // an operation of App Runner cannot be taken back (apprunner-roadmap#49)
     .explain = apprunner_explain,
     .record = apprunner_record,
+    .inspect = inspect,
 };

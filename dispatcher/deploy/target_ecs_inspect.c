@@ -1,5 +1,5 @@
 // What has to be there before a rollout to ECS can go well, for `verify`: the cluster, enough
-// tasks, the role and the secrets that the task definition names, its log groups, and the
+// tasks, the roles and the secrets that the task definition names, its log groups, and the
 // permissions to follow. Reads only, and no value of a secret.
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "dispatcher/ssm.h"
 #include "findings.h"
 #include "target_ecs_internal.h"
+#include "target_roles.h"
 
 enum { SECRETS_MAX = 100, NAME_MAX_SHOWN = 300 };
 
@@ -96,13 +97,12 @@ look_at_roles(const struct inspection *i)
                 "the task definition names no execution role, which %s needs",
                 i->secrets > 0 ? "reading its secrets" : "pulling from ECR on Fargate"),
             "Give the task definition an 'executionRoleArn'.", ERROR_SPEC);
-        return;
+    } else if (execution == NULL && task == NULL) {
+        findings_good(i->findings, "role", "the task definition names no role, and needs none");
     }
-    findings_good(i->findings, "role",
-        arena_printf(i->run->arena,
-            "execution role %s, task role %s (what they may is not checked)",
-            execution != NULL ? shown(i, execution) : "none",
-            task != NULL ? shown(i, task) : "none"));
+    const struct target_role roles[] = {
+        {"execution role", execution, TARGET_ECS_TASKS}, {"task role", task, TARGET_ECS_TASKS}};
+    target_roles_inspect(i->run, roles, ARRAY_LENGTH(roles), i->findings);
 }
 
 // arn:PARTITION:SERVICE:REGION:ACCOUNT:REST, at most six fields.

@@ -166,6 +166,7 @@ void target_ecs_read_events(
 void target_ecs_explain(const struct step_run *run, const struct target_move *at);
 
 // --- target_ecs_inspect.c ----------------------------------------------------------------------
+#define TARGET_ECS_TASKS "ecs-tasks.amazonaws.com" // whom the roles of tasks trust
 void target_ecs_inspect(
     const struct step_run *run, const struct deployment_target *target, struct findings *findings);
 

@@ -8,6 +8,7 @@
 
 #include "dispatcher/memory.h"
 #include "target_ecs_internal.h"
+#include "target_roles.h"
 
 static const struct ecs_express_configuration *
 newest(const struct ecs_express *express)
@@ -408,6 +409,37 @@ begin(const struct step_run *run, const struct target_move *at)
     return is_forward ? begin_forward(run, at, &service) : begin_back(run, at, &service);
 }
 
+// --- verifying ---------------------------------------------------------------------------------
+
+// A rollout leaves the roles as they are, so those of a service that is there count.
+static void
+inspect(
+    const struct step_run *run, const struct deployment_target *target, struct findings *findings)
+{
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    const struct setting_target *want = &target->want;
+    struct ecs_express express = {0};
+    const char *execution = want->execution_role, *task = want->task_role;
+    const char *infrastructure = want->infrastructure_role;
+    target_ecs_inspect(run, target, findings);
+    if (target->arn != NULL) {
+        struct error *err = describe_express(run, target, scratch, &express);
+        if (err != NULL) {
+            error_free(err); // the look has said so
+            return;
+        }
+        execution = newest(&express)->execution_role_arn;
+        task = newest(&express)->task_role_arn;
+        infrastructure = express.infrastructure_role_arn;
+    }
+    const struct target_role roles[] = {
+        {"execution role", execution, TARGET_ECS_TASKS},
+        {"infrastructure role", infrastructure, "ecs.amazonaws.com"},
+        {"task role", task, TARGET_ECS_TASKS},
+    };
+    target_roles_inspect(run, roles, ARRAY_LENGTH(roles), findings);
+}
+
 const struct target_ops target_express = {
     .kind = "ecs-express",
     .look = look,
@@ -418,5 +450,5 @@ const struct target_ops target_express = {
     .stop = target_ecs_stop,
     .explain = target_ecs_explain,
     .release = target_ecs_look_for_halt,
-    .inspect = target_ecs_inspect,
+    .inspect = inspect,
 };

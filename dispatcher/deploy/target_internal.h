@@ -7,6 +7,7 @@
 //
 //     targets.c           settings → targets; looking at all of them
 //     target_kinds.c      the kinds there are
+//     target_roles.c      for `verify`: are their roles there, and trust the platform?
 //     rollout.c           the loop: begins within the limits, follows, says what changed
 //     step_rollout.c      the step and its undo
 //     target_ecs*.c       ECS; target_express.c: Express Mode, which is followed the same way

@@ -132,6 +132,7 @@ request_of(struct sandbox *sandbox, const struct json *order)
         struct json *source = json_make_object(), *repository = json_make_object();
         struct json *access = json_make_object();
         bool is_public = strncmp(image, "public.ecr.aws/", strlen("public.ecr.aws/")) == 0;
+        sandbox_iam_ensure(sandbox, "apprunner-ecr", "build.apprunner.amazonaws.com");
         char *role CLEANUP(xfreep) =
             xasprintf("arn:aws:iam::%s:role/apprunner-ecr", sandbox_aws_account(sandbox));
         json_set_str(repository, "ImageIdentifier", image);

@@ -170,6 +170,16 @@ problem_of(const struct json *role)
 }
 
 void
+sandbox_iam_ensure(struct sandbox *sandbox, const char *name, const char *service)
+{
+    if (json_get(sandbox->aws->roles, name) == NULL) {
+        struct json *services CLEANUP(json_freep) = json_make_array();
+        json_append(services, json_make_string(service));
+        put_role(sandbox, name, NULL, policy_for(services));
+    }
+}
+
+void
 sandbox_iam_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response)
 {

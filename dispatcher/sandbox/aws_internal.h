@@ -116,6 +116,8 @@ void sandbox_ecr_control_scan(struct sandbox *sandbox, const struct sandbox_requ
 void sandbox_sts_handle(struct aws_exchange *exchange);
 
 void sandbox_iam_handle(struct aws_exchange *exchange);
+/// A role that trusts the service, unless there is one of that name.
+void sandbox_iam_ensure(struct sandbox *sandbox, const char *name, const char *service);
 /// POST /_sandbox/aws/iam
 void sandbox_iam_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);

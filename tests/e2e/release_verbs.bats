@@ -266,16 +266,18 @@ release() { # VERSION
     [ "$(running)" = "$(digest_of v1)" ]
 }
 
-# A service whose task definition wants a role, secrets and a log group.
+# demanding_service [JSON]: one whose task definition wants a role, secrets and a log group, and has
+# these members, too.
 demanding_service() {
-    control aws/ecs/seed -d "$(jq -cn --arg image "$registry:v1" '{clusters: [{name: "blue",
-        services: [{name: "shop", desiredCount: 2, taskDefinition: {family: "shop",
+    local more=${1:-'{}'}
+    control aws/ecs/seed -d "$(jq -cn --arg image "$registry:v1" --argjson more "$more" '{clusters: [{name: "blue",
+        services: [{name: "shop", desiredCount: 2, taskDefinition: ({family: "shop",
             requiresCompatibilities: ["FARGATE"], networkMode: "awsvpc", cpu: "256", memory: "512",
             containerDefinitions: [{name: "web", image: $image, essential: true,
                 secrets: [{name: "KEY", valueFrom: "/shop/key"},
                     {name: "DB", valueFrom: "arn:aws:secretsmanager:us-east-1:123456789012:secret:shop/db-abcdef:password::"}],
                 logConfiguration: {logDriver: "awslogs", options: {"awslogs-group": "/shop",
-                    "awslogs-region": "us-east-1", "awslogs-stream-prefix": "web"}}}]}}]}]}')" >/dev/null
+                    "awslogs-region": "us-east-1", "awslogs-stream-prefix": "web"}}}]} + $more)}]}]}')" >/dev/null
     sed -i 's/service: greeter}/service: shop}/' "$world/infra/appspecs/greeter.yaml"
     in_infra true
 }
@@ -329,6 +331,97 @@ demanding_service() {
     dispatcher verify greeter --env staging --json
     expect 4
     jq -se 'any(.[]; .area == "target" and .verdict == "bad" and (.fix | test("ecs:DescribeServices")))' <<<"$output"
+}
+
+roles_are() { # JSON list
+    control aws/iam -d "{\"roles\": $1}" >/dev/null
+}
+
+@test "verify: roles of a task definition exist and trust ECS" {
+    spec_is direct
+    put v1
+    put x /shop/key
+    role=arn:aws:iam::123456789012:role
+    demanding_service "{\"executionRoleArn\": \"$role/service/pull\", \"taskRoleArn\": \"$role/run\"}"
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✗ role         execution role $role/service/pull does not exist" \
+        "✗ role         task role $role/run does not exist" \
+        "Create it so that it trusts ecs-tasks.amazonaws.com"
+    says_not "names no"
+    # One of another path is another role; one that trusts somebody else does not help.
+    roles_are '[{"name": "pull", "trust": ["ecs-tasks.amazonaws.com"]}, {"name": "run", "trust": ["ec2.amazonaws.com"]}]'
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✗ role         execution role $role/service/pull does not exist (the role of that name is $role/pull)" \
+        "✗ role         task role $role/run does not trust ecs-tasks.amazonaws.com" \
+        'Add the principal {"Service": "ecs-tasks.amazonaws.com"} with the action sts:AssumeRole'
+    roles_are '[{"name": "pull", "path": "/service/", "trust": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]},
+        {"name": "run", "trust": {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+            "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}}}}}]'
+    before=$(effects)
+    dispatcher verify greeter --env staging
+    says "✓ role         execution role $role/service/pull trusts ecs-tasks.amazonaws.com" \
+        "✓ role         task role $role/run trusts ecs-tasks.amazonaws.com, with conditions, which are not evaluated"
+    says_not "✗ role" "! role"
+    [ "$(effects)" = "$before" ]
+}
+
+@test "verify: roles that cannot be read are warnings" {
+    spec_is direct
+    put v1
+    role=arn:aws:iam::123456789012:role
+    demanding_service "{\"executionRoleArn\": \"$role/pull\", \"taskRoleArn\": \"arn:aws:iam::999999999999:role/run\"}"
+    # The same name here is not the role that is meant.
+    roles_are '[{"name": "run", "trust": ["ecs-tasks.amazonaws.com"]}]'
+    control aws/deny -d '{"actions": ["iam:GetRole"]}' >/dev/null
+    dispatcher verify greeter --env staging
+    expect 3 # for its secrets
+    says "! role         execution role $role/pull may not be looked at: iam:GetRole is not allowed" \
+        "! role         task role arn:aws:iam::999999999999:role/run is of another account than 123456789012" \
+        "Allow iam:GetRole to have it checked"
+    says_not "✗ role" "✓ role"
+    dispatcher verify greeter --env staging --json
+    [ "$(jq -sc '[.[] | select(.area == "role") | .verdict] | sort' <<<"$output")" = '["warning","warning"]' ]
+    control aws/deny -d '{"actions": []}' >/dev/null
+    roles_are '[{"name": "pull", "trust": ["ecs-tasks.amazonaws.com"]}]'
+    fault 'POST /aws* target=GetRole count=all status=500 body="<html>no</html>" header="Content-Type: text/html"'
+    AWS_MAX_ATTEMPTS=1 dispatcher verify greeter --env staging
+    expect 3
+    says "! role         look for role '$role/pull': iam GetRole: an HTML page instead of an answer"
+}
+
+@test "verify: roles of Express Mode and of App Runner trust their services" {
+    role=arn:aws:iam::123456789012:role
+    spec_is direct
+    put v1
+    sed -i "s|target: .*|target: {kind: ecs-express, cluster: blue, service: front, create: true, execution_role: '$role/pull', infrastructure_role: '$role/build', task_role: '$role/run'}|" \
+        "$world/infra/appspecs/greeter.yaml"
+    in_infra true
+    roles_are '[{"name": "pull", "trust": ["ecs-tasks.amazonaws.com"]}, {"name": "build", "trust": ["ecs-tasks.amazonaws.com"]}]'
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✓ role         execution role $role/pull trusts ecs-tasks.amazonaws.com" \
+        "✗ role         infrastructure role $role/build does not trust ecs.amazonaws.com" \
+        "✗ role         task role $role/run does not exist"
+    # A rollout leaves the roles of a service as they are: those count, not the spec's.
+    ecs CreateExpressGatewayService "$(jq -n --arg image "$registry:v1" --arg role "$role" '{
+        serviceName: "front", cluster: "blue", executionRoleArn: "\($role)/pull",
+        infrastructureRoleArn: "\($role)/other", primaryContainer: {image: $image}}')" >/dev/null
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✗ role         infrastructure role $role/other does not exist"
+    says_not "$role/build does not" "task role"
+    control aws/apprunner/seed -d "$(jq -cn --arg image "$registry:v1" \
+        '{delay: "200ms", services: [{name: "greeter", image: $image}]}')" >/dev/null
+    sed -i "s|target: .*|target: {kind: apprunner, service: greeter, instance_role: '$role/pull'}|" \
+        "$world/infra/appspecs/greeter.yaml"
+    in_infra true
+    dispatcher verify greeter --env staging
+    expect 3
+    says "✓ role         access role $role/apprunner-ecr trusts build.apprunner.amazonaws.com" \
+        "✗ role         instance role $role/pull does not trust tasks.apprunner.amazonaws.com"
 }
 
 @test "verify says that a service is scaled to nothing" {
