@@ -71,8 +71,8 @@ tell_trust(const struct inspection *i, const struct target_role *role, const cha
         findings_bad(i->findings, area,
             arena_printf(arena, "%s does not trust %s", subject, role->service),
             arena_printf(arena,
-                "Add the principal {\"Service\": \"%s\"} with the action sts:AssumeRole to the "
-                "role's trust policy.",
+                "Add the service '%s' as a principal, with the action sts:AssumeRole, to "
+                "the role's trust policy.",
                 role->service),
             ERROR_SPEC);
         return;
@@ -110,7 +110,7 @@ look_at(const struct inspection *i, const struct target_role *role, const char *
     if (is_elsewhere(i, role)) {
         findings_warn(i->findings, area,
             arena_printf(arena, "%s is of another account than %s, where it cannot be looked at",
-                subject, i->account),
+                subject, context_clean(arena, i->account, ROLE_MAX_SHOWN)),
             arena_printf(arena, "See there that it exists and trusts %s.", role->service));
         return;
     }

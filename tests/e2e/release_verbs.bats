@@ -355,7 +355,7 @@ roles_are() { # JSON list
     expect 3
     says "✗ role         execution role $role/service/pull does not exist (the role of that name is $role/pull)" \
         "✗ role         task role $role/run does not trust ecs-tasks.amazonaws.com" \
-        'Add the principal {"Service": "ecs-tasks.amazonaws.com"} with the action sts:AssumeRole'
+        "Add the service 'ecs-tasks.amazonaws.com' as a principal, with the action sts:AssumeRole"
     roles_are '[{"name": "pull", "path": "/service/", "trust": ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"]},
         {"name": "run", "trust": {"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": {"Service": "ecs-tasks.amazonaws.com"},

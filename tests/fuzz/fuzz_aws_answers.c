@@ -1,10 +1,12 @@
-// What ECS, App Runner and CloudWatch Logs answer: the input is the body of every answer. Nothing
-// crashes or hangs; what is read has its names, and is fit for one line but for log messages.
+// What ECS, App Runner, CloudWatch Logs and IAM answer: the input is the body of every answer.
+// Nothing crashes or hangs; what is read has its names, and is fit for one line but for log
+// messages.
 #include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/apprunner.h"
 #include "dispatcher/ecs.h"
+#include "dispatcher/iam.h"
 #include "dispatcher/logs.h"
 #include "dispatcher/memory.h"
 #include "fuzz.h"
@@ -257,9 +259,25 @@ try_ecs_tasks(struct arena *arena)
     try_task_definitions(arena);
 }
 
+// The answer, and the input as a trust policy: a policy that trusts has to name somebody.
+static void
+try_iam(struct arena *arena)
+{
+    struct iam_role role = {0};
+    if (settle(iam_role_get(session(), "pull", arena, &role)) && role.arn != NULL) {
+        FUZZ_CHECK(role.name != NULL && role.path != NULL && role.trust_json[0] != '\0');
+        (void)iam_trusts(role.trust_json, "ecs-tasks.amazonaws.com");
+    }
+    const char *policy = arena_str(arena, input);
+    if (iam_trusts(policy, "ecs-tasks.amazonaws.com") != IAM_TRUST_NO) {
+        FUZZ_CHECK(strstr(policy, "rincipal") != NULL || strchr(policy, '\\') != NULL);
+    }
+}
+
 static void
 try_others(struct arena *arena)
 {
+    try_iam(arena);
     try_apprunner(arena);
     try_logs(arena);
 }
