@@ -385,6 +385,9 @@ roles_are() { # JSON list
     dispatcher verify greeter --env staging --json
     [ "$(jq -sc '[.[] | select(.area == "role") | .verdict] | sort' <<<"$output")" = '["warning","warning"]' ]
     control aws/deny -d '{"actions": []}' >/dev/null
+    dispatcher verify greeter --env staging
+    says "✗ role         execution role $role/pull does not exist" "! role         task role"
+    says_not "✓ role"
     roles_are '[{"name": "pull", "trust": ["ecs-tasks.amazonaws.com"]}]'
     fault 'POST /aws* target=GetRole count=all status=500 body="<html>no</html>" header="Content-Type: text/html"'
     AWS_MAX_ATTEMPTS=1 dispatcher verify greeter --env staging
@@ -422,6 +425,29 @@ roles_are() { # JSON list
     expect 3
     says "✓ role         access role $role/apprunner-ecr trusts build.apprunner.amazonaws.com" \
         "✗ role         instance role $role/pull does not trust tasks.apprunner.amazonaws.com"
+}
+
+@test "verify: a role that targets share is looked at once" {
+    role=arn:aws:iam::123456789012:role
+    roles="execution_role: '$role/pull', infrastructure_role: '$role/pull'"
+    cat >"$world/infra/appspecs/greeter.yaml" <<END
+title: Greeter
+name: greeter
+repo: demo/greeter
+services:
+  web: {expose: 3000}
+  worker: {expose: 3001}
+deploy:
+  via: direct
+  targets:
+    web: {kind: ecs-express, cluster: blue, service: front, create: true, $roles}
+    worker: {kind: ecs-express, cluster: blue, service: back, create: true, $roles}
+END
+    in_infra true
+    dispatcher verify greeter --env staging --json
+    [ "$(jq -sc '[.[] | select(.area == "role") | .text | sub(" arn.*/pull"; "")]' <<<"$output")" = \
+        '["execution role does not exist","infrastructure role does not exist"]' ]
+    [ "$(jq -sc '[.[] | select(.area == "target" and .verdict == "good")] | length' <<<"$output")" = 2 ]
 }
 
 @test "verify says that a service is scaled to nothing" {
