@@ -180,9 +180,9 @@ release() { # VERSION
     says "proof: run succeeded; looked ourselves: 2 of 2 tasks run $(digest_of v1)"
     [ "$(labels 1)" = "deployed proven proven-0" ]
     dispatcher deploy greeter --env staging --version v2
-    expect 0
-    says "run succeeded, but 'web' does not run what was asked for"
-    [ "$(labels 2)" = "deployed" ]
+    expect 9
+    says "succeeded, but 'web' does not run what was asked for" "'dispatcher resume"
+    [ "$(labels 2)" = "pending" ]
 }
 
 @test "prove is green only when the digest runs" {
