@@ -54,6 +54,34 @@ tell(const struct step_run *run, const struct target_move *at)
                                    .move = at->move});
 }
 
+// --- bad days ----------------------------------------------------------------------------------
+
+// The platform answers again later, as a rule; what it does meanwhile goes on.
+static struct error *
+bear(const struct step_run *run, struct error *err)
+{
+    struct deploy_context *context = run->context;
+    int64_t now = clock_mono(context->platform->clock);
+    if (error_kind(err) != ERROR_UNAVAILABLE) {
+        return error_kind(err) == ERROR_CANCELLED || error_kind(err) == ERROR_STORAGE
+                   ? err
+                   : error_wrap_as(ERROR_UNKNOWN, err, "the rollout cannot be followed any more");
+    }
+    if (context->unseen_mono_ms == 0) {
+        context->unseen_mono_ms = now;
+        char *text CLEANUP(xfreep) = error_text(err);
+        context_emit_text(context, run->deployment, DEPLOY_EVENT_WARNING,
+            context_clean(run->arena,
+                arena_printf(run->arena, "cannot look at the rollout, trying on: %s", text),
+                REASON_MAX));
+    }
+    if (now - context->unseen_mono_ms < LOST_MS) {
+        error_free(err);
+        return NULL;
+    }
+    return error_wrap_as(ERROR_UNKNOWN, err, "the rollout cannot be followed any more");
+}
+
 // --- beginning ---------------------------------------------------------------------------------
 
 static bool
@@ -112,6 +140,9 @@ begin(const struct step_run *run, const struct target_move *at)
         kind == ERROR_BUG || cstr_equal(at->move->state, "sent")) {
         return error_wrap(err, "roll out '%s'", at->target->name);
     }
+    if (cstr_equal(before.state, "intent")) { // somebody may have asked before: not refused yet
+        return bear(run, error_wrap(err, "roll out '%s'", at->target->name));
+    }
     char *text CLEANUP(xfreep) = error_text(err);
     at->move->refused_kind = (int64_t)kind + 1;
     at->move->state = NULL;
@@ -136,6 +167,13 @@ is_any_failed(const struct target_move *moves, size_t count)
 }
 
 // Forward, nothing more is begun once one has failed; back, each goes for itself.
+static bool
+is_held_back(const struct target_move *moves, size_t count, size_t index)
+{
+    bool forward = moves[index].move == &moves[index].target->forward;
+    return forward && is_any_failed(moves, count);
+}
+
 static struct error *
 begin_some(const struct step_run *run, struct target_move *moves, size_t count)
 {
@@ -146,7 +184,7 @@ begin_some(const struct step_run *run, struct target_move *moves, size_t count)
     for (size_t i = 0; i < count; i++) {
         bool forward = moves[i].move == &moves[i].target->forward;
         if (!is_waiting(moves[i].move) || under_way >= (size_t)run->deployment->parallel ||
-            (forward && (must_wait(run, moves, i) || is_any_failed(moves, count)))) {
+            is_held_back(moves, count, i) || (forward && must_wait(run, moves, i))) {
             continue;
         }
         TRY(begin(run, &moves[i]));
@@ -156,32 +194,6 @@ begin_some(const struct step_run *run, struct target_move *moves, size_t count)
 }
 
 // --- looking -----------------------------------------------------------------------------------
-
-// The platform answers again later, as a rule; what it does meanwhile goes on.
-static struct error *
-bear(const struct step_run *run, struct error *err)
-{
-    struct deploy_context *context = run->context;
-    int64_t now = clock_mono(context->platform->clock);
-    if (error_kind(err) != ERROR_UNAVAILABLE) {
-        return error_kind(err) == ERROR_CANCELLED || error_kind(err) == ERROR_STORAGE
-                   ? err
-                   : error_wrap_as(ERROR_UNKNOWN, err, "the rollout cannot be followed any more");
-    }
-    if (context->unseen_mono_ms == 0) {
-        context->unseen_mono_ms = now;
-        char *text CLEANUP(xfreep) = error_text(err);
-        context_emit_text(context, run->deployment, DEPLOY_EVENT_WARNING,
-            context_clean(run->arena,
-                arena_printf(run->arena, "cannot look at the rollout, trying on: %s", text),
-                REASON_MAX));
-    }
-    if (now - context->unseen_mono_ms < LOST_MS) {
-        error_free(err);
-        return NULL;
-    }
-    return error_wrap_as(ERROR_UNKNOWN, err, "the rollout cannot be followed any more");
-}
 
 static struct error *
 look_at_kind(const struct step_run *run, const struct target_ops *ops, struct target_move *moves,
@@ -221,7 +233,7 @@ rollout_advance(const struct step_run *run, struct target_move *moves, size_t co
     }
     *open = 0;
     for (size_t i = 0; i < count; i++) {
-        bool may_begin = is_waiting(moves[i].move) && !is_any_failed(moves, count);
+        bool may_begin = is_waiting(moves[i].move) && !is_held_back(moves, count, i);
         *open += is_under_way(moves[i].move) || may_begin ? 1 : 0;
         if (has_changed(&before[i], moves[i].move)) {
             changed = true;

@@ -382,6 +382,28 @@ test_lost_answer(void **state)
     assert_int_equal(lab->targets[0].forward.begun, 1);
 }
 
+// An earlier process may have asked: that nobody answers now says nothing about it.
+static void
+test_outage_over_an_open_question(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = direct_story(spec_direct);
+    lab->in_doubt = true;
+    story_deploy(s);
+    story_expect(s, 9, "unknown", NULL);
+    lab->refuses = ERROR_UNAVAILABLE;
+    story_resume(s);
+    story_expect(s, 9, "unknown", NULL);
+    lab->refuses = ERROR_CREDENTIALS;
+    story_resume(s);
+    story_expect(s, 9, "unknown", NULL);
+    assert_string_equal(world_value(s->world, STORY_PARAMETER), "v2"); // nothing is taken back
+    lab->refuses = 0;
+    lab->in_doubt = false;
+    story_resume(s);
+    story_expect(s, 0, "deployed", NULL);
+}
+
 static void
 test_proof_cannot_be_read(void **state)
 {
@@ -509,6 +531,22 @@ test_one_of_two_fails(void **state)
     assert_string_equal(world_value(s->world, STORY_PARAMETER), "v1");
 }
 
+// One at a time: one that does not come back must not keep the next from it.
+static void
+test_one_does_not_come_back(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_of_two();
+    s->app_spec = arena_printf(s->arena, "%s  rollout: {parallel: 1}\n", spec_unordered);
+    lab->targets[0].runs_after = lab->targets[1].runs_after = OTHER_DIGEST;
+    set_life(&lab->targets[0].back, "failed", NULL);
+    set_life(&lab->targets[1].back, "failed", NULL);
+    story_deploy(s);
+    story_expect(s, 8, "failed", NULL);
+    assert_int_equal(lab->targets[0].back.begun, 1);
+    assert_int_equal(lab->targets[1].back.begun, 1);
+}
+
 // Whose target it is now is not known to run what it ran before: 7 would be a lie.
 static void
 test_one_fails_and_one_is_superseded(void **state)
@@ -586,6 +624,7 @@ main(void)
         cmocka_unit_test(test_unknown_is_not_taken_back),
         cmocka_unit_test(test_refused_at_the_start),
         cmocka_unit_test(test_lost_answer),
+        cmocka_unit_test(test_outage_over_an_open_question),
         cmocka_unit_test(test_proof_cannot_be_read),
         cmocka_unit_test(test_outages),
         cmocka_unit_test(test_out_of_time),
@@ -593,6 +632,7 @@ main(void)
         cmocka_unit_test(test_cancelled_from_beside),
         cmocka_unit_test(test_two_in_order),
         cmocka_unit_test(test_one_of_two_fails),
+        cmocka_unit_test(test_one_does_not_come_back),
         cmocka_unit_test(test_one_fails_and_one_is_superseded),
         cmocka_unit_test(test_first_of_order_fails),
         cmocka_unit_test(test_killed_while_it_goes_well),
