@@ -399,7 +399,7 @@ deploy_cancel(
     struct deployment *d = NULL;
     struct github_client *github = NULL;
     TRY(deploy_load(context, id, arena, &d));
-    if (d->run_id == 0 && d->targets.count > 0 && cstr_equal(d->via, "direct")) {
+    if (deployment_is_direct(d) && d->targets.count > 0) {
         const struct step_run run = {.context = context, .deployment = d, .arena = arena};
         TRY(rollout_stop(&run));
         *out = d;

@@ -139,7 +139,7 @@ struct deployment_check {
 struct deployment_step {
     const char *name; // "push web"
     const char *kind; // build | push | scan | write | trigger | follow | migrate | rollout |
-                      // verify | record
+                      // prove | verify | record
     int64_t service;
     const char *reason; // "not in the registry"
     bool skip;          // planned as not needed

@@ -26,6 +26,11 @@ static const char spec_direct[] = "title: Shop\nname: shop\nrepo: octo/shop\n"
                                   "  target: {kind: ecs, cluster: blue, service: shop}\n"
                                   "  rollout: {timeout: 20m}\n";
 
+static const char spec_infra[] = "title: Shop\nname: shop\nrepo: octo/shop\n"
+                                 "services:\n  web:\n    expose: 8080\n"
+                                 "deploy:\n"
+                                 "  target: {kind: ecs, cluster: blue, service: shop}\n";
+
 static const char spec_two[] = "title: Shop\nname: shop\nrepo: octo/shop\n"
                                "services:\n  web:\n    expose: 8080\n  worker:\n    expose: 8081\n"
                                "deploy:\n  via: direct\n"
@@ -493,6 +498,22 @@ test_cancelled_from_beside(void **state)
     assert_int_equal(lab->targets[0].stops, 1);
 }
 
+// The infra side of 'via: workflow' has no run of its own to cancel, but a rollout.
+static void
+test_infra_side_is_cancelled_from_beside(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = direct_story(spec_infra);
+    s->request.verb = "rollout";
+    s->request.version = NULL;
+    set_life(&lab->targets[0].forward, "running", NULL);
+    story_deploy(s);
+    story_expect_open(s, 10, "timeout", NULL);
+    story_cancel(s);
+    assert_null(s->err);
+    assert_int_equal(lab->targets[0].stops, 1);
+}
+
 // --- several -----------------------------------------------------------------------------------
 
 static struct story *
@@ -630,6 +651,7 @@ main(void)
         cmocka_unit_test(test_out_of_time),
         cmocka_unit_test(test_out_of_time_and_cancelled),
         cmocka_unit_test(test_cancelled_from_beside),
+        cmocka_unit_test(test_infra_side_is_cancelled_from_beside),
         cmocka_unit_test(test_two_in_order),
         cmocka_unit_test(test_one_of_two_fails),
         cmocka_unit_test(test_one_does_not_come_back),
