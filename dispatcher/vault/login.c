@@ -180,7 +180,7 @@ renew(struct vault_client *client)
     return NULL;
 }
 
-/// Consumes `err`. Is it of no matter for now?
+/// Consumes `err`, unless it must end the call: false then. What is tried next tells more.
 static bool
 set_aside(struct vault_client *client, const char *what, struct error **err)
 {
