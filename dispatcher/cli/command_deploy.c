@@ -9,10 +9,7 @@ read_what(const struct cli_arguments *arguments, struct deploy_request *request)
     request->images = cli_values(arguments, "image");
     request->version = cli_value(arguments, "version");
     request->checkout = cli_value(arguments, "checkout");
-    request->on_failure = cli_value(arguments, "on-failure");
-    request->on_cancel = cli_value(arguments, "on-cancel");
-    request->on_timeout = cli_value(arguments, "on-timeout");
-    request->timeout_ms = cli_duration_ms(arguments, "timeout", 0);
+    deploy_request_limits(arguments, request);
     request->no_wait = cli_flag(arguments, "no-wait");
     request->build = cli_flag(arguments, "build");
     request->allow_dirty = cli_flag(arguments, "allow-dirty");

@@ -23,10 +23,7 @@ run_rollback(struct cli *cli, const struct cli_arguments *arguments, int *exit_c
     TRY(read_reason(arguments, &request.because));
     request.verb = "rollback";
     request.to = cli_value(arguments, "to");
-    request.on_failure = cli_value(arguments, "on-failure");
-    request.on_cancel = cli_value(arguments, "on-cancel");
-    request.on_timeout = cli_value(arguments, "on-timeout");
-    request.timeout_ms = cli_duration_ms(arguments, "timeout", 0);
+    deploy_request_limits(arguments, &request);
     char *what CLEANUP(xfreep) = xasprintf("roll back '%s' in '%s'", request.app, request.env);
     const struct deploy_drive drive = {
         .request = &request,

@@ -12,10 +12,7 @@ run_rollout(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
     request.verb = "rollout";
     request.workers = cli_value(arguments, "workers");
     request.checkout = cli_value(arguments, "checkout");
-    request.on_failure = cli_value(arguments, "on-failure");
-    request.on_cancel = cli_value(arguments, "on-cancel");
-    request.on_timeout = cli_value(arguments, "on-timeout");
-    request.timeout_ms = cli_duration_ms(arguments, "timeout", 0);
+    deploy_request_limits(arguments, &request);
     char *what CLEANUP(xfreep) = xasprintf("roll out '%s' to '%s'", request.app, request.env);
     const struct deploy_drive drive = {
         .request = &request,

@@ -1,4 +1,4 @@
-// Reads the shared options of deploy, plan and status.
+// Reads the options that several commands share.
 #include "deploy_options.h"
 
 const char *const deploy_leave_or_cancel[] = {"leave", "cancel", NULL};
@@ -20,4 +20,13 @@ deploy_request_read(
         .config = cli_value(arguments, "config"),
     };
     return NULL;
+}
+
+void
+deploy_request_limits(const struct cli_arguments *arguments, struct deploy_request *out)
+{
+    out->on_failure = cli_value(arguments, "on-failure");
+    out->on_cancel = cli_value(arguments, "on-cancel");
+    out->on_timeout = cli_value(arguments, "on-timeout");
+    out->timeout_ms = cli_duration_ms(arguments, "timeout", 0);
 }

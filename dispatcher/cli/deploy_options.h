@@ -43,3 +43,5 @@ extern const char *const deploy_restore_or_keep[];
 /// ERROR_USAGE when --env is missing. `env_required` is false for `status`.
 NODISCARD struct error *deploy_request_read(
     const struct cli_arguments *arguments, bool env_required, struct deploy_request *out);
+/// --timeout, and what becomes of things when it fails, is interrupted or runs out of time.
+void deploy_request_limits(const struct cli_arguments *arguments, struct deploy_request *out);
