@@ -126,17 +126,6 @@ check_allowed(const struct preparation *p, struct deploy_context *context)
         "The spec's 'allow' rules for this environment say which refs and events may.");
 }
 
-static struct setting_service *
-find_service(const struct settings *settings, struct str name)
-{
-    for (size_t i = 0; i < settings->service_count; i++) {
-        if (str_equal(str_of(settings->services[i].key), name)) {
-            return &settings->services[i];
-        }
-    }
-    return NULL;
-}
-
 // Splits "[SERVICE=]SOURCE": a service name never holds a ':', a source always does.
 static struct str
 image_service(const char *image, const char **source)
@@ -180,7 +169,8 @@ find_image_owner(const struct preparation *p, const char *image, struct str name
     if (*out != NULL) {
         return NULL;
     }
-    const struct setting_service *service = find_service(p->settings, name);
+    const struct setting_service *service =
+        settings_service(p->settings, arena_str(p->arena, name));
     if (service == NULL) {
         return error_hint(error_new(ERROR_USAGE, "app '%s' has no service '%.*s'", p->settings->app,
                               STR_FMT(name)),

@@ -122,17 +122,6 @@ add_workers(struct opening *opening, const char **note)
 
 // --- what was asked for and is not there ---------------------------------------------------------
 
-static const struct setting_service *
-setting_of(const struct settings *settings, const char *key)
-{
-    for (size_t i = 0; i < settings->service_count; i++) {
-        if (strcmp(settings->services[i].key, key) == 0) {
-            return &settings->services[i];
-        }
-    }
-    return NULL;
-}
-
 static struct error *
 unknown_service(const struct opening *opening)
 {
@@ -155,7 +144,7 @@ no_target(const struct opening *opening)
 {
     const struct settings *settings = opening->p.settings;
     const struct setting_service *service =
-        opening->service != NULL ? setting_of(settings, opening->service) : NULL;
+        opening->service != NULL ? settings_service(settings, opening->service) : NULL;
     if (service != NULL) {
         return error_hint(error_new(ERROR_SPEC, "service '%s' of '%s' has no 'target' in '%s'",
                               service->key, settings->app, settings->env),
@@ -182,7 +171,7 @@ running_open(struct deploy_context *context, const struct deploy_request *reques
     TRY(add_services(&opening));
     if (service == NULL && settings->has_workers) {
         TRY(add_workers(&opening, &said));
-    } else if (service != NULL && setting_of(settings, service) == NULL) {
+    } else if (service != NULL && settings_service(settings, service) == NULL) {
         if (!settings->has_workers) {
             return unknown_service(&opening);
         }

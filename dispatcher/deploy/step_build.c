@@ -18,17 +18,6 @@ service_of(const struct step_run *run)
     return deployment_service_at(run->deployment, (size_t)run->step->service);
 }
 
-static const struct setting_service *
-setting_of(const struct settings *settings, const char *name)
-{
-    for (size_t i = 0; i < settings->service_count; i++) {
-        if (strcmp(settings->services[i].key, name) == 0) {
-            return &settings->services[i];
-        }
-    }
-    BUG_ON(true);
-}
-
 static struct error *
 expand_args(const struct preparation *p)
 {
@@ -53,7 +42,7 @@ mark_services(const struct preparation *p)
     for (size_t i = 0; i < p->deployment->services.count; i++) {
         struct deployment_service *service = deployment_service_at(p->deployment, i);
         if (service->source == NULL) {
-            const struct setting_service *setting = setting_of(p->settings, service->name);
+            const struct setting_service *setting = settings_service(p->settings, service->name);
             service->build = true;
             service->dockerfile = setting->dockerfile;
             service->context = setting->context;

@@ -121,17 +121,6 @@ known_of(const struct preparation *p, const struct deployment_service *service)
     };
 }
 
-static const struct setting_service *
-setting_of(const struct settings *settings, const char *key)
-{
-    for (size_t i = 0; i < settings->service_count; i++) {
-        if (strcmp(settings->services[i].key, key) == 0) {
-            return &settings->services[i];
-        }
-    }
-    return NULL;
-}
-
 // What a platform builds from source: the environment's branch, unless the target has its own.
 static const char *
 branch_of(const struct preparation *p, const struct setting_target *want)
@@ -149,8 +138,8 @@ add_service(const struct preparation *p, size_t index, struct deployment_target 
     *out = (struct deployment_target){
         .name = service->name,
         .service = (int64_t)index,
-        .want = setting_of(p->settings, service->name)->target,
-        .branch = branch_of(p, &setting_of(p->settings, service->name)->target),
+        .want = settings_service(p->settings, service->name)->target,
+        .branch = branch_of(p, &settings_service(p->settings, service->name)->target),
     };
     struct error *err = expand_want(p, &known, &out->want);
     return err != NULL ? error_wrap(err, "target of service '%s'", service->name) : NULL;
@@ -217,7 +206,7 @@ add_services(const struct preparation *p, struct deployment_target *targets, siz
     for (size_t rank = 0; rank <= p->settings->rollout.order.count; rank++) {
         for (size_t i = 0; i < d->services.count; i++) {
             const char *name = deployment_service_at(d, i)->name;
-            const struct setting_service *setting = setting_of(p->settings, name);
+            const struct setting_service *setting = settings_service(p->settings, name);
             if (setting->has_target && order_of(p->settings, name) == rank) {
                 TRY(add_service(p, i, &targets[(*count)++]));
             }

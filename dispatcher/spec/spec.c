@@ -173,3 +173,14 @@ spec_expand(const struct settings *settings, const struct spec_context *context,
     *out = expanded;
     return NULL;
 }
+
+const struct setting_service *
+settings_service(const struct settings *settings, const char *key)
+{
+    for (size_t i = 0; i < settings->service_count; i++) {
+        if (strcmp(settings->services[i].key, key) == 0) {
+            return &settings->services[i];
+        }
+    }
+    return NULL;
+}

@@ -205,6 +205,9 @@ void settings_resolve(const struct spec_document *config, const struct spec_docu
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
 
+/// The service of that key, or NULL.
+const struct setting_service *settings_service(const struct settings *settings, const char *key);
+
 // What starts a deployment, as GitHub says it.
 struct setting_trigger {
     const char *ref;   // refs/heads/main
