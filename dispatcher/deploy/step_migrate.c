@@ -160,15 +160,16 @@ start_once(const struct step_run *run, const struct deployment_target *target, s
         ERROR_CONFLICT, "%d attempts of this CI job have failed to migrate", (int)TRIES_MAX);
 }
 
-// A refusal is definite: there is no task, and what is to be restored may be.
+// A refusal is definite: there is no task, and what is to be restored may be. Unless an earlier
+// request is `open`: then only ECS' own word about the task is, since it knows the token.
 static struct error *
-not_started(struct deployment_migration *migrate, struct error *err)
+not_started(struct deployment_migration *migrate, bool open, struct error *err)
 {
     enum error_kind kind = error_kind(err);
     if (kind == ERROR_CANCELLED) {
         return err;
     }
-    if (error_remote_of(err)->request_left) {
+    if (error_remote_of(err)->request_left || (open && kind != ERROR_REFUSED)) {
         return error_wrap_as(ERROR_UNKNOWN, err, "whether the one-off task was started is unknown");
     }
     migrate->state = "failed";
@@ -181,6 +182,7 @@ begin(const struct step_run *run, struct deployment_target *target)
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct deployment_migration *migrate = &run->deployment->migrate;
     struct ecs_service service = {0};
+    bool open = cstr_equal(migrate->state, "intent");
     TRY(target_ecs_service(run, target, scratch, &service));
     if (migrate->task_definition == NULL) {
         TRY(choose_revision(run, target, &service));
@@ -194,7 +196,7 @@ begin(const struct step_run *run, struct deployment_target *target)
     TRY(engine_save(run, "waiting", NULL));
     struct error *err = start_once(run, target, task);
     if (err != NULL) {
-        return not_started(migrate, err);
+        return not_started(migrate, open, err);
     }
     migrate->task = task->task;
     migrate->state = "running";

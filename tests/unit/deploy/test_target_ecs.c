@@ -20,7 +20,7 @@
 #define BACK "put " STORY_PARAMETER "=v1\nlabel " STORY_PARAMETER ":3 deployed\n"
 #define RESTORED "; parameter " STORY_PARAMETER " is restored ('v1' is back as version 3)"
 #define RUNS_AGAIN                                                                                 \
-    "; 'web' is restored: 'v1' (shop:41) runs " \
+    "; 'web' is restored: 'v1' (shop:41) runs "                                                    \
     "again"
 #define PROVEN FORWARD "label " STORY_PARAMETER ":2 deployed,proven,proven-0\ntag shop:42\n"
 
@@ -653,6 +653,30 @@ test_migrations(void **state)
     }
 }
 
+// RunTask may have arrived; that the permission is gone now says nothing about that.
+static void
+test_refused_over_an_open_migration(void **state)
+{
+    (void)state;
+    static const struct world_fault lost[] = {
+        {"ecs:RunTask *", .times = 30, .kind = FAULT_LOST}, {0}};
+    static const struct world_fault denied[] = {
+        {"ecs:RunTask *", .times = 9, .kind = FAULT_STATUS, .status = 400,
+            .body = "{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}"},
+        {0}};
+    struct story *s CLEANUP(story_freep) = ecs_story(spec_migrate);
+    s->world->ecs.task_end = ENDED("0");
+    s->world->faults = lost;
+    story_deploy(s);
+    story_expect(s, 9, "unknown", NULL);
+    s->world->faults = denied;
+    story_resume(s);
+    story_expect(s, 9, "unknown", NULL);
+    s->world->faults = NULL;
+    story_resume(s);
+    story_expect(s, 0, "deployed", NULL);
+}
+
 static void
 test_killed_while_it_migrates(void **state)
 {
@@ -693,6 +717,7 @@ main(void)
         cmocka_unit_test(test_killed_while_it_goes_well),
         cmocka_unit_test(test_killed_while_it_is_rolled_back),
         cmocka_unit_test(test_migrations),
+        cmocka_unit_test(test_refused_over_an_open_migration),
         cmocka_unit_test(test_killed_while_it_migrates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
