@@ -32,7 +32,8 @@ layer(registry BELOW spec store USES PkgConfig::ISAL PkgConfig::DEFLATE PkgConfi
 layer(git BELOW spec store LOADS PkgConfig::GIT2)
 layer(build BELOW spec store)
 layer(vault BELOW spec store)
-layer(deploy BELOW aws github registry git build vault)
+layer(notify BELOW spec store USES PkgConfig::OPENSSL)
+layer(deploy BELOW aws github registry git build vault notify)
 layer(sandbox BELOW deploy LOADS PkgConfig::MHD)
 layer(cli BELOW deploy sandbox USES PkgConfig::OPENSSL)
 

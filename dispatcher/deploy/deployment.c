@@ -40,10 +40,32 @@ static const struct field commit_fields[] = {
     S(struct deployment_commit, sha),
     S(struct deployment_commit, author),
     S(struct deployment_commit, subject),
+    S(struct deployment_commit, email),
+    I(struct deployment_commit, pull),
     I(struct deployment_commit, time_ms),
 };
 static const struct field_table commit_table =
     FIELD_TABLE("commit", struct deployment_commit, commit_fields);
+
+static const struct field sink_fields[] = {
+    S(struct deployment_sink, name),
+    S(struct deployment_sink, kind),
+    FIELD(struct deployment_sink, outcomes, "outcomes", FIELD_LIST_STR),
+    S(struct deployment_sink, token),
+    S(struct deployment_sink, channel),
+    S(struct deployment_sink, url),
+    S(struct deployment_sink, secret),
+    S(struct deployment_sink, routing_key),
+    S(struct deployment_sink, region),
+    FIELD(struct deployment_sink, incidents, "incidents", FIELD_LIST_STR),
+    B(struct deployment_sink, to_private),
+    B(struct deployment_sink, deployment),
+    B(struct deployment_sink, status),
+    B(struct deployment_sink, check),
+    B(struct deployment_sink, comment),
+};
+static const struct field_table sink_table =
+    FIELD_TABLE("sink", struct deployment_sink, sink_fields);
 
 static const struct field failure_fields[] = {
     S(struct deployment_failure, job),
@@ -300,6 +322,10 @@ static const struct field deployment_fields[] = {
     FIELD(struct deployment, commits, "commits", FIELD_LIST_OBJECT, .table = &commit_table),
     B(struct deployment, commits_complete),
     FIELD(struct deployment, notes, "notes", FIELD_LIST_STR),
+    FIELD(struct deployment, sinks, "sinks", FIELD_LIST_OBJECT, .table = &sink_table),
+    FIELD(struct deployment, members, "members", FIELD_MAP_STR),
+    S(struct deployment, environment_url),
+    B(struct deployment, is_production),
     FIELD(struct deployment, steps, "steps", FIELD_LIST_OBJECT, .table = &step_table),
     S(struct deployment, dispatch_id),
     I(struct deployment, dispatch_try),
@@ -358,6 +384,12 @@ deployment_decode(struct str json, struct arena *arena, struct deployment **out)
     }
     *out = deployment;
     return NULL;
+}
+
+struct deployment_sink *
+deployment_sink_at(const struct deployment *deployment, size_t index)
+{
+    return (struct deployment_sink *)deployment->sinks.items + index;
 }
 
 struct deployment_service *

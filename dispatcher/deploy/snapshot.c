@@ -332,8 +332,11 @@ collect_commits(const struct preparation *p, const char *deployed, const char *o
         &d->commits_complete));
     struct deployment_commit *kept = arena_array(p->arena, count, sizeof(*kept));
     for (size_t i = 0; i < count; i++) {
-        kept[i] = (struct deployment_commit){
-            commits[i].sha, commits[i].author, commits[i].subject, commits[i].time_ms};
+        kept[i] = (struct deployment_commit){.sha = commits[i].sha,
+            .author = commits[i].author,
+            .subject = commits[i].subject,
+            .email = commits[i].email,
+            .time_ms = commits[i].time_ms};
     }
     d->commits = (struct object_list){kept, count};
     return NULL;

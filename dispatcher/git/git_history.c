@@ -231,6 +231,8 @@ describe(
     const git_signature *author = git_commit_author(commit);
     out->sha = arena_dup(arena, git_oid_tostr(hex, sizeof(hex), id));
     out->author = clean(arena, author != NULL ? author->name : NULL, AUTHOR_MAX);
+    bool has_email = author != NULL && author->email != NULL && author->email[0] != '\0';
+    out->email = has_email ? clean(arena, author->email, AUTHOR_MAX) : NULL;
     out->subject = clean(arena, git_commit_summary(commit), SUBJECT_MAX);
     out->time_ms = (int64_t)git_commit_time(commit) * 1000;
     return true;

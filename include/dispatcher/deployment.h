@@ -36,7 +36,26 @@ struct deployment_service {
 
 struct deployment_commit {
     const char *sha, *author, *subject;
+    const char *email; // of the author, NULL when git knows none
+    int64_t pull;      // number of the pull request that brought it, by its subject; 0: not said
     int64_t time_ms;
+};
+
+// Somebody who is told about this deployment, as the spec says (settings.sinks). Secrets are
+// references. What a kind does not use is NULL, false or empty.
+struct deployment_sink {
+    const char *name;          // in the spec
+    const char *kind;          // github | slack | pagerduty | webhook
+    struct str_list outcomes;  // words of spec_outcomes; empty: all
+    const char *token;         // slack, github: reference; github NULL: the job's token, or the App
+    const char *channel;       // slack, with a token: "#deploys" or an id
+    const char *url;           // slack: reference to an incoming webhook; webhook: its address
+    const char *secret;        // webhook: reference to the key of its signature, or NULL
+    const char *routing_key;   // pagerduty: reference
+    const char *region;        // pagerduty: us | eu
+    struct str_list incidents; // pagerduty: outcomes that open one here; empty: none does
+    bool to_private;           // the organisation lets it be on a private address
+    bool deployment, status, check, comment; // github: which of its places
 };
 
 // The remote run's failing part, for the report.
@@ -205,6 +224,12 @@ struct deployment {
     bool commits_complete;
     struct str_list notes; // what a reader should know: "ancestry unknown: shallow clone"
 
+    // Whom to tell, and what for
+    struct object_list sinks;    // struct deployment_sink, those of this app and environment
+    struct pair_list members;    // e-mail address or name of an author to a Slack member id
+    const char *environment_url; // where it can be seen, or NULL
+    bool is_production;          // the last one of `environments`, or one called "production"
+
     struct object_list steps; // struct deployment_step, in order
 
     // The dispatch
@@ -247,6 +272,7 @@ NODISCARD struct error *deployment_decode(
 struct deployment_service *deployment_service_at(const struct deployment *deployment, size_t index);
 struct deployment_step *deployment_step_at(const struct deployment *deployment, size_t index);
 struct deployment_target *deployment_target_at(const struct deployment *deployment, size_t index);
+struct deployment_sink *deployment_sink_at(const struct deployment *deployment, size_t index);
 struct deployment_check *deployment_check_at(const struct deployment *deployment, size_t index);
 /// Do we move, or look at, the targets ourselves? Else the infra workflow does.
 bool deployment_is_direct(const struct deployment *deployment);

@@ -41,7 +41,8 @@ NODISCARD struct error *git_relate(
     const char *path, const char *base, const char *commit, enum git_relation *out);
 
 struct git_log_entry {
-    const char *sha, *author, *subject; // author name only; text cleaned
+    const char *sha, *author, *subject; // author: the name; text cleaned
+    const char *email;                  // of the author, cleaned; NULL when there is none
     int64_t time_ms;
 };
 /// Commits reachable from `to` and not from `from`, newest first, at most `max`; *complete tells

@@ -132,6 +132,42 @@ struct setting_vault {
     const char *sts_region;
 };
 
+// Somebody to tell. Secrets are references; texts may still hold late placeholders. A sink of the
+// app's spec is merged key by key over the organisation's of the same name.
+struct setting_sink {
+    const char *name;
+    const char *kind;    // github | slack | pagerduty | webhook
+    const char *token;   // slack: "env:SLACK_BOT_TOKEN" unless said (and unless `webhook` is)
+    const char *channel; // slack
+    const char *webhook; // slack: reference to an incoming webhook, instead of token and channel
+    const char *url, *secret;              // webhook
+    const char *routing_key;               // pagerduty: "env:PAGERDUTY_ROUTING_KEY" unless said
+    const char *region;                    // pagerduty: us (unless said) | eu
+    struct str_list incident_environments; // pagerduty: [production] unless said
+    struct str_list incident_outcomes;     // pagerduty: what opens an incident there
+    bool deployment, status, comment;      // github: true unless said
+    const char *check; // github: auto (unless said: with an App) | always | never
+    bool to_private;   // webhook: its host is in `notify.private_hosts` of dispatcher.yaml
+};
+
+// The ways in which a deployment may stand, as `outcomes` lists them: started, waiting, deployed,
+// rolled-back, failed (nothing was changed), restored, not-restored, unknown, timed-out,
+// interrupted, cancelled, superseded; NULL-terminated, in the order of deploy's enum
+// report_outcome. "failures" in a list stands for failed, restored, not-restored, unknown and
+// timed-out.
+extern const char *const spec_outcomes[];
+
+struct setting_notify {
+    struct setting_sink
+        *sinks; // those that a route of this app and environment leads to, each once
+    size_t sink_count;
+    struct str_list
+        *outcomes; // by sink: the union of its routes, words of spec_outcomes; empty: all
+    struct pair_list members;    // e-mail address or author name to Slack member id
+    struct str_list verbs;       // deploy and rollback unless said
+    const char *environment_url; // may hold late placeholders
+};
+
 // Where an effective value came from, for `spec show`.
 struct setting_origin {
     const char *key; // "workflow.repo"
@@ -193,6 +229,8 @@ struct settings {
     struct setting_rollout rollout;
     bool rollback_lock;    // a rollback locks the environment
     int64_t rollback_keep; // how many proven releases are kept to go back to, 10 unless said
+    struct setting_notify notify;
+    bool is_production; // the last of `environments`, or one called "production"
 
     struct setting_origin *origins;
     size_t origin_count;
