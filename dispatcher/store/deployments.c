@@ -39,9 +39,8 @@ read_row(struct query *query, struct arena *arena, struct store_deployment *out)
 }
 
 struct error *
-store_insert(struct store *store, const struct store_deployment *row)
+deployments_insert(struct store *store, const struct store_deployment *row)
 {
-    TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
         "INSERT INTO deployments (app, env, version, state, result, exit_code, updated_ms, "
@@ -54,6 +53,13 @@ store_insert(struct store *store, const struct store_deployment *row)
         return error_wrap(err, "deployment '%s' is already in the journal", row->id);
     }
     return err;
+}
+
+struct error *
+store_insert(struct store *store, const struct store_deployment *row)
+{
+    TRY(store_check(store));
+    return deployments_insert(store, row);
 }
 
 static struct error *
@@ -90,14 +96,18 @@ append_step(struct store *store, const char *id, const struct store_step *step)
 }
 
 struct error *
+deployments_update(
+    struct store *store, const struct store_deployment *row, const struct store_step *step)
+{
+    TRY(update_row(store, row));
+    return step != NULL ? append_step(store, row->id, step) : NULL;
+}
+
+struct error *
 store_save(struct store *store, const struct store_deployment *row, const struct store_step *step)
 {
     TRY(store_begin(store));
-    struct error *err = update_row(store, row);
-    if (err == NULL && step != NULL) {
-        err = append_step(store, row->id, step);
-    }
-    return store_end(store, err);
+    return store_end(store, deployments_update(store, row, step));
 }
 
 struct error *

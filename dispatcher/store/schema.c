@@ -34,6 +34,27 @@ static const char *const migrations[] = {
     "CREATE INDEX durations_by_target ON durations (app, env, sequence);"
     "PRAGMA application_id = 1145656144;" // STORE_APPLICATION_ID
     "PRAGMA user_version = 1;",
+    // 2: the outbox
+    "CREATE TABLE outbox ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " key TEXT NOT NULL UNIQUE, deployment TEXT NOT NULL, sink TEXT NOT NULL,"
+    " lane TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, body TEXT NOT NULL,"
+    " after_key TEXT, priority INTEGER NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN ('waiting', 'begun', 'sent', 'refused')),"
+    " in_doubt INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,"
+    " reference TEXT, problem TEXT,"
+    " created_ms INTEGER NOT NULL, begun_ms INTEGER NOT NULL DEFAULT 0,"
+    " sent_ms INTEGER NOT NULL DEFAULT 0, due_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX outbox_undelivered ON outbox (lane, priority, id)"
+    " WHERE state IN ('waiting', 'begun');"
+    "CREATE INDEX outbox_by_deployment ON outbox (deployment, id);"
+    "CREATE TABLE lanes ("
+    " name TEXT NOT NULL PRIMARY KEY,"
+    " rest_until_ms INTEGER NOT NULL, short_ms INTEGER NOT NULL, long_ms INTEGER NOT NULL,"
+    " failures INTEGER NOT NULL, problem TEXT, hint TEXT, trouble_since_ms INTEGER NOT NULL,"
+    " sink TEXT) STRICT;"
+    "PRAGMA user_version = 2;",
 };
 
 const int store_schema_version = (int)ARRAY_LENGTH(migrations);

@@ -50,6 +50,11 @@ NODISCARD struct error *store_begin(struct store *store);
 /// Commits when `err` is NULL, else rolls back and returns `err`.
 NODISCARD struct error *store_end(struct store *store, struct error *err);
 
+// deployments.c: the parts of store_insert and store_save, inside a transaction of the caller.
+NODISCARD struct error *deployments_insert(struct store *store, const struct store_deployment *row);
+NODISCARD struct error *deployments_update(
+    struct store *store, const struct store_deployment *row, const struct store_step *step);
+
 /// Brings the schema up to date; the caller knows that the file is ours.
 NODISCARD struct error *store_migrate(struct store *store);
 extern const int store_schema_version;

@@ -24,6 +24,7 @@ struct store_notice {
     const char *after;      // key of the notice that must be delivered before, or NULL
     int priority;           // higher goes first within a lane
     bool replaces;          // a card
+    bool update_only;       // a card: never made by this, only brought up to date
     int64_t rest_ms;        // a card: how long after its last delivery the next one is due
 };
 
@@ -40,8 +41,9 @@ struct store_outbox_row {
     enum store_notice_state state;
     bool began; // an earlier attempt may have arrived
     int64_t attempts;
-    const char *reference; // JSON: what the sink called it ("channel", "ts"), or NULL
-    const char *problem;   // of the last attempt, NULL when there was none
+    const char *reference;       // JSON: what the sink called it ("channel", "ts"), or NULL
+    const char *problem;         // of the last attempt, NULL when there was none
+    const char *after_reference; // of the notice that it comes after, or NULL
     int64_t created_ms, begun_ms, sent_ms, due_ms; // wall; 0: never
 };
 
@@ -76,26 +78,29 @@ NODISCARD struct error *store_outbox_next(struct store *store, const char *lane,
 /// When the next notice of any lane is due (wall ms); INT64_MAX: none waits.
 NODISCARD struct error *store_outbox_due(struct store *store, int64_t now_ms, int64_t *out_ms);
 
-NODISCARD struct error *store_outbox_begin(
-    struct store *store, const struct store_outbox_row *row, int64_t now_ms);
-/// Delivered as of row->revision; a newer body keeps it waiting. `reference` NULL keeps the old
-/// one.
-NODISCARD struct error *store_outbox_sent(
-    struct store *store, const struct store_outbox_row *row, const char *reference, int64_t now_ms);
-/// Not delivered; `in_doubt`: it may have arrived.
-NODISCARD struct error *store_outbox_failed(struct store *store, const struct store_outbox_row *row,
-    const char *problem, bool in_doubt, int64_t now_ms);
-/// The sink will never take this body; a newer one of a card is tried again.
-NODISCARD struct error *store_outbox_refused(
-    struct store *store, const struct store_outbox_row *row, const char *problem, int64_t now_ms);
-/// Forgets what the sink called it (it is gone there): the next attempt makes a new one.
-NODISCARD struct error *store_outbox_detach(
-    struct store *store, const struct store_outbox_row *row);
+/// An attempt begins; the lane is saved with it.
+NODISCARD struct error *store_outbox_begin(struct store *store, const struct store_outbox_row *row,
+    const struct store_lane *lane, int64_t now_ms);
+
+enum store_outbox_ending {
+    STORE_OUTBOX_DELIVERED, // as of row->revision: a newer body keeps it waiting
+    STORE_OUTBOX_FAILED,    // to be tried again
+    STORE_OUTBOX_REFUSED,   // the sink will never take this body; a newer one of a card is tried
+    STORE_OUTBOX_DETACHED,  // what it was to update is gone: the next attempt makes a new one
+};
+struct store_outbox_end {
+    enum store_outbox_ending ending;
+    const char *reference; // DELIVERED: JSON, NULL keeps what there was
+    const char *problem;   // NULL when delivered
+    bool in_doubt;         // FAILED: this attempt, or an earlier one, may have arrived
+};
+/// How the attempt ended; the lane is saved with it.
+NODISCARD struct error *store_outbox_end(struct store *store, const struct store_outbox_row *row,
+    const struct store_outbox_end *end, const struct store_lane *lane, int64_t now_ms);
 
 /// *out all zero but for the name when it is new.
 NODISCARD struct error *store_lane_get(
     struct store *store, const char *name, struct arena *arena, struct store_lane *out);
-NODISCARD struct error *store_lane_put(struct store *store, const struct store_lane *lane);
 /// Those with a problem that still have something to deliver.
 NODISCARD struct error *store_lanes_in_trouble(
     struct store *store, struct arena *arena, struct store_lane **lanes, size_t *count);

@@ -20,6 +20,7 @@
 #include "child.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/outbox.h"
 #include "store_internal.h"
 #include "temp_dir.h"
 
@@ -83,7 +84,7 @@ the_settings_are_those_of_the_protocol(void **state)
         {"PRAGMA trusted_schema", "0"},
         {"PRAGMA busy_timeout", "10000"},
         {"PRAGMA application_id", "1145656144"},
-        {"PRAGMA user_version", "1"},
+        {"PRAGMA user_version", "2"},
     };
     for (int round = 0; round < 2; round++) { // new, and opened again
         struct store *store CLEANUP(store_closep) = NULL;
@@ -275,7 +276,7 @@ other_files_are_refused(void **state)
     char *text CLEANUP(xfreep) = temp_dir_path(dir, "notes.txt");
     fill(newer);
     run_sql(newer, "PRAGMA user_version = 99");
-    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 1 at most",
+    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 2 at most",
         "A newer dispatcher wrote it");
     run_sql(newer, "PRAGMA user_version = -5");
     assert_refused(newer, "journal '@' is damaged: its schema version is gone",
@@ -290,6 +291,46 @@ other_files_are_refused(void **state)
     struct buf content CLEANUP(buf_done) = BUF_INIT(4096);
     assert_null(file_read(text, &content, NULL));
     assert_string_equal(buf_cstr(&content), "dear diary, this is not a database at all\n");
+}
+
+// A journal as release 0.1 left it: the step that made it, and no later one.
+static void
+an_older_journal_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
+    char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct store *store CLEANUP(store_closep) = NULL;
+    const struct store_deployment row = {.id = "d-0123456789",
+        .app = "shop",
+        .env = "staging",
+        .version = "v1",
+        .state = "running",
+        .created_ms = 1000,
+        .updated_ms = 1000,
+        .document = "{}"};
+    assert_null(store_open(path, &store));
+    assert_null(store_insert(store, &row));
+    store_closep(&store);
+    run_sql(path, "DROP TABLE outbox");
+    run_sql(path, "DROP TABLE lanes");
+    run_sql(path, "PRAGMA user_version = 1");
+    assert_null(store_open(path, &store));
+    struct store_deployment *found = NULL;
+    assert_null(store_find(store, row.id, arena, &found));
+    assert_string_equal(found->version, "v1");
+    const struct store_notice notice = {.key = "k",
+        .deployment = row.id,
+        .sink = "s",
+        .lane = "l",
+        .kind = "k",
+        .target = "{}",
+        .body = "{}"};
+    assert_null(store_save_telling(store, &row, NULL, &notice, 1, 2000));
+    int64_t due = 0;
+    assert_null(store_outbox_due(store, 2000, &due));
+    assert_int_equal(due, 2000);
 }
 
 static void
@@ -560,6 +601,7 @@ main(void)
         cmocka_unit_test(a_killed_writer_leaves_whole_transactions),
         cmocka_unit_test(many_processes_write_one_file),
         cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(an_older_journal_is_brought_up_to_date),
         cmocka_unit_test(an_empty_file_is_a_new_journal),
         cmocka_unit_test(a_truncated_journal_is_refused),
         cmocka_unit_test(damage_anywhere_is_survived),
