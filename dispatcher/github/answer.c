@@ -163,7 +163,8 @@ kind_of(enum github_verdict verdict)
 }
 
 static void
-hint_forbidden(struct error *err, const struct http_response *response, const char *needs)
+hint_forbidden(struct error *err, const struct github_client *client,
+    const struct http_response *response, const char *needs)
 {
     const char *accepted = http_headers_get(&response->headers, "X-Accepted-GitHub-Permissions");
     struct buf clean CLEANUP(buf_done) = BUF_INIT(1024);
@@ -171,6 +172,12 @@ hint_forbidden(struct error *err, const struct http_response *response, const ch
     if (http_headers_get(&response->headers, "X-GitHub-SSO") != NULL) {
         error_hint(err, "The organization asks for single sign-on: authorize the token for it in "
                         "the settings of the account that made it.");
+    } else if (client->purpose == GITHUB_FOR_REPORTS && needs != NULL) {
+        error_hint(err,
+            client->app_id != NULL
+                ? "Give the App the repository permission '%s', and have an owner accept it."
+                : "Give the job 'permissions: %s', or a token of your own that permission.",
+            needs);
     } else if (clean.len > 0) {
         error_hint(err, "The token lacks a permission; GitHub asks for '%s'.", buf_cstr(&clean));
     } else if (needs != NULL) {
@@ -192,7 +199,7 @@ hint(struct error *err, const struct github_client *client, const struct http_re
                             : "The token is expired, revoked or mistyped: make a new one.");
         break;
     case GITHUB_FORBIDDEN:
-        hint_forbidden(err, response, needs);
+        hint_forbidden(err, client, response, needs);
         break;
     case GITHUB_ABSENT:
         error_hint(err,

@@ -1,10 +1,11 @@
 // Who we are to GitHub: a plain token, or an App whose installation token is narrowed to one
 // repository, lives an hour at most and is renewed before that (facts §1.3).
 //
-// Asked for are `actions: write` and, as far as the installation grants them, `contents: read` (the
-// workflow file, specs over git) and `checks: read` (annotations of a failed job). Nothing else:
-// with `actions: write` alone the declared inputs could not be read and every spec mistake would be
-// found by GitHub's 422 only.
+// Asked for to dispatch are `actions: write` and, as far as the installation grants them,
+// `contents: read` (the workflow file, specs over git) and `checks: read` (annotations of a failed
+// job). Nothing else: with `actions: write` alone the declared inputs could not be read and every
+// spec mistake would be found by GitHub's 422 only. To report, no permission is a must: an App that
+// may set statuses only reports by them.
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
@@ -31,12 +32,59 @@ github_app_jwt(const struct github_client *client, struct secret **out)
     return jwt_sign_rs256(client->app_key, claims, out);
 }
 
+struct permission {
+    const char *name;
+    bool write;
+};
+// What a purpose asks for; the first is all that is asked while nothing is known to be granted.
+struct wish {
+    struct permission permissions[4];
+    size_t count;
+};
+static const struct wish wishes[] = {
+    [GITHUB_FOR_DISPATCH] = {{{"actions", true}, {"contents", false}, {"checks", false}}, 3},
+    [GITHUB_FOR_REPORTS] = {{{"deployments", true}, {"statuses", true}, {"checks", true},
+                                {"pull_requests", true}},
+        4},
+};
+
 static bool
 is_granted(const struct json *permissions, const char *name, bool write)
 {
     const char *level = json_str(json_get(permissions, name));
     bool writes = cstr_equal(level, "write") || cstr_equal(level, "admin");
     return writes || (!write && cstr_equal(level, "read"));
+}
+
+static bool
+is_any_granted(const struct json *permissions, const struct wish *wish)
+{
+    for (size_t i = 0; i < wish->count; i++) {
+        if (is_granted(permissions, wish->permissions[i].name, wish->permissions[i].write)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// An empty list of permissions would get a token with all of them: then rather none.
+static struct error *
+grant_problem(const struct github_client *client, const struct json *permissions)
+{
+    if (client->purpose == GITHUB_FOR_DISPATCH && !is_granted(permissions, "actions", true)) {
+        return error_hint(error_new(ERROR_CREDENTIALS, "the App may not start workflows of '%s'",
+                              client->repository),
+            "Give the App the repository permission 'Actions: read and write', and have an owner "
+            "accept it.");
+    }
+    if (!is_any_granted(permissions, &wishes[client->purpose])) {
+        return error_hint(
+            error_new(ERROR_CREDENTIALS, "the App may not report on '%s'", client->repository),
+            "Give the App the repository permissions that the reports need ('Deployments', 'Commit "
+            "statuses', 'Checks', 'Pull requests': read and write), and have an owner accept "
+            "them.");
+    }
+    return NULL;
 }
 
 static struct error *
@@ -52,13 +100,7 @@ installation_problem(const struct github_client *client, const struct json *inst
             "An owner of the organization can unsuspend it under 'GitHub Apps'.");
     }
     const struct json *permissions = json_get(installation, "permissions");
-    if (json_is_object(permissions) && !is_granted(permissions, "actions", true)) {
-        return error_hint(error_new(ERROR_CREDENTIALS, "the App may not start workflows of '%s'",
-                              client->repository),
-            "Give the App the repository permission 'Actions: read and write', and have an owner "
-            "accept it.");
-    }
-    return NULL;
+    return json_is_object(permissions) ? grant_problem(client, permissions) : NULL;
 }
 
 static void
@@ -89,6 +131,22 @@ find_installation(struct github_client *client)
     return NULL;
 }
 
+static struct json *
+wished_permissions(const struct github_client *client, bool least)
+{
+    const struct wish *wish = &wishes[client->purpose];
+    struct json *permissions = json_make_object();
+    for (size_t i = 0; i < wish->count; i++) {
+        const struct permission *item = &wish->permissions[i];
+        bool must =
+            i == 0 && (least || client->purpose == GITHUB_FOR_DISPATCH || client->granted == NULL);
+        if (must || (!least && is_granted(client->granted, item->name, item->write))) {
+            json_set_str(permissions, item->name, item->write ? "write" : "read");
+        }
+    }
+    return permissions;
+}
+
 // One repository and what we use of it. Without a list of what is granted only what must be is
 // asked.
 static char *
@@ -105,15 +163,7 @@ mint_body(const struct github_client *client, bool least)
         json_append(list, json_make_string(name.ptr));
         json_set(body, "repositories", list);
     }
-    struct json *permissions = json_make_object();
-    json_set_str(permissions, "actions", "write");
-    static const char *const reads[] = {"contents", "checks"};
-    for (size_t i = 0; i < ARRAY_LENGTH(reads) && !least; i++) {
-        if (is_granted(client->granted, reads[i], false)) {
-            json_set_str(permissions, reads[i], "read");
-        }
-    }
-    json_set(body, "permissions", permissions);
+    json_set(body, "permissions", wished_permissions(client, least));
     return json_text(body);
 }
 
@@ -164,7 +214,8 @@ mint_with(struct github_client *client, bool least)
 static struct error *
 mint(struct github_client *client)
 {
-    if (client->installation_id == 0) {
+    // Reports go on for as long as a service runs: what an owner has granted since then counts.
+    if (client->installation_id == 0 || client->purpose == GITHUB_FOR_REPORTS) {
         TRY(find_installation(client));
     }
     struct error *err = mint_with(client, false);
@@ -174,9 +225,9 @@ mint(struct github_client *client)
     }
     if (err != NULL && error_remote_of(err)->status == 422) {
         error_hint(err,
-            "Give the App 'Actions: read and write' on '%s', and have an owner accept "
+            "Give the App '%s: read and write' on '%s', and have an owner accept "
             "it.",
-            client->repository);
+            client->purpose == GITHUB_FOR_REPORTS ? "Deployments" : "Actions", client->repository);
         return error_wrap_as(
             ERROR_CREDENTIALS, err, "token of the App for '%s'", client->repository);
     }

@@ -67,6 +67,7 @@ github_client_new(const struct platform *platform, struct http_client *http,
     client->token = secret_ref(options->token);
     client->app_id = key != NULL ? xstrdup(options->app_id) : NULL;
     client->app_key = key;
+    client->purpose = options->purpose;
     *out = client;
     return NULL;
 }

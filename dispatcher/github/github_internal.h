@@ -27,6 +27,7 @@ struct github_client {
     struct secret *token; // plain, or of the installation
     int64_t renew_mono_ms, expires_mono_ms;
     char *app_id; // NULL: a plain token
+    enum github_purpose purpose;
     struct jwt_key *app_key;
     int64_t installation_id, repository_id;
     struct json *granted; // permissions of the installation, then of its token
@@ -50,7 +51,7 @@ struct github_call {
     bool in_repository;
     enum github_auth auth;
     const char *body;  // JSON text, or NULL
-    bool once;         // http_request.once
+    bool once;         // creates something: http_request.once, and never repeated in doubt
     bool conditional;  // If-None-Match from the cache
     int accept;        // a further status that is an answer: 302, 409
     const char *needs; // "actions: write", for the hint of a 403
@@ -125,6 +126,29 @@ NODISCARD struct error *github_next_page(
     const struct github_client *client, const struct http_response *response, char **out);
 /// URL of a call; heap, free().
 char *github_call_url(const struct github_client *client, const struct github_call *call);
+
+// --- reports.c: what the calls of github_reports.h have in common -------------------------------
+
+/// Makes something with one POST; *id is that of the answer. 404 is an error.
+NODISCARD struct error *github_report_create(
+    struct github_client *client, const struct github_call *call, struct arena *arena, int64_t *id);
+/// A call whose answer says nothing more than its status; 404 is an error.
+NODISCARD struct error *github_report_send(
+    struct github_client *client, const struct github_call *call);
+
+struct github_walk {
+    struct github_call call; // of the first page
+    const char *list;        // key of the array in the answer; NULL: the answer is the array
+    unsigned pages_max;      // what comes after them is not looked at
+    /// Takes one item; *enough ends the walk. What it keeps it copies: `arena` lasts for a page.
+    struct error *(*visit)(void *ctx, const struct json *item, struct arena *arena, bool *enough);
+    void *ctx;
+};
+/// 404 and pages that are no lists are errors.
+NODISCARD struct error *github_report_walk(
+    struct github_client *client, const struct github_walk *walk);
+/// "unusable answer: 'id' …" unless it is above 0.
+NODISCARD struct error *github_report_check_id(int64_t id, const char *of);
 
 // --- auth.c --------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 // Calls that may be repeated: reads, minting, cancelling. Transient failures and limits are waited
-// out until the deadline; definite refusals become errors at once. Dispatching is dispatch.c's.
+// out until the deadline; definite refusals become errors at once. Of a call that creates something
+// (`once`) nothing is repeated that may have arrived. Dispatching is dispatch.c's.
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
@@ -56,6 +57,9 @@ retry_later(struct effort *effort, struct error *failure)
 {
     struct github_client *client = effort->client;
     effort->failures++;
+    if (effort->call.once) {
+        return failure;
+    }
     bool bounded = client->deadline_mono_ms == 0 && effort->failures >= PATIENCE_TRIES;
     int64_t next = clock_mono(client->platform->clock) + backoff_ms(effort);
     if (bounded || next > effort->deadline_mono_ms) {

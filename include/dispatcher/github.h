@@ -1,17 +1,20 @@
 // GitHub's REST API, as much of it as a deployment needs (facts/github-notify-credentials.md §1).
 //
 // A client speaks to one API host with one way of authenticating: a token, or an App whose
-// installation token is minted for one repository with `actions: write` and, where the installation
-// grants them, `contents: read` and `checks: read`; renewed at 50 minutes or 80 % of its life and
-// once on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the server
-// refuses it. Every request counts itself. One thread.
+// installation token is minted for one repository with what the client's purpose needs: to
+// dispatch, `actions: write` and, where the installation grants them, `contents: read` and `checks:
+// read`; to report, `deployments`, `statuses`, `checks` and `pull_requests: write`, each where it
+// is granted. It is renewed at 50 minutes or 80 % of its life and once on 401. It asks for API
+// version 2026-03-10 and steps down to 2022-11-28 when the server refuses it. Every request counts
+// itself. One thread.
 //
 // Reads, minting and cancelling repeat what is transient (reset, timeout, 408, 5xx) and wait out
 // limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was
 // set, or for a minute when none was. Then: 401, 403 → ERROR_CREDENTIALS · 404 → a value where the
 // header says so, else ERROR_REFUSED · other 4xx → ERROR_REFUSED with GitHub's words · the rest
-// ERROR_UNAVAILABLE. A renamed repository is followed. Strings are as GitHub sent them: text_clean
-// what is shown.
+// ERROR_UNAVAILABLE. What creates something is tried once: only refusals that create nothing (401,
+// an unknown version, a limit) are answered by trying again. A renamed repository is followed.
+// Strings are as GitHub sent them: text_clean what is shown.
 #pragma once
 
 #include "dispatcher/arena.h"
@@ -19,12 +22,18 @@
 #include "dispatcher/json.h"
 #include "dispatcher/jwt.h"
 
+enum github_purpose {
+    GITHUB_FOR_DISPATCH,
+    GITHUB_FOR_REPORTS, // github_reports.h
+};
+
 struct github_options {
     const char *api;        // "https://api.github.com" or a GHES base with /api/v3
     const char *repository; // "owner/repo" that all calls are about
     struct secret *token;   // either this,
     const char *app_id;     // or an App:
     struct secret *app_key; // PEM
+    enum github_purpose purpose;
 };
 
 struct github_client;

@@ -1,6 +1,8 @@
 // Where GitHub shows a deployment: deployments and their statuses, commit statuses, check runs,
 // pull-request comments (facts/github-notify-credentials.md §5.1). The client is one for the app's
-// repository (github.h); its rules hold: errors by kind, nothing repeated past its deadline.
+// repository, made with GITHUB_FOR_REPORTS (github.h); its rules hold: errors by kind, nothing
+// repeated past its deadline. What creates something (a deployment, its status, a check run, a
+// comment) is sent once: its error with request_left says that it may have arrived.
 //
 // Creating is looked up first by whoever calls: each thing carries a mark of ours (`payload.id`,
 // external_id, a comment's first line), and the find_ functions find it again. Texts are the
@@ -39,9 +41,9 @@ NODISCARD struct error *github_deployment_status_last(struct github_client *clie
     struct arena *arena, struct github_deployment_status **out);
 NODISCARD struct error *github_deployment_status_add(
     struct github_client *client, int64_t id, const struct github_deployment_status *status);
-/// Adds `inactive` to older deployments of (task, environment) whose newest status is success
-/// (GitHub does so itself for what is neither production nor transient). At most the 10 before `id`
-/// are looked at. *count: how many.
+/// Adds `inactive` to older deployments of (task, environment) and the same app whose newest status
+/// is success (GitHub does so itself for what is neither production nor transient). At most the 10
+/// before `id` are looked at. *count: how many.
 NODISCARD struct error *github_deployment_retire(struct github_client *client,
     const struct github_deployment *deployment, int64_t id, struct arena *arena, size_t *count);
 
@@ -65,8 +67,8 @@ NODISCARD struct error *github_check_update(
 /// branch first.
 NODISCARD struct error *github_commit_pulls(struct github_client *client, const char *sha,
     struct arena *arena, int64_t **numbers, size_t *count);
-/// The first comment whose body starts with `mark`; *id 0: there is none. At most 1,000 are looked
-/// at, newest page last.
+/// The first comment whose body starts with `mark`, of a bot or of somebody who belongs to the
+/// repository; *id 0: there is none. At most 1,000 are looked at, newest page last.
 NODISCARD struct error *github_comment_find(struct github_client *client, int64_t number,
     const char *mark, struct arena *arena, int64_t *id);
 NODISCARD struct error *github_comment_create(struct github_client *client, int64_t number,

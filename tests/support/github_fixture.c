@@ -24,23 +24,45 @@ fixture_new(const struct script_step *steps, size_t count, const struct github_o
     return fixture;
 }
 
-struct github_fixture *
-github_fixture_token(const struct script_step *steps, size_t count)
+static struct github_fixture *
+with_token(const struct script_step *steps, size_t count, enum github_purpose purpose)
 {
     struct secret *token CLEANUP(secret_freep) = secret_new(STR("ghp_testtoken"));
     const struct github_options options = {
-        .api = GITHUB_API, .repository = "octo/infra", .token = token};
+        .api = GITHUB_API, .repository = "octo/infra", .token = token, .purpose = purpose};
     return fixture_new(steps, count, &options);
+}
+
+static struct github_fixture *
+with_app(const struct script_step *steps, size_t count, enum github_purpose purpose)
+{
+    struct secret *pem CLEANUP(secret_freep) = NULL;
+    assert_null(jwt_key_generate_pem(&pem));
+    const struct github_options options = {.api = GITHUB_API,
+        .repository = "octo/infra",
+        .app_id = "Iv1.app",
+        .app_key = pem,
+        .purpose = purpose};
+    return fixture_new(steps, count, &options);
+}
+
+struct github_fixture *
+github_fixture_token(const struct script_step *steps, size_t count)
+{
+    return with_token(steps, count, GITHUB_FOR_DISPATCH);
 }
 
 struct github_fixture *
 github_fixture_app(const struct script_step *steps, size_t count)
 {
-    struct secret *pem CLEANUP(secret_freep) = NULL;
-    assert_null(jwt_key_generate_pem(&pem));
-    const struct github_options options = {
-        .api = GITHUB_API, .repository = "octo/infra", .app_id = "Iv1.app", .app_key = pem};
-    return fixture_new(steps, count, &options);
+    return with_app(steps, count, GITHUB_FOR_DISPATCH);
+}
+
+struct github_fixture *
+github_fixture_reports(const struct script_step *steps, size_t count, bool app)
+{
+    return app ? with_app(steps, count, GITHUB_FOR_REPORTS)
+               : with_token(steps, count, GITHUB_FOR_REPORTS);
 }
 
 void

@@ -25,5 +25,8 @@ struct github_fixture {
 struct github_fixture *github_fixture_token(const struct script_step *steps, size_t count);
 /// With an App, id "Iv1.app", and a fresh key.
 struct github_fixture *github_fixture_app(const struct script_step *steps, size_t count);
+/// For reports: with an App, or with the plain token.
+struct github_fixture *github_fixture_reports(
+    const struct script_step *steps, size_t count, bool app);
 void github_fixture_finish(struct github_fixture *fixture);
 void github_fixture_freep(struct github_fixture **fixture);
