@@ -20,3 +20,14 @@ void report_migration(const struct deployment *d, struct buf *out);
 void report_check(const struct deployment_check *check, struct buf *out);
 /// The command that goes back, where there is something to go back to; else nothing.
 void report_way_back(const struct deployment *d, struct buf *out);
+
+// --- report_markdown.c: foreign text in Markdown -------------------------------------------------
+
+/// Cleaned as one line (text.h) and escaped: neither markup, HTML nor a mention. At most `max`
+/// characters before escaping.
+void report_markdown_escape(const char *text, size_t max, struct buf *out);
+/// The target of a link.
+void report_markdown_url(const char *url, struct buf *out);
+/// The first `shown` digits of a commit, as a link where the repository is known.
+void report_markdown_commit(
+    const struct deployment *d, const char *sha, int shown, struct buf *out);

@@ -7,67 +7,13 @@
 
 enum { SUBJECT_MAX = 100, VALUE_MAX = 128 };
 
-// Backslash before what Markdown or HTML would act upon; line ends become spaces.
-static void
-put_escaped(struct buf *out, const char *text, size_t max)
-{
-    size_t count = 0;
-    for (const char *at = text != NULL ? text : ""; *at != '\0'; at++, count++) {
-        if (count >= max && ((unsigned char)*at & 0xc0) != 0x80) {
-            buf_puts(out, "…");
-            return;
-        }
-        if (*at == '<') {
-            buf_puts(out, "&lt;");
-        } else if (*at == '&') {
-            buf_puts(out, "&amp;");
-        } else if (*at == '\n' || *at == '\r') {
-            buf_putc(out, ' ');
-        } else if (*at == '@') {
-            buf_puts(out, "&#64;"); // no mention of people
-        } else {
-            if (strchr("\\`*_{}[]()#+-!|>~", *at) != NULL) {
-                buf_putc(out, '\\');
-            }
-            buf_putc(out, *at);
-        }
-    }
-}
-
-// The target of a link: what could end it or the cell is percent-encoded.
-static void
-put_url(struct buf *out, const char *url)
-{
-    for (const char *at = url; *at != '\0'; at++) {
-        if ((unsigned char)*at <= ' ' || strchr("()<>[]|`\"'\\", *at) != NULL) {
-            buf_printf(out, "%%%02X", (unsigned)(unsigned char)*at);
-        } else {
-            buf_putc(out, *at);
-        }
-    }
-}
-
-static void
-put_commit_link(const struct deployment *d, const char *sha, int shown, struct buf *out)
-{
-    if (d->repository == NULL) {
-        buf_printf(out, "`%.*s`", shown, sha);
-        return;
-    }
-    buf_printf(out, "[`%.*s`](", shown, sha);
-    put_url(out, d->github_web);
-    buf_putc(out, '/');
-    put_url(out, d->repository);
-    buf_printf(out, "/commit/%s)", sha);
-}
-
 static void
 put_headline(const struct deployment *d, struct buf *out)
 {
     bool good = cstr_equal(d->result, "deployed");
     bool open = d->result == NULL;
     buf_printf(out, "### %s ", good ? "✅" : open ? "⏳" : "❌");
-    put_escaped(out, d->title != NULL ? d->title : d->app, SUBJECT_MAX);
+    report_markdown_escape(d->title != NULL ? d->title : d->app, SUBJECT_MAX, out);
     buf_printf(out, " → %s: %s%s\n\n", d->env,
         d->result != NULL       ? d->result
         : d->unfinished != NULL ? d->unfinished
@@ -76,7 +22,7 @@ put_headline(const struct deployment *d, struct buf *out)
         : d->exit_code == 7 ? ", previous version restored"
         : d->exit_code == 8 ? ", previous version NOT restored"
                             : "");
-    put_escaped(out, d->message, 2000);
+    report_markdown_escape(d->message, 2000, out);
     buf_puts(out, "\n\n");
 }
 
@@ -91,7 +37,7 @@ put_version(const struct deployment *d, struct buf *out)
 {
     row(out, "Version");
     if (cstr_equal(d->version, d->sha)) {
-        put_commit_link(d, d->sha, 12, out);
+        report_markdown_commit(d, d->sha, 12, out);
     } else {
         buf_printf(out, "`%s`", d->version);
     }
@@ -107,7 +53,7 @@ put_previous(struct buf *out, const char *text)
     } else if (tag_is_valid(str_of(text))) {
         buf_printf(out, "`%s`", text);
     } else {
-        put_escaped(out, text, VALUE_MAX);
+        report_markdown_escape(text, VALUE_MAX, out);
     }
 }
 
@@ -118,11 +64,11 @@ put_target(const struct deployment_target *target, struct buf *out)
     buf_printf(
         out, "| %s `%s` | ", report_target_is_good(target) ? "Target" : "**Target**", target->name);
     report_target_place(target, &words);
-    put_escaped(out, buf_cstr(&words), 500);
+    report_markdown_escape(buf_cstr(&words), 500, out);
     buf_puts(out, ": ");
     buf_reset(&words);
     report_target_state(target, &words);
-    put_escaped(out, buf_cstr(&words), 1000);
+    report_markdown_escape(buf_cstr(&words), 1000, out);
     buf_puts(out, " |\n");
 }
 
@@ -152,7 +98,7 @@ put_around(const struct deployment *d, struct buf *out)
     report_migration(d, &words);
     if (words.len > 0) {
         row(out, "Migration");
-        put_escaped(out, buf_cstr(&words), 500);
+        report_markdown_escape(buf_cstr(&words), 500, out);
         buf_puts(out, " |\n");
     }
     for (size_t i = 0; i < d->verify.count; i++) {
@@ -161,9 +107,9 @@ put_around(const struct deployment *d, struct buf *out)
             buf_reset(&words);
             report_check(check, &words);
             buf_puts(out, "| Check | ");
-            put_escaped(out, check->url, 300);
+            report_markdown_escape(check->url, 300, out);
             buf_puts(out, ": ");
-            put_escaped(out, buf_cstr(&words), 300);
+            report_markdown_escape(buf_cstr(&words), 300, out);
             buf_puts(out, " |\n");
         }
     }
@@ -179,11 +125,11 @@ put_evidence(const struct deployment *d, struct buf *out)
             continue;
         }
         buf_puts(out, "#### Failed: ");
-        put_escaped(out, target->name, SUBJECT_MAX);
+        report_markdown_escape(target->name, SUBJECT_MAX, out);
         buf_puts(out, "\n\n");
         for (size_t k = 0; k < target->evidence.count; k++) {
             buf_puts(out, "- ");
-            put_escaped(out, target->evidence.items[k], 1000);
+            report_markdown_escape(target->evidence.items[k], 1000, out);
             buf_putc(out, '\n');
         }
         buf_putc(out, '\n');
@@ -210,12 +156,12 @@ put_table(const struct deployment *d, struct buf *out)
     put_around(d, out);
     if (d->run_url != NULL) {
         buf_printf(out, "| Infra run | [%lld](", (long long)d->run_id);
-        put_url(out, d->run_url);
+        report_markdown_url(d->run_url, out);
         buf_puts(out, ") |\n");
     }
     if (d->proof != NULL) {
         row(out, "Proof");
-        put_escaped(out, d->proof, 500);
+        report_markdown_escape(d->proof, 500, out);
         buf_puts(out, " |\n");
     }
     if (d->finished_ms > 0) {
@@ -236,7 +182,7 @@ put_steps(const struct deployment *d, struct buf *out)
                             : cstr_equal(step->state, "undo-failed") ? "**NOT restored**"
                                                                      : step->state;
         buf_printf(out, "| %s | %s | ", step->name, state);
-        put_escaped(out, step->note != NULL ? step->note : step->reason, 300);
+        report_markdown_escape(step->note != NULL ? step->note : step->reason, 300, out);
         buf_puts(out, " |\n");
     }
     buf_putc(out, '\n');
@@ -255,11 +201,11 @@ put_commits(const struct deployment *d, struct buf *out)
         const struct deployment_commit *commit =
             (const struct deployment_commit *)d->commits.items + i;
         buf_puts(out, "- ");
-        put_commit_link(d, commit->sha, 7, out);
+        report_markdown_commit(d, commit->sha, 7, out);
         buf_putc(out, ' ');
-        put_escaped(out, commit->subject, SUBJECT_MAX);
+        report_markdown_escape(commit->subject, SUBJECT_MAX, out);
         buf_puts(out, " · ");
-        put_escaped(out, commit->author, SUBJECT_MAX);
+        report_markdown_escape(commit->author, SUBJECT_MAX, out);
         buf_putc(out, '\n');
     }
     buf_puts(out, "\n</details>\n\n");
@@ -273,15 +219,15 @@ put_failure(const struct deployment *d, struct buf *out)
         return;
     }
     buf_puts(out, "#### Failed: ");
-    put_escaped(out, f->job, SUBJECT_MAX);
+    report_markdown_escape(f->job, SUBJECT_MAX, out);
     if (f->step != NULL) {
         buf_puts(out, " › ");
-        put_escaped(out, f->step, SUBJECT_MAX);
+        report_markdown_escape(f->step, SUBJECT_MAX, out);
     }
     buf_puts(out, "\n\n");
     for (size_t i = 0; i < f->annotations.count; i++) {
         buf_puts(out, "- ");
-        put_escaped(out, f->annotations.items[i], 1000);
+        report_markdown_escape(f->annotations.items[i], 1000, out);
         buf_putc(out, '\n');
     }
     if (f->log_tail == NULL) {
@@ -307,12 +253,12 @@ report_summary(const struct deployment *d, struct buf *out)
     put_steps(d, out);
     for (size_t i = 0; i < d->notes.count; i++) {
         buf_puts(out, "> - ");
-        put_escaped(out, d->notes.items[i], 500);
+        report_markdown_escape(d->notes.items[i], 500, out);
         buf_putc(out, '\n');
     }
     if (d->hint != NULL) {
         buf_puts(out, "\n**Next:** ");
-        put_escaped(out, d->hint, 1000);
+        report_markdown_escape(d->hint, 1000, out);
         buf_putc(out, '\n');
     }
     struct buf back CLEANUP(buf_done) = BUF_INIT(1024);
