@@ -64,6 +64,10 @@ int64_t release_pull_of(const char *subject);
 void release_notes(const struct deployment *d, size_t max, struct buf *out);
 /// Each author once, by name, in order of their first commit.
 void release_authors(const struct deployment *d, struct arena *arena, struct str_list *out);
+/// Where they can be seen; NULL without a repository, or for what is no commit. The second: from
+/// the version before to this one.
+const char *release_commit_url(const struct deployment *d, const char *sha, struct arena *arena);
+const char *release_compare_url(const struct deployment *d, struct arena *arena);
 
 // --- notice_*.c: bodies --------------------------------------------------------------------------
 // All are JSON objects, new, owned by the caller. `arena` for scratch.

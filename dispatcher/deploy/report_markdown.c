@@ -62,7 +62,7 @@ report_markdown_url(const char *url, struct buf *out)
 void
 report_markdown_commit(const struct deployment *d, const char *sha, int shown, struct buf *out)
 {
-    if (d->repository == NULL) {
+    if (d->repository == NULL || d->github_web == NULL) {
         buf_printf(out, "`%.*s`", shown, sha);
         return;
     }

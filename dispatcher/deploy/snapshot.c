@@ -9,6 +9,7 @@
 #include "dispatcher/semver.h"
 #include "dispatcher/ssm.h"
 #include "dispatcher/sts.h"
+#include "notice_internal.h"
 #include "target_internal.h"
 
 enum { COMMITS_MAX = 50, VALUE_MAX = 200 };
@@ -336,6 +337,7 @@ collect_commits(const struct preparation *p, const char *deployed, const char *o
             .author = commits[i].author,
             .subject = commits[i].subject,
             .email = commits[i].email,
+            .pull = release_pull_of(commits[i].subject),
             .time_ms = commits[i].time_ms};
     }
     d->commits = (struct object_list){kept, count};
