@@ -1,5 +1,5 @@
-// The libcurl transport's two halves: one exchange as a transfer (curl_transport.c), and the flow
-// that carries many (curl_flow.c).
+// The libcurl transport's parts: one exchange as a transfer (curl_transport.c), the flow that
+// carries many (curl_flow.c), and the guard of those that may not go everywhere (curl_guard.c).
 #pragma once
 
 #include <curl/curl.h>
@@ -27,6 +27,7 @@ struct transfer {
     bool headers_ended;       // the blank line behind the last block has come
     bool capped, finished;
     bool reading_rests, writing_rests; // until their `ready` says otherwise
+    bool refused, admitted;            // by the guard: an address of the host
     char problem[CURL_ERROR_SIZE];
 };
 
@@ -43,3 +44,12 @@ bool curl_request_left(struct transfer *transfer);
 NODISCARD struct error *curl_flow_perform(
     struct http_transport *transport, const struct http_flow *flow);
 void curl_flow_wake(struct http_transport *transport);
+
+/// Of a guarded request that a proxy will connect: ERROR_DENIED when the host itself says that it
+/// is not public.
+NODISCARD struct error *curl_guard_check(const struct http_request *request, const char *host);
+/// Past the proxy? Decided here for a guarded request, so that libcurl cannot see it otherwise.
+bool curl_guard_goes_direct(const struct curl_transport *transport, const char *host);
+/// CURLOPT_OPENSOCKETFUNCTION of a guarded request that goes direct; `ctx` is its transfer.
+curl_socket_t curl_guard_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address);
+struct error *curl_guard_error(const struct http_request *request) __attribute__((returns_nonnull));

@@ -25,6 +25,12 @@ enum {
     UPLOAD_BUFFER = 64 * 1024,
 };
 
+// What libcurl is allowed to use, and which way.
+struct route {
+    const char *scheme, *no_proxy;
+    bool guarded; // each address is looked at before it is connected to
+};
+
 // An option or question that this libcurl does not know is a bug of ours.
 static void
 check(CURLcode code)
@@ -180,13 +186,11 @@ set_body(struct transfer *transfer)
 }
 
 static void
-set_security(struct transfer *transfer, const char *scheme)
+set_security(struct transfer *transfer, const struct route *route)
 {
     const struct curl_transport *transport = transfer->transport;
     CURL *easy = transfer->easy;
-    // A metadata service is on this machine or beside it: its token must not go through a proxy.
-    bool direct = transfer->exchange->request->allow_plain;
-    check(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, scheme));
+    check(curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, route->scheme));
     check(curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
     check(curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED));
     check(curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L));
@@ -194,7 +198,11 @@ set_security(struct transfer *transfer, const char *scheme)
     check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L));
     check(curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L));
     check(curl_easy_setopt(easy, CURLOPT_PROXY, transport->proxy != NULL ? transport->proxy : ""));
-    check(curl_easy_setopt(easy, CURLOPT_NOPROXY, direct ? "*" : transport->no_proxy));
+    check(curl_easy_setopt(easy, CURLOPT_NOPROXY, route->no_proxy));
+    if (route->guarded) {
+        check(curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, curl_guard_open));
+        check(curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer));
+    }
     if (transport->ca_file != NULL) {
         check(curl_easy_setopt(easy, CURLOPT_CAINFO, transport->ca_file));
     }
@@ -218,7 +226,9 @@ set_limits(struct transfer *transfer)
     check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
     check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
     check(curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER));
-    check(curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L));
+    // A connection that is there already has passed no guard.
+    bool fresh = request->once || request->public_only;
+    check(curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L));
     check(curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->once ? 1L : 0L));
     size_t max = request->max_response > 0 ? request->max_response : DEFAULT_MAX_RESPONSE;
     buf_init(&transfer->exchange->response.body, max);
@@ -235,9 +245,25 @@ describe_error(const struct http_request *request, const char *code, const char 
     return error_remote(err, 0, code, NULL, left);
 }
 
-// The URL must be one we may speak to; *scheme is what libcurl is allowed to use.
 static struct error *
-check_url(const struct http_request *request, const char **scheme)
+choose_route(const struct curl_transport *transport, const struct http_request *request,
+    const struct url *url, struct route *out)
+{
+    out->scheme = strcmp(url->scheme, "http") == 0 ? "http" : "https";
+    // A metadata service is on this machine or beside it: its token must not go through a proxy.
+    out->no_proxy = request->allow_plain ? "*" : transport->no_proxy;
+    if (request->public_only) {
+        out->guarded = request->allow_plain || curl_guard_goes_direct(transport, url->host);
+        out->no_proxy = out->guarded ? "*" : "";
+        return out->guarded ? NULL : curl_guard_check(request, url->host);
+    }
+    return NULL;
+}
+
+// The URL must be one we may speak to.
+static struct error *
+check_url(
+    const struct curl_transport *transport, const struct http_request *request, struct route *out)
 {
     struct url url CLEANUP(url_done) = {0};
     TRY(url_parse(request->url, &url));
@@ -248,8 +274,7 @@ check_url(const struct http_request *request, const char **scheme)
         return error_hint(error_new(ERROR_INPUT, "'http://%s' is not encrypted", url.host),
             "Use https; plain http is accepted for this machine (localhost) only.");
     }
-    *scheme = plain ? "http" : "https";
-    return NULL;
+    return choose_route(transport, request, &url, out);
 }
 
 static void
@@ -268,8 +293,8 @@ set_callbacks(struct transfer *transfer)
 struct transfer *
 curl_transfer_start(struct curl_transport *transport, struct http_exchange *exchange)
 {
-    const char *scheme = "https";
-    exchange->error = check_url(exchange->request, &scheme);
+    struct route route = {0};
+    exchange->error = check_url(transport, exchange->request, &route);
     if (exchange->error != NULL) {
         return NULL;
     }
@@ -292,7 +317,7 @@ curl_transfer_start(struct curl_transport *transport, struct http_exchange *exch
             transfer->easy, CURLOPT_UNIX_SOCKET_PATH, exchange->request->unix_socket));
     }
     set_callbacks(transfer);
-    set_security(transfer, scheme);
+    set_security(transfer, &route);
     set_limits(transfer);
     set_body(transfer);
     set_headers(transfer);
@@ -387,6 +412,9 @@ transfer_error(struct transfer *transfer, CURLcode code)
     }
     if (transfer->capped || cstr_equal(name, "cap")) {
         return cap_error(transfer, left);
+    }
+    if (transfer->refused && !transfer->admitted) {
+        return curl_guard_error(request);
     }
     const char *problem =
         transfer->problem[0] != '\0' ? transfer->problem : curl_easy_strerror(code);

@@ -179,7 +179,7 @@ static enum retry_outcome
 outcome_of_error(const struct error *err)
 {
     const char *code = error_remote_of(err)->code;
-    bool final = cstr_equal(code, "cap") || cstr_equal(code, "body");
+    bool final = cstr_equal(code, "address") || cstr_equal(code, "cap") || cstr_equal(code, "body");
     return error_kind(err) == ERROR_UNAVAILABLE && !final ? RETRY_TRANSIENT : RETRY_FATAL;
 }
 

@@ -4,14 +4,14 @@
 //     struct http_response response CLEANUP(http_response_done) = {0};
 //     TRY(http_send(client, &request, &response));
 //
-// Any status is a success here: only a missing answer is an error (ERROR_UNAVAILABLE, or
-// ERROR_CANCELLED), and its error_remote_of()->request_left says whether the server may have seen
-// it. error_remote_of()->code is then one of: "dns", "connect", "proxy", "tls", "timeout", "reset",
-// "address" (refused by `public_only`), "cap" (answer over max_response), "body" (our reader or
-// writer failed; the kind is that of its own error). "tls", "address", "cap" and "body" of another
-// kind than ERROR_UNAVAILABLE are not worth repeating. Redirects are never followed. TLS 1.2 or
-// newer, always verified. Plain http only to loopback and to the fixed credential addresses of the
-// caller's choice (`allow_plain`).
+// Any status is a success here: only a missing answer is an error (ERROR_UNAVAILABLE,
+// ERROR_CANCELLED, or ERROR_DENIED for "address"), and its error_remote_of()->request_left says
+// whether the server may have seen it. error_remote_of()->code is then one of: "dns", "connect",
+// "proxy", "tls", "timeout", "reset", "address" (refused by `public_only`), "cap" (answer over
+// max_response), "body" (our reader or writer failed; the kind is that of its own error). "tls",
+// "address", "cap" and "body" of another kind than ERROR_UNAVAILABLE are not worth repeating.
+// Redirects are never followed. TLS 1.2 or newer, always verified. Plain http only to loopback and
+// to the fixed credential addresses of the caller's choice (`allow_plain`).
 //
 // A client belongs to one thread and keeps connections alive; requests are borrowed for the call.
 #pragma once
@@ -80,8 +80,11 @@ struct http_request {
     size_t max_response; // body cap in bytes; 0: 8 MiB
     bool once;           // not idempotent: a connection of its own, never reused, never repeated
     bool allow_plain;    // http:// to a host that is not loopback (metadata services only)
-    /// The URL is somebody else's word: connect to public addresses only, checked once the name is
-    /// resolved and for the very address that is connected to. A refusal has the code "address".
+    /// The URL is somebody else's word: connect to public addresses only (address.h), checked once
+    /// the name is resolved and for the very address that is connected to. A refusal has the code
+    /// "address", and its message does not tell the address. Where a proxy is in between, it
+    /// connects and not we: then only a host that is itself an address, or this machine, is refused
+    /// here; the rest is what the organisation lets its proxy reach.
     bool public_only;
     /// Connect there instead of the URL's host, or NULL. Silence is no failure then: a daemon of
     /// this machine may work for minutes before it answers; the deadline alone counts.

@@ -186,6 +186,7 @@ record(struct script_transport *script, const struct http_request *request,
     copy->url = xstrdup(request->url);
     copy->once = request->once;
     copy->allow_plain = request->allow_plain;
+    copy->public_only = request->public_only;
     copy->unix_socket = request->unix_socket != NULL ? xstrdup(request->unix_socket) : NULL;
     copy->deadline_ms = request->deadline_ms;
     copy->max_response = request->max_response;

@@ -58,7 +58,7 @@ struct script_request {
     char *url;
     struct http_headers headers;
     struct buf body;
-    bool once, allow_plain;
+    bool once, allow_plain, public_only;
     char *unix_socket;
     int64_t deadline_ms, sent_mono_ms;
     size_t max_response;

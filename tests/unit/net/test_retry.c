@@ -244,11 +244,15 @@ some_failures_are_final(void **state)
         {.url = URL, .failure = "the answer is too long", .failure_code = "cap"},
         {.url = URL, .failure = "cannot read layer", .failure_code = "body"},
         {.url = URL, .failure = "not encrypted", .failure_kind = ERROR_INPUT},
+        {.url = URL, .failure = "not public", .failure_code = "address"},
+        {.url = URL, .failure = "not public", .failure_kind = ERROR_DENIED},
     };
     static const char *const texts[] = {
         "GET " URL ": the answer is too long",
         "GET " URL ": cannot read layer",
         "GET " URL ": not encrypted",
+        "GET " URL ": not public",
+        "GET " URL ": not public",
     };
     for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
         struct stage stage CLEANUP(stage_done) = {0};
