@@ -170,7 +170,7 @@ decode_map_entry(const struct spec_source *source, const struct field *field,
     set_at(item, key->text, key->value);
 }
 
-// What is made of a map's entries together (targets of services, say) must stay affordable.
+// What is made of the entries together (targets of services, say) must stay affordable.
 static bool
 is_short_enough(
     const struct spec_source *source, const struct field *field, const struct yaml_node *node)
@@ -286,6 +286,9 @@ static void
 decode_list_object(const struct spec_source *source, const struct field *field,
     const struct yaml_node *node, char *slot)
 {
+    if (!is_short_enough(source, field, node)) {
+        return;
+    }
     char *items = arena_array(source->arena, node->count, field->table->size);
     size_t count = 0;
     for (const struct yaml_node *item = node->first; item != NULL; item = item->next) {

@@ -1,4 +1,5 @@
-// Which refs may deploy where: the patterns of `allow`, and the environments that accept a ref.
+// Which refs may deploy where: patterns, as those of `allow`, and the environments that accept a
+// ref.
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -40,10 +41,9 @@ step(const struct places *from, const char *pattern, size_t len, char byte)
     return to;
 }
 
-// '*' inside a segment, '**' across, nothing else; anchored, case-sensitive, in time linear in the
-// text (orchestrators.md §2.3, rule 6).
-static bool
-matches(const char *pattern, const char *text)
+// In time linear in the text (orchestrators.md §2.3, rule 6).
+bool
+environments_match(const char *pattern, const char *text)
 {
     size_t len = strlen(pattern);
     struct places places = {0};
@@ -62,7 +62,7 @@ settings_rule_accepts(const struct setting_allow *rule, const struct setting_tri
 {
     bool by_ref = false;
     for (size_t i = 0; i < rule->refs.count; i++) {
-        by_ref = by_ref || matches(rule->refs.items[i], trigger->ref);
+        by_ref = by_ref || environments_match(rule->refs.items[i], trigger->ref);
     }
     return by_ref && (trigger->event == NULL || str_list_has(&rule->events, trigger->event));
 }

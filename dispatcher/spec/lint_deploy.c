@@ -220,6 +220,7 @@ lint_deploy(struct spec_documents *documents)
     }
     check_behaviour(documents, deploy->at.node);
     lint_owner(documents);
+    lint_notify_app(documents);
     const struct spec_environment *items = deploy->environments.items;
     const struct yaml_node *map = yaml_get(deploy->at.node, "environments");
     for (size_t i = 0; i < deploy->environments.count; i++) {

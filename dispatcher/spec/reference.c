@@ -78,6 +78,7 @@ static void
 put_type(const struct field *field, struct buf *out)
 {
     if (field->values != NULL) {
+        buf_puts(out, field->kind == FIELD_LIST_STR ? "list of " : "");
         for (size_t i = 0; field->values[i] != NULL; i++) {
             buf_printf(out, "%s`%s`", i > 0 ? ", " : "", field->values[i]);
         }

@@ -126,10 +126,11 @@ static bool
 may_stay(enum expand_mode mode, struct str word)
 {
     bool place = str_equal(word, STR("account")) || str_equal(word, STR("region"));
-    bool late = str_equal(word, STR("version")) || str_equal(word, STR("digest")) ||
-                str_equal(word, STR("sha")) || str_equal(word, STR("tag")) ||
-                str_equal(word, STR("service"));
-    return (mode >= EXPAND_PLACE && place) || (mode >= EXPAND_LATE && late) ||
+    bool deployment = str_equal(word, STR("version")) || str_equal(word, STR("sha")) ||
+                      str_equal(word, STR("tag"));
+    bool late = str_equal(word, STR("digest")) || str_equal(word, STR("service"));
+    return (mode >= EXPAND_PLACE && place) || (mode >= EXPAND_DEPLOYMENT && deployment) ||
+           (mode >= EXPAND_LATE && late) ||
            (mode == EXPAND_WORKER &&
                (str_equal(word, STR("worker")) || str_equal(word, STR("worker_file"))));
 }
@@ -362,6 +363,7 @@ resolve_settings(
     resolve_workers(&resolve);
     target_check_needs(&resolve);
     resolve_steps(&resolve);
+    resolve_notify(&resolve);
     resolve_rest(&resolve);
     return settings;
 }

@@ -5,11 +5,12 @@
 
 // Which placeholders may still stand in a value once the files are read.
 enum expand_mode {
-    EXPAND_NOT,   // the key takes none
-    EXPAND_EARLY, // none
-    EXPAND_PLACE, // {account} {region}: the credential chain may know them
-    EXPAND_LATE,  // also {version} {digest} {sha} {tag} {service}
-    EXPAND_WORKER // also {worker} {worker_file}
+    EXPAND_NOT,        // the key takes none
+    EXPAND_EARLY,      // none
+    EXPAND_PLACE,      // {account} {region}: the credential chain may know them
+    EXPAND_DEPLOYMENT, // also {version} {sha} {tag}: the same for all services
+    EXPAND_LATE,       // also {digest} {service}
+    EXPAND_WORKER      // also {worker} {worker_file}
 };
 
 struct resolve {
@@ -41,6 +42,8 @@ void resolve_targets(struct resolve *resolve);
 void resolve_workers(struct resolve *resolve);
 /// Migration, checks, order of the rollout, rollbacks: after the targets.
 void resolve_steps(struct resolve *resolve);
+/// Whom to tell of this app in this environment: `notify` of all places.
+void resolve_notify(struct resolve *resolve);
 /// Origins of what `struct settings` does not carry: approvals and so on.
 void resolve_rest(struct resolve *resolve);
 
@@ -86,3 +89,55 @@ void target_check(struct resolve *resolve, const struct target_layers *layers,
     const struct setting_target *target, const struct yaml_node *some);
 /// `via: direct` needs targets.
 void target_check_needs(struct resolve *resolve);
+
+// notify_keys.c: what each key of a sink is for
+enum {
+    NOTIFY_BY_GITHUB = 1,
+    NOTIFY_BY_SLACK = 2,
+    NOTIFY_BY_PAGERDUTY = 4,
+    NOTIFY_BY_WEBHOOK = 8,
+};
+enum notify_form { NOTIFY_TEXT, NOTIFY_TRUTH, NOTIFY_LIST, NOTIFY_OUTCOMES };
+struct notify_key {
+    const char *path; // below the sink; at most one '.', behind "incidents"
+    enum notify_form form;
+    size_t offset;  // in struct setting_sink
+    unsigned kinds; // that take it
+    enum expand_mode mode;
+};
+/// NULL after the last.
+const struct notify_key *notify_key_at(size_t index);
+/// One of NOTIFY_BY_…; 0 for any other word.
+unsigned notify_kind_bit(const char *kind);
+/// Where the key stands in a sink's block, or NULL.
+const struct yaml_node *notify_key_node(const struct yaml_node *sink, const struct notify_key *key);
+void notify_complain_unused(const struct spec_source *source, const struct notify_key *key,
+    const struct yaml_node *at, const char *kind);
+/// A list of words as bits, in the order of spec_outcomes; "failures" is five of them.
+unsigned notify_outcomes_of(const struct yaml_node *list);
+struct str_list notify_outcome_words(unsigned bits, struct arena *arena);
+
+// notify_routes.c: who hears what
+// The `notify` blocks that a deployment knows, strongest first: the environment's, `deploy`'s, the
+// organisation's.
+enum { NOTIFY_PLACES = 3 };
+struct notify_places {
+    const struct spec_source *sources[NOTIFY_PLACES];
+    const struct yaml_node *blocks[NOTIFY_PLACES];
+};
+/// The sink's own block at a place, or NULL.
+const struct yaml_node *notify_sink_at(
+    const struct notify_places *places, size_t place, const char *name);
+struct notify_hearing {
+    bool all;                   // outcomes
+    unsigned outcomes;          // bits
+    const struct yaml_node *at; // the first route that leads there; NULL: without routes
+    const struct spec_source *source;
+};
+/// False when no route leads to the sink.
+bool notify_hears(const struct settings *settings, const struct notify_places *places,
+    const char *name, struct notify_hearing *out);
+
+// environments.c
+/// '*' inside a segment, '**' across, nothing else; anchored, case-sensitive.
+bool environments_match(const char *pattern, const char *text);

@@ -104,27 +104,24 @@ resolve_rest(struct resolve *resolve)
 {
     static const struct {
         const char *key;
-        const char *config_path;
         enum expand_mode mode;
     } rest[] = {
-        {"branch", NULL, EXPAND_NOT},
-        {"allow", NULL, EXPAND_NOT},
-        {"github_environment", NULL, EXPAND_EARLY},
-        {"promote_from", NULL, EXPAND_NOT},
-        {"queue", NULL, EXPAND_NOT},
-        {"approvals", NULL, EXPAND_NOT},
-        {"windows", NULL, EXPAND_NOT},
-        {"emergency", NULL, EXPAND_NOT},
-        {"notify", "notify", EXPAND_NOT},
-        {"repository_id", NULL, EXPAND_NOT},
-        {"owner_id", NULL, EXPAND_NOT},
-        {"workflow", NULL, EXPAND_NOT},
-        {"via_workflow", NULL, EXPAND_NOT},
+        {"branch", EXPAND_NOT},
+        {"allow", EXPAND_NOT},
+        {"github_environment", EXPAND_EARLY},
+        {"promote_from", EXPAND_NOT},
+        {"queue", EXPAND_NOT},
+        {"approvals", EXPAND_NOT},
+        {"windows", EXPAND_NOT},
+        {"emergency", EXPAND_NOT},
+        {"repository_id", EXPAND_NOT},
+        {"owner_id", EXPAND_NOT},
+        {"workflow", EXPAND_NOT},
+        {"via_workflow", EXPAND_NOT},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rest); i++) {
         const struct spec_source *source = NULL;
-        const struct yaml_node *node =
-            resolve_find(resolve, rest[i].key, rest[i].config_path, &source);
+        const struct yaml_node *node = resolve_find(resolve, rest[i].key, NULL, &source);
         if (node != NULL) {
             const char *key =
                 strcmp(rest[i].key, "workflow") == 0 ? "caller_workflow" : rest[i].key;

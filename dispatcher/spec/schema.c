@@ -143,7 +143,11 @@ field_schema(struct json *defs, const struct field *field)
     case FIELD_LIST_INT:
         return list_schema(number_schema(field));
     case FIELD_LIST_OBJECT:
-        return list_schema(reference_to(defs, field->table));
+        schema = list_schema(reference_to(defs, field->table));
+        if (field->max > 0) {
+            json_set_int(schema, "maxItems", field->max);
+        }
+        return schema;
     case FIELD_MAP_STR:
         return map_schema(field, field->pattern != NULL ? text_schema(field) : loose_text_schema());
     case FIELD_MAP_OBJECT:

@@ -149,6 +149,32 @@ struct spec_emergency {
     struct str_list teams;
 };
 
+// `notify`, of the organisation as of an app: what only one of them has is empty in the other.
+enum { SPEC_SINKS_MAX = 20, SPEC_ROUTES_MAX = 50, SPEC_MEMBERS_MAX = 500 };
+#define SPEC_FAILURES "failures" // in a list of outcomes: all bad ends
+struct spec_incidents {
+    struct spec_at at;
+    struct str_list environments, outcomes;
+};
+struct spec_sink {
+    struct spec_at at;
+    const char *kind, *token, *channel, *webhook, *url, *secret, *routing_key, *region, *check;
+    bool deployment, status, comment;
+    struct spec_incidents incidents;
+};
+struct spec_route {
+    struct spec_at at;
+    struct str_list to, outcomes, environments, apps;
+};
+struct spec_notify {
+    struct spec_at at;
+    struct object_list sinks, routes; // spec_sink, spec_route
+    struct pair_list members;
+    struct str_list verbs, private_hosts;
+    const char *environment_url;
+    bool inherit;
+};
+
 // What `deploy` and each of its environments may both say.
 struct spec_behaviour {
     const char *via, *region, *version, *compression, *on_failure, *on_cancel, *on_timeout;
@@ -161,6 +187,7 @@ struct spec_behaviour {
     struct spec_rollout rollout;
     struct object_list verify; // spec_verify
     struct spec_image_scan image_scan;
+    struct spec_notify notify;
 };
 struct spec_environment {
     struct spec_at at;
@@ -247,6 +274,7 @@ struct config {
     struct config_vault vault;
     struct object_list env; // config_env
     struct config_state state;
+    struct spec_notify notify;
     struct config_policy policy;
     struct config_server server;
 };
@@ -256,6 +284,8 @@ extern const struct field_table spec_deploy_table;
 extern const struct field_table spec_target_table;
 extern const struct field_table spec_workers_table;
 extern const struct field_table spec_approvals_table;
+extern const struct field_table spec_notify_table;   // of an app
+extern const struct field_table config_notify_table; // of the organisation
 extern const struct field_table config_table;
 
 // yaml.c, plain_text.c
@@ -330,6 +360,18 @@ const char *check_registry(const char *value);
 /// Host of "127.0.0.1:5000", "localhost", "[::1]:80": this machine only.
 bool spec_host_is_loopback(struct str host);
 
+// checks_notify.c
+const char *check_channel(const char *value);
+const char *check_member_id(const char *value);
+const char *check_author(const char *value);
+const char *check_app_pattern(const char *value);
+const char *check_private_host(const char *value);
+const char *check_hook_url(const char *value);
+/// Is the URL's host among them, or below a "*.example.org"?
+bool spec_host_is_listed(const struct str_list *hosts, const char *url);
+/// What check_hook_url leaves open: may a webhook lead there? As webhook_url_problem (webhook.h).
+const char *spec_hook_problem(const char *url, bool to_private);
+
 // secrets.c: nothing that looks like a secret may travel from a file into a log
 /// Does a text hold a token, a private key or a URL with a password?
 bool spec_looks_like_secret(const char *value);
@@ -367,13 +409,15 @@ void documents_load_config(struct spec_documents *documents, const struct spec_d
 void documents_load_app(struct spec_documents *documents, const struct spec_document *app_spec,
     struct arena *arena, struct diagnostics *diagnostics);
 
-// lint_app.c, lint_deploy.c, lint_policy.c, lint_config.c
+// lint_app.c, lint_deploy.c, lint_policy.c, lint_config.c, lint_notify.c
 void lint_app(struct spec_documents *documents, const char *stem);
 void lint_deploy(struct spec_documents *documents);
 /// One environment of the app against the organisation's floor.
 void lint_floor(struct spec_documents *documents, const struct spec_environment *environment);
 void lint_owner(struct spec_documents *documents);
 void lint_config(struct spec_documents *documents);
+void lint_notify_config(const struct spec_documents *documents);
+void lint_notify_app(const struct spec_documents *documents);
 void lint_policy_events(struct spec_documents *documents);
 /// Events of a list: known to GitHub, and (unless `floor` lists them) not forbidden.
 void lint_events(

@@ -205,9 +205,8 @@ static const struct field_table emergency_table =
         FIELD(type, behaviour.image_scan, "image_scan", FIELD_OBJECT, .table = &image_scan_table,  \
             .doc = "ECR's scan of the image must have found nothing bad; absent: not asked. "      \
                    "Merged key by key."),                                                          \
-    {                                                                                              \
-        .name = "notify", .kind = FIELD_RAW, .doc = "Whom to tell; its form is not checked."       \
-    }
+        FIELD(type, behaviour.notify, "notify", FIELD_OBJECT, .table = &spec_notify_table,         \
+            .doc = "Whom to tell, beside and over what dispatcher.yaml says.")
 
 static const struct field environment_fields[] = {
     FIELD(struct spec_environment, branch, "branch", FIELD_STR, .check = check_branch,

@@ -140,14 +140,15 @@ struct setting_sink {
     const char *token;   // slack: "env:SLACK_BOT_TOKEN" unless said (and unless `webhook` is)
     const char *channel; // slack
     const char *webhook; // slack: reference to an incoming webhook, instead of token and channel
-    const char *url, *secret;              // webhook
-    const char *routing_key;               // pagerduty: "env:PAGERDUTY_ROUTING_KEY" unless said
-    const char *region;                    // pagerduty: us (unless said) | eu
-    struct str_list incident_environments; // pagerduty: [production] unless said
-    struct str_list incident_outcomes;     // pagerduty: what opens an incident there
-    bool deployment, status, comment;      // github: true unless said
-    const char *check; // github: auto (unless said: with an App) | always | never
-    bool to_private;   // webhook: its host is in `notify.private_hosts` of dispatcher.yaml
+    const char *url, *secret; // webhook
+    const char *routing_key;  // pagerduty: "env:PAGERDUTY_ROUTING_KEY" unless said
+    const char *region;       // pagerduty: us (unless said) | eu
+    // pagerduty: those of is_production unless said, and what opens an incident there:
+    // restored, not-restored, unknown and timed-out unless said
+    struct str_list incident_environments, incident_outcomes;
+    bool deployment, status, comment; // github: true unless said
+    const char *check;                // github: auto (with an App; unless said) | always | never
+    bool to_private; // webhook: its host is in `notify.private_hosts` of dispatcher.yaml
 };
 
 // The ways in which a deployment may stand, as `outcomes` lists them: started, waiting, deployed,

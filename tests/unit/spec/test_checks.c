@@ -9,6 +9,7 @@
 #include <regex.h>
 
 #include "dispatcher/clock.h"
+#include "dispatcher/memory.h"
 #include "spec_internal.h"
 
 struct form {
@@ -96,6 +97,26 @@ static const struct form forms[] = {
     {"listen", check_listen, {"127.0.0.1:8080", "[::1]:0", "localhost:65535"},
         {"", "localhost", ":80", "a:65536", "a:x", "a b:1"}},
     {"domain", check_domain, {"example.org", "tax", "a-b"}, {"", "-a", ".a", "a..b", "a_b", "a b"}},
+    {"channel", check_channel,
+        {"#deploys", "#a", "#my_team-2", "C012AB3CD", "G0123456789", "D012AB3CD"},
+        {"", "#", "deploys", "#Deploys", "#a b", "#a.b", "##a", "#caf\xc3\xa9", "C012AB3C",
+            "c012ab3cd", "U012AB3CD", "C012ab3cd",
+            "#a1234567890123456789012345678901234567890123456789012345678901234567890123456789"
+            "0"}},
+    {"member id", check_member_id, {"U012AB3CD", "W0123456789"},
+        {"", "U", "U012AB3C", "u012ab3cd", "C012AB3CD", "<@U012AB3CD>", "U012AB3CD "}},
+    {"author", check_author, {"ada@example.org", "Ada Lovelace", "\xc3\x89va"},
+        {"", "a\nb", "a\x7f"}},
+    {"app pattern", check_app_pattern, {"pay", "pay*", "*", "*-api-*"},
+        {"", "**", "Pay", "a b", "a/b", "a?", "[ab]"}},
+    {"private host", check_private_host,
+        {"hooks.internal.example.org", "*.example.org", "localhost", "10.0.0.1"},
+        {"", "*", "*.", "*example.org", "a.*", "https://a", "a:80", "a/b", "-a", "a b", "*.*.a"}},
+    {"webhook address", check_hook_url,
+        {"https://example.org", "https://example.org:8443/a?b=c", "http://127.0.0.1:1/"},
+        {"", "example.org", "ftp://example.org", "https://", "https://u@example.org",
+            "https://u:p@example.org", "https://example.org/#a", "https://example.org/a b",
+            "https://example.org:0/", "https://ex\xc3\xa4mple.org"}},
     {"registry", check_registry,
         {"registry.example.org", "localhost:5000", "http://127.0.0.1:5000", "https://r.example"},
         {"", "http://r.example", "r.example/team", "user@r.example", "http://"}},
@@ -172,6 +193,78 @@ test_patterns_are_not_stricter(void **state)
     assert_patterns_of(&config_table);
 }
 
+// Where a webhook may lead, without and with the organisation's word for its host.
+static void
+test_places_of_webhooks(void **state)
+{
+    (void)state;
+    static const char address[] = "must name a host, not an address";
+    static const struct {
+        const char *url, *problem, *of_private;
+    } cases[] = {
+        {"https://hooks.example.org/a?b=c", NULL, NULL},
+        {"https://1.example.org/", NULL, NULL},
+        {"https://example.0xorg/", NULL, NULL},
+        {"http://hooks.example.org/", "must be https",
+            "must be https (plain http only on loopback)"},
+        {"http://127.0.0.1:8080/", "must be https", NULL},
+        {"http://localhost/", "must be https", NULL},
+        {"https://localhost/", "must lead to another machine", NULL},
+        {"https://127.0.0.1/", address, NULL},
+        {"https://10.0.0.1/", address, NULL},
+        {"https://10.0.0.1./", address, NULL},
+        {"https://127.1/", address, NULL},
+        {"https://2130706433/", address, NULL},
+        {"https://0x7f000001/", address, NULL},
+        {"https://0x7F.1/", address, NULL},
+        {"https://0177.0.0.1/", address, NULL},
+        {"https://[::1]/", address, NULL},
+        {"https://[fd00::1]:8443/", address, NULL},
+        {"https://me@example.org/", "must be an https URL without user name",
+            "must be an https URL without user name"},
+        {"https://example.org/#a", "must be an https URL without a fragment",
+            "must be an https URL without a fragment"},
+        {"gopher://example.org/", "must be an https URL", "must be an https URL"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const char *problem = spec_hook_problem(cases[i].url, false);
+        const char *of_private = spec_hook_problem(cases[i].url, true);
+        if (!cstr_equal(problem, cases[i].problem) ||
+            !cstr_equal(of_private, cases[i].of_private)) {
+            fail_msg("'%s': '%s', of a private host '%s'", cases[i].url, problem, of_private);
+        }
+    }
+    char *longest CLEANUP(xfreep) = xasprintf("https://example.org/%*s", 2029, "a");
+    for (char *at = longest; *at != '\0'; at++) {
+        *at = *at == ' ' ? 'a' : *at;
+    }
+    assert_string_equal(spec_hook_problem(longest, true), "must be an https URL");
+    longest[2048] = '\0';
+    assert_null(spec_hook_problem(longest, false));
+}
+
+static void
+test_listed_hosts(void **state)
+{
+    (void)state;
+    static const char *items[] = {"hooks.example.org", "*.Corp.example.org", "127.0.0.1"};
+    const struct str_list hosts = {items, ARRAY_LENGTH(items)};
+    static const char *const listed[] = {"https://hooks.example.org/",
+        "https://HOOKS.example.org:8443", "https://a.corp.example.org/x",
+        "https://a.b.corp.example.org/x", "http://127.0.0.1:8080/"};
+    static const char *const others[] = {"https://corp.example.org/", "https://xcorp.example.org/",
+        "https://a.hooks.example.org/", "https://hooks.example.org.evil.example/",
+        "https://evil.example/hooks.example.org", "https://evil.example/?.corp.example.org",
+        "https://127.0.0.2/", "hooks.example.org", ""};
+    for (size_t i = 0; i < ARRAY_LENGTH(listed); i++) {
+        assert_true(spec_host_is_listed(&hosts, listed[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        assert_false(spec_host_is_listed(&hosts, others[i]));
+    }
+    assert_false(spec_host_is_listed(&(struct str_list){0}, "https://hooks.example.org/"));
+}
+
 static void
 test_durations(void **state)
 {
@@ -244,6 +337,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_patterns_are_not_stricter),
+        cmocka_unit_test(test_places_of_webhooks),
+        cmocka_unit_test(test_listed_hosts),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_secret_shapes),
         cmocka_unit_test(test_masks_keep_places),

@@ -82,7 +82,7 @@ test_bad_specs_fail(void **state)
         "bad/bad-name.yaml", "bad/bad-own-name.yaml", "bad/bad-repo.yaml", "bad/bad-image-tag.yaml",
         "bad/bad-keys.yaml", "bad/bad-window.yaml", "bad/bad-refs.yaml", "bad/root-is-list.yaml",
         "bad/target-secrets.yaml", "bad/plain-secret.yaml", "bad/rollout.yaml",
-        "bad/workers-target.yaml", NULL};
+        "bad/workers-target.yaml", "bad/notify.yaml", NULL};
     assert_judged("app", "bad", files);
 }
 
@@ -90,7 +90,8 @@ static void
 test_good_configs_pass(void **state)
 {
     (void)state;
-    static const char *const files[] = {"dispatcher.yaml", "good-config/vault.yaml", NULL};
+    static const char *const files[] = {
+        "dispatcher.yaml", "good-config/vault.yaml", "good-config/notify.yaml", NULL};
     assert_judged("config", "good", files);
 }
 
@@ -101,7 +102,8 @@ test_bad_configs_fail(void **state)
     static const char *const files[] = {"config/no-version.yaml", "config/version-2.yaml",
         "config/unknown-keys.yaml", "config/aws.yaml", "config/github-literal-key.yaml",
         "config/workflow.yaml", "config/policy.yaml", "config/state.yaml",
-        "config/create-repository.yaml", "config/vault.yaml", "config/vault-refs.yaml", NULL};
+        "config/create-repository.yaml", "config/vault.yaml", "config/vault-refs.yaml",
+        "config/notify.yaml", NULL};
     assert_judged("config", "bad", files);
 }
 
