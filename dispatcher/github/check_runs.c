@@ -101,15 +101,31 @@ github_check_create(
     return err != NULL ? error_wrap(err, "make a check run of '%s'", client->repository) : NULL;
 }
 
+// All but the commit, which a check run is made for once and for all.
+static void
+keep_changeable(void *ctx, const char *key, const struct json *value)
+{
+    if (!cstr_equal(key, "head_sha")) {
+        json_set(ctx, key, json_clone(value));
+    }
+}
+
 struct error *
 github_check_update(struct github_client *client, int64_t id, const char *body)
 {
+    struct json *whole CLEANUP(json_freep) = NULL;
+    struct json *changes CLEANUP(json_freep) = json_make_object();
+    TRY(json_parse(str_of(body), &json_limits_default, &whole));
+    json_each(whole, keep_changeable, changes);
+    char *text CLEANUP(xfreep) = json_text(changes);
     char *path CLEANUP(xfreep) = xasprintf("/check-runs/%" PRId64, id);
     const struct github_call call = {
         .method = HTTP_PATCH,
         .path = path,
         .in_repository = true,
-        .body = body,
+        .body = text,
+        // GitHub adds the annotations of every request to those that are there.
+        .once = json_count(json_path(changes, "output.annotations")) > 0,
         .needs = NEEDS,
     };
     struct error *err = explain(github_report_send(client, &call), client);

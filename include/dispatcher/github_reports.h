@@ -60,6 +60,8 @@ NODISCARD struct error *github_check_find(struct github_client *client, const ch
     const char *name, const char *external_id, struct arena *arena, int64_t *id);
 NODISCARD struct error *github_check_create(
     struct github_client *client, const char *body, struct arena *arena, int64_t *id);
+/// `body` may be the one it was made with: head_sha is left out. GitHub adds the annotations of
+/// every request to those that are there, so one with annotations is sent once.
 NODISCARD struct error *github_check_update(
     struct github_client *client, int64_t id, const char *body);
 

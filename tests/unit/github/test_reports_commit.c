@@ -136,6 +136,8 @@ unusable_lists_of_check_runs(void **state)
     }
 }
 
+#define CHECK_URL GITHUB_REPO "/check-runs/31"
+
 static void
 check_runs_are_made_and_changed(void **state)
 {
@@ -144,33 +146,51 @@ check_runs_are_made_and_changed(void **state)
         {.method = HTTP_POST,
             .url = GITHUB_REPO "/check-runs",
             .must_be_once = true,
-            .body = "{\"name\":\"n\"}",
+            .body = "{\"name\":\"n\",\"head_sha\":\"abc\"}",
             .status = 201,
             .reply = "{\"id\":31}"},
         {.method = HTTP_PATCH,
-            .url = GITHUB_REPO "/check-runs/31",
-            .body = "{\"status\":\"completed\"}",
+            .url = CHECK_URL,
+            .body = "{\"name\":\"n\",\"status\":\"completed\",\"output\":{\"annotations\":[]}}",
             .reply = "{\"id\":31}"},
         {.method = HTTP_PATCH,
-            .url = GITHUB_REPO "/check-runs/31",
+            .url = CHECK_URL,
             .status = 422,
             .reply = "{\"message\":\"Invalid request.\"}"},
-        {.method = HTTP_PATCH,
-            .url = GITHUB_REPO "/check-runs/31",
-            .status = 404,
-            .reply = NOT_FOUND},
+        {.method = HTTP_PATCH, .url = CHECK_URL, .status = 404, .reply = NOT_FOUND},
     };
     struct github_fixture *f CLEANUP(github_fixture_freep) =
         github_fixture_reports(steps, 4, false);
     int64_t id = 0;
-    succeed(github_check_create(f->client, "{\"name\":\"n\"}", f->arena, &id));
+    succeed(github_check_create(f->client, "{\"name\":\"n\",\"head_sha\":\"abc\"}", f->arena, &id));
     assert_int_equal(id, 31);
-    succeed(github_check_update(f->client, 31, "{\"status\":\"completed\"}"));
+    succeed(github_check_update(f->client, 31,
+        "{\"name\":\"n\",\"head_sha\":\"abc\",\"status\":\"completed\",\"output\":"
+        "{\"annotations\":[]}}"));
     assert_failure(github_check_update(f->client, 31, "{}"), ERROR_REFUSED,
         "update check run 31 of 'octo/infra': PATCH ");
     struct error *err = github_check_update(f->client, 31, "{}");
     assert_int_equal(error_remote_of(err)->status, 404);
     assert_failure(err, ERROR_REFUSED, "update check run 31 of 'octo/infra': it is not there");
+    github_fixture_finish(f);
+}
+
+// Sent twice, they would be there twice.
+static void
+annotations_are_sent_once(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_PATCH, .url = CHECK_URL, .status = 502},
+        {.method = HTTP_PATCH, .url = CHECK_URL, .reply = "{\"id\":31}"},
+        {.method = HTTP_PATCH, .url = CHECK_URL, .must_be_once = true, .status = 502},
+    };
+    struct github_fixture *f CLEANUP(github_fixture_freep) =
+        github_fixture_reports(steps, 3, false);
+    succeed(github_check_update(f->client, 31, "{\"output\":{\"summary\":\"s\"}}"));
+    assert_failure(github_check_update(f->client, 31,
+                       "{\"output\":{\"summary\":\"s\",\"annotations\":[{\"path\":\"a\"}]}}"),
+        ERROR_UNAVAILABLE, "update check run 31 of 'octo/infra': PATCH ");
     github_fixture_finish(f);
 }
 
@@ -400,6 +420,7 @@ main(void)
         cmocka_unit_test(a_check_run_is_found_by_its_mark),
         cmocka_unit_test(unusable_lists_of_check_runs),
         cmocka_unit_test(check_runs_are_made_and_changed),
+        cmocka_unit_test(annotations_are_sent_once),
         cmocka_unit_test(pull_requests_of_a_commit),
         cmocka_unit_test(no_usable_pull_requests),
         cmocka_unit_test(the_first_comment_with_our_mark_is_found),
