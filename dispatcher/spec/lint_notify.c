@@ -139,14 +139,17 @@ leads_to(const struct yaml_node *block, const char *name)
     return false;
 }
 
-// Of an app's blocks, those of its environments may lead to a sink of `deploy`.
+// Of an app's blocks, those of its environments may lead to a sink of `deploy`. An empty list says
+// that the narrower places choose.
 static bool
 is_reached(const struct block *block, const char *name)
 {
     const struct object_list *list = &block->documents->app.deploy.environments;
     const struct spec_environment *items = list->items;
     bool of_deploy = block->node == block->documents->app.deploy.behaviour.notify.at.node;
-    bool found = spec_node_at(block->node, "routes") == NULL || leads_to(block->node, name);
+    const struct yaml_node *routes = spec_node_at(block->node, "routes");
+    bool open = routes == NULL || (routes->first == NULL && block->environment == NULL);
+    bool found = open || leads_to(block->node, name);
     for (size_t i = 0; of_deploy && i < list->count; i++) {
         found = found || leads_to(items[i].behaviour.notify.at.node, name);
     }
