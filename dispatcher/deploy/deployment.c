@@ -53,6 +53,7 @@ static const struct field sink_fields[] = {
     FIELD(struct deployment_sink, outcomes, "outcomes", FIELD_LIST_STR),
     S(struct deployment_sink, token),
     S(struct deployment_sink, channel),
+    B(struct deployment_sink, buttons),
     S(struct deployment_sink, url),
     S(struct deployment_sink, secret),
     S(struct deployment_sink, routing_key),

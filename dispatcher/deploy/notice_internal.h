@@ -69,13 +69,47 @@ void release_authors(const struct deployment *d, struct arena *arena, struct str
 const char *release_commit_url(const struct deployment *d, const char *sha, struct arena *arena);
 const char *release_compare_url(const struct deployment *d, struct arena *arena);
 
+// --- notice_text.c: what bodies are made of ------------------------------------------------------
+
+/// One clean line of at most `max` characters (as JavaScript counts them), cut at a word with "…".
+/// NULL stays NULL.
+const char *notice_cut(struct arena *arena, const char *text, size_t max);
+/// The last lines of a log, clean, at most `max` characters; NULL when there are none.
+const char *notice_tail(struct arena *arena, const char *text, size_t max);
+/// The first lines of a text of ours, at most `max` characters (100 at least), "…" when there are
+/// more.
+const char *notice_cut_lines(struct arena *arena, struct str text, size_t max);
+/// The same URL when it is http(s), has no user, no blank and nothing that ends a link; else NULL.
+const char *notice_url(const char *url);
+/// When it came to stand as it does, wall ms, as far as the deployment says.
+int64_t notice_time(const struct deployment *d);
+/// "Shop → production: deployed".
+const char *notice_headline(const struct deployment *d, struct arena *arena);
+/// What happened, one sentence: the message, or what is under way. Commits are short in it.
+const char *notice_sentence(const struct deployment *d, struct arena *arena, size_t max);
+/// Why it ended as it did, without what was tried and how things stand; of a good one, and where
+/// that is all there is, the sentence.
+const char *notice_reason(const struct deployment *d, struct arena *arena, size_t max);
+/// "step 3 of 5: follow, run is in_progress"; NULL before the first step.
+const char *notice_progress(const struct deployment *d, struct arena *arena);
+/// The title for people, or the name.
+const char *notice_title(const struct deployment *d);
+/// What the first service was on before; NULL: nothing, or not known.
+const char *notice_previous(const struct deployment *d, struct arena *arena);
+/// Digest of the first service that has one, or NULL.
+const char *notice_digest(const struct deployment *d);
+/// How one service's parameter, or one target, stands after a failure: "parameter /x is restored:
+/// …". Nothing for what was not taken back.
+void notice_standing(const struct deployment *d, struct arena *arena, struct str_list *out);
+
 // --- notice_*.c: bodies --------------------------------------------------------------------------
 // All are JSON objects, new, owned by the caller. `arena` for scratch.
 
-// notice_slack.c
+// notice_slack.c, notice_slack_thread.c
 struct json *notice_slack_card(
     const struct deployment *d, const struct deployment_sink *sink, struct arena *arena);
-/// The answer in the card's thread once it is over: details, or the tail of the failure.
+/// The answer in the card's thread once it is over: details, or the tail of the failure. NULL as
+/// long as it is not. Its metadata's id is the deployment's with "/thread".
 struct json *notice_slack_thread(
     const struct deployment *d, const struct deployment_sink *sink, struct arena *arena);
 /// For an incoming webhook, which cannot be updated: the least.
@@ -93,7 +127,9 @@ struct json *notice_pagerduty_resolve(const struct deployment *d, struct arena *
 // notice_webhook.c: a CloudEvent. Its id is "<deployment>/<outcome>".
 struct json *notice_webhook_event(const struct deployment *d, struct arena *arena);
 
-// notice_github.c: what courier_github.c sends
+// notice_github.c, notice_github_comment.c: what courier_github.c sends. All are NULL for what is
+// no commit of a repository.
+bool notice_is_of_commit(const struct deployment *d);
 /// {"ref","task","environment","description","app","payload_id","is_production","state":{…}}
 struct json *notice_github_deployment(const struct deployment *d, struct arena *arena);
 /// {"sha","state","context","description","target_url"}

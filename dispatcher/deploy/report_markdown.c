@@ -2,14 +2,20 @@
 // subject or a log line must not become markup (protocols.md T47). Lays nothing out.
 #include <string.h>
 
+#include "dispatcher/name.h"
 #include "dispatcher/text.h"
 #include "report_internal.h"
 
-enum { CHARACTER_MAX = 4 }; // bytes
+enum {
+    CHARACTER_MAX = 4, // bytes
+    VALUE_MAX = 128,
+};
 
-// Backslash before what Markdown or HTML would act upon.
+// Backslash before what Markdown or HTML would act upon. GitHub looks for mentions of people and of
+// issues in what has been rendered: neither a backslash nor an entity hides them, a blank without
+// width in between does.
 static void
-put_byte(char byte, struct buf *out)
+put_byte(char byte, char next, struct buf *out)
 {
     switch (byte) {
     case '<':
@@ -19,12 +25,15 @@ put_byte(char byte, struct buf *out)
         buf_puts(out, "&amp;");
         return;
     case '@':
-        buf_puts(out, "&#64;"); // no mention of people
+        buf_puts(out, "@&#8203;");
+        return;
+    case '#':
+        buf_puts(out, next >= '0' && next <= '9' ? "\\#&#8203;" : "\\#");
         return;
     default:
         break;
     }
-    if (strchr("\\`*_{}[]()#+-!|>~", byte) != NULL) {
+    if (strchr("\\`*_{}[]()+-!|>~", byte) != NULL) {
         buf_putc(out, '\\');
     }
     buf_putc(out, byte);
@@ -42,7 +51,7 @@ report_markdown_escape(const char *text, size_t max, struct buf *out)
             buf_puts(out, "…");
             return;
         }
-        put_byte(*at, out);
+        put_byte(*at, at[1], out);
     }
 }
 
@@ -56,6 +65,19 @@ report_markdown_url(const char *url, struct buf *out)
         } else {
             buf_putc(out, *at);
         }
+    }
+}
+
+// A parameter's value is anybody's: only what cannot end a code span stands in one.
+void
+report_markdown_value(const char *text, struct buf *out)
+{
+    if (text == NULL) {
+        buf_puts(out, "nothing");
+    } else if (tag_is_valid(str_of(text))) {
+        buf_printf(out, "`%s`", text);
+    } else {
+        report_markdown_escape(text, VALUE_MAX, out);
     }
 }
 

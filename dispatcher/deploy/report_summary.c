@@ -2,10 +2,9 @@
 // commit subject or a log line must not become markup (protocols.md T47).
 #include <string.h>
 
-#include "dispatcher/name.h"
 #include "report_internal.h"
 
-enum { SUBJECT_MAX = 100, VALUE_MAX = 128 };
+enum { SUBJECT_MAX = 100 };
 
 static void
 put_headline(const struct deployment *d, struct buf *out)
@@ -39,22 +38,9 @@ put_version(const struct deployment *d, struct buf *out)
     if (cstr_equal(d->version, d->sha)) {
         report_markdown_commit(d, d->sha, 12, out);
     } else {
-        buf_printf(out, "`%s`", d->version);
+        report_markdown_value(d->version, out);
     }
     buf_puts(out, " |\n");
-}
-
-// A parameter's value is anybody's: only what cannot end a code span stands in one.
-static void
-put_previous(struct buf *out, const char *text)
-{
-    if (text == NULL) {
-        buf_puts(out, "nothing");
-    } else if (tag_is_valid(str_of(text))) {
-        buf_printf(out, "`%s`", text);
-    } else {
-        report_markdown_escape(text, VALUE_MAX, out);
-    }
 }
 
 static void
@@ -149,7 +135,7 @@ put_table(const struct deployment *d, struct buf *out)
         bool several = d->services.count > 1;
         buf_printf(out, "| Before%s%s%s | ", several ? " (`" : "", several ? service->name : "",
             several ? "`)" : "");
-        put_previous(out, service->previous);
+        report_markdown_value(service->previous, out);
         buf_puts(out, " |\n");
     }
     put_targets(d, out);

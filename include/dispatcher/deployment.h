@@ -49,6 +49,7 @@ struct deployment_sink {
     struct str_list outcomes;  // words of spec_outcomes; empty: all
     const char *token;         // slack, github: reference; github NULL: the job's token, or the App
     const char *channel;       // slack, with a token: "#deploys" or an id
+    bool buttons;              // slack: somebody listens to what a card's buttons send back
     const char *url;           // slack: reference to an incoming webhook; webhook: its address
     const char *secret;        // webhook: reference to the key of its signature, or NULL
     const char *routing_key;   // pagerduty: reference

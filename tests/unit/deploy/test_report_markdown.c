@@ -24,7 +24,8 @@ test_markup(void **state)
     check_escape("plain", 10, "plain");
     check_escape("a|b `c` *d* _e_", 100, "a\\|b \\`c\\` \\*d\\* \\_e\\_");
     check_escape("[x](javascript:1) ![y]", 100, "\\[x\\]\\(javascript:1\\) \\!\\[y\\]");
-    check_escape("<b>&amp; @octo", 100, "&lt;b\\>&amp;amp; &#64;octo");
+    check_escape("<b>&amp; @octo", 100, "&lt;b\\>&amp;amp; @&#8203;octo");
+    check_escape("see octo/shop#12, #x", 100, "see octo/shop\\#&#8203;12, \\#x");
     check_escape("# h\n- i\r\n1. ~~j~~", 100, "\\# h \\- i  1. \\~\\~j\\~\\~");
 }
 
