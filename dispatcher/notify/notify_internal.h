@@ -68,6 +68,9 @@ struct slack_call {
 /// ("" for none), in the arena.
 struct json *slack_call(struct slack_client *client, const struct notify_case *at,
     const struct slack_call *call, const char **word);
+/// "slack.com: '#deploys'"
+const char *slack_place(
+    const struct slack_client *client, const char *channel, struct arena *arena);
 /// Can this be an id or a ts of Slack's, to be kept and sent back?
 bool slack_id_is_plausible(const char *text);
 

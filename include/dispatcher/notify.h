@@ -22,7 +22,7 @@ enum notify_verdict {
 
 struct notify_result {
     enum notify_verdict verdict;
-    int64_t retry_after_ms; // LIMITED: from now; -1 when the sink did not say
+    int64_t retry_after_ms; // LIMITED: from now, at most a day; -1 when the sink did not say
     const char *problem;    // one sentence, lower case, no stop; NULL when delivered
     const char *hint;       // what to do about it, a sentence, or NULL
 };

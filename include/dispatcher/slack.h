@@ -45,24 +45,35 @@ struct slack_posted {
 /// chat.postMessage or chat.update.
 void slack_send(struct slack_client *client, const struct slack_message *message,
     struct arena *arena, struct slack_posted *out);
-/// After a doubt: the newest own message of the channel since `oldest_ms` (wall) whose metadata has
-/// that event_type and `event_payload.id` (conversations.history; conversations.replies when
-/// `thread` is given). DELIVERED with ts NULL: there is none. BLOCKED: may not be looked up
-/// (missing scope).
-void slack_find(struct slack_client *client, const char *channel, const char *thread,
-    int64_t oldest_ms, const char *event_type, const char *id, struct arena *arena,
+struct slack_search {
+    const char *channel; // name or id; an id saves requests: Slack's history takes nothing else
+    const char *thread;  // look among its answers, or NULL
+    int64_t oldest_ms;   // wall; five minutes before that are looked at as well
+    const char *event_type, *id;
+};
+/// After a doubt: the newest message of a bot in the channel whose metadata has that event_type and
+/// `event_payload.id` (conversations.history; conversations.replies for a thread; for a name
+/// users.conversations). Several requests, ten seconds in all. DELIVERED with ts NULL: there is
+/// none. BLOCKED: may not be looked up (missing scope: channels:history, channels:read).
+void slack_find(struct slack_client *client, const struct slack_search *search, struct arena *arena,
     struct slack_posted *out);
 /// auth.test: DELIVERED when the token is good; *who: "bot 'deploys' of 'Acme'".
 void slack_check(
     struct slack_client *client, struct arena *arena, struct notify_result *out, const char **who);
 
-/// An incoming webhook; its URL is the secret and never shown. With `to_private` its host may be
-/// any (and plain http on loopback), else hooks.slack.com or hooks.slack-gov.com.
+struct slack_webhook {
+    const struct secret *url;
+    bool to_private;  // any host (and plain http on loopback), else Slack's two
+    const char *body; // JSON
+};
+/// An incoming webhook; its URL is the secret and never shown, but for the host: hooks.slack.com or
+/// hooks.slack-gov.com.
 void slack_webhook_send(const struct platform *platform, struct http_client *http,
-    const struct secret *url, bool to_private, const char *body, struct arena *arena,
-    struct notify_result *out);
+    const struct slack_webhook *webhook, struct arena *arena, struct notify_result *out);
 
 // --- text (slack_text.c) -----------------------------------------------------------------------
+// Put it where `verbatim` is true: else Slack itself turns bare addresses and names into links.
+// `max` counts characters as they are sent, escapes included (UTF-16 units, so never too few).
 
 /// mrkdwn from a text that nobody trusts: & < > escaped (so no mention, no link), control
 /// characters away, formatting characters (* _ ~ `) kept from formatting, at most `max` characters,
@@ -73,11 +84,11 @@ void slack_plain(const char *text, size_t max, struct buf *out);
 /// The inside of a ``` block: escaped, never able to end the block; the *last* `max` characters,
 /// from a line's start, "…" before them when cut.
 void slack_preformatted(const char *text, size_t max, struct buf *out);
-/// "<url|text>" when the URL is http(s) and can stand in one, else the text alone.
+/// "<url|text>" when the URL is http(s) and can stand in one, else the text alone. `max` is the
+/// text's; the URL may be SLACK_URL_MAX.
 void slack_link(const char *url, const char *text, size_t max, struct buf *out);
 
-// --- what comes back (slack_interaction.c)
-// --------------------------------------------------------
+// --- what comes back (slack_interaction.c) -------------------------------------------------------
 
 /// Is this request Slack's? `signature` and `timestamp` as in X-Slack-Signature and
 /// X-Slack-Request-Timestamp; older or newer than five minutes is not. Constant time. Either of two
@@ -86,10 +97,11 @@ bool slack_signature_is_valid(const struct secret *secret, const struct secret *
     const char *signature, const char *timestamp, struct str body, int64_t now_ms);
 
 struct slack_interaction {
-    const char *action; // action_id: "dispatcher-approve", "dispatcher-cancel", …
-    const char *value;  // what the button carried: the deployment's id
-    const char *user_id, *user_name, *team_id;
-    const char *channel, *ts; // of the message that has the button
+    const char *action;              // action_id: "dispatcher-approve", "dispatcher-cancel", …
+    const char *value;               // what the button carried: the deployment's id
+    const char *user_id, *user_name; // the name is for showing only
+    const char *team_id;             // from here on NULL where Slack sent none
+    const char *channel, *ts;        // of the message that has the button
     const char *response_url;
 };
 /// A form post "payload=…" of type block_actions with exactly one action. ERROR_INPUT otherwise.
