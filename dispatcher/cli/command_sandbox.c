@@ -1,5 +1,6 @@
-// `dispatcher sandbox`: a GitHub, an AWS and a registry on loopback, until it is interrupted. Turns
-// options into struct sandbox_options and shows the addresses; all else is dispatcher/sandbox.
+// `dispatcher sandbox`: a GitHub, an AWS, a registry and inboxes on loopback, until it is
+// interrupted. Turns options into struct sandbox_options and shows the addresses; all else is
+// dispatcher/sandbox.
 #include <string.h>
 
 #include "cli_internal.h"
@@ -20,6 +21,7 @@ show_text(struct cli *cli, const struct sandbox_ready *ready, bool has_file)
     cli_errf(cli, "  AWS       %s\n", json_str(json_get(ready->addresses, "AWS_ENDPOINT_URL")));
     cli_errf(cli, "  registry  %s\n",
         json_str(json_get(ready->addresses, "DISPATCHER_SANDBOX_REGISTRY")));
+    cli_errf(cli, "  inbox     %s/inbox\n", ready->origin);
     cli_errf(cli, "  control   %s\n",
         json_str(json_get(ready->addresses, "DISPATCHER_SANDBOX_CONTROL")));
     if (!has_file) {
@@ -160,8 +162,10 @@ const struct cli_command command_sandbox = {
     .description =
         "Serves, on one loopback port and until it is interrupted, as much of GitHub (REST, Apps, "
         "Actions with OIDC), AWS (STS, IAM, SSM, ECR, ECS, App Runner, CloudWatch Logs, Secrets "
-        "Manager), an OCI registry and a Vault as a deployment needs. A dispatched workflow really "
-        "runs: its 'run:' steps are executed as processes, without your "
+        "Manager), an OCI registry, a Vault, and a Slack, a PagerDuty and webhooks that keep what "
+        "they "
+        "got, as a deployment needs. A dispatched workflow really runs: its 'run:' steps are "
+        "executed as processes, without your "
         "own credentials in their environment. Tokens, signatures and digests are checked.\n"
         "\n"
         "Requests and state can be read as JSON below /_sandbox: requests, counters, state, "
@@ -180,6 +184,9 @@ const struct cli_command command_sandbox = {
         "/_sandbox/aws/apprunner/seed, and what the next deployment shall come to is said to "
         "/scenario beside it, as in {\"service\": \"shop-web\", \"scenario\": \"rollback\"}. "
         "POST /_sandbox/vault sets up the Vault. docs/sandbox.md has all orders.\n"
+        "\n"
+        "What Slack, PagerDuty and webhooks got is shown at /inbox, and as JSON at "
+        "/_sandbox/inbox.\n"
         "\n"
         "A fault rule is one line: METHOD PATTERN [KEY=VALUE]..., as in "
         "'POST */dispatches nth=1 effect=lost-answer'. PATTERN is the path, where * "

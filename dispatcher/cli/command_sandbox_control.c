@@ -97,6 +97,7 @@ const struct cli_command command_sandbox_control = {
         "is below /_sandbox, and prints its answer. With JSON, given as it is or in @FILE, it is a "
         "POST.",
     .examples = "$ dispatcher sandbox-control state\n"
+                "$ dispatcher sandbox-control inbox.txt\n"
                 "$ dispatcher sandbox-control aws/ecs/seed @world.json\n"
                 "$ dispatcher sandbox-control reset --post\n",
     .run = run_control,

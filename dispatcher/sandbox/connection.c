@@ -371,6 +371,7 @@ finish_request(
         fault_headers(exchange);
         wait_ms(sandbox, exchange->fault->delay_after_ms);
     }
+    wait_ms(sandbox, exchange->response.wait_ms);
     bool ends = exchange->response.is_cut;
     record(sandbox, exchange, !cuts && !ends);
     if (cuts || ends) {

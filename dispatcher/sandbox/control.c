@@ -200,10 +200,17 @@ handle_faults(
     }
 }
 
-// ?what=requests|faults|aws|registry|vault|github, without it: all.
+// ?what=one of these, or requests or faults; without it: all.
 static void
 reset(struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
 {
+    static const struct {
+        const char *what;
+        void (*reset)(struct sandbox *sandbox);
+    } parts[] = {{"aws", sandbox_aws_reset}, {"registry", sandbox_registry_reset},
+        {"vault", sandbox_vault_reset}, {"slack", sandbox_slack_reset},
+        {"pagerduty", sandbox_pagerduty_reset}, {"hooks", sandbox_hooks_reset},
+        {"github", sandbox_github_reset}};
     const char *what = sandbox_request_query(request, "what");
     if (what == NULL || strcmp(what, "requests") == 0) {
         forget_records(sandbox);
@@ -211,19 +218,32 @@ reset(struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_r
     if (what == NULL || strcmp(what, "faults") == 0) {
         (void)fault_set_remove(&sandbox->faults, 0);
     }
-    if (what == NULL || strcmp(what, "aws") == 0) {
-        sandbox_aws_reset(sandbox);
-    }
-    if (what == NULL || strcmp(what, "registry") == 0) {
-        sandbox_registry_reset(sandbox);
-    }
-    if (what == NULL || strcmp(what, "vault") == 0) {
-        sandbox_vault_reset(sandbox);
-    }
-    if (what == NULL || strcmp(what, "github") == 0) {
-        sandbox_github_reset(sandbox);
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        if (what == NULL || strcmp(what, parts[i].what) == 0) {
+            parts[i].reset(sandbox);
+        }
     }
     response->status = 204;
+}
+
+// Orders of which there is one path.
+static bool
+take_order(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
+{
+    static const struct {
+        const char *path;
+        void (*take)(struct sandbox *sandbox, const struct sandbox_request *request,
+            struct sandbox_response *response);
+    } orders[] = {{"vault", sandbox_vault_control}, {"slack", sandbox_slack_control},
+        {"pagerduty", sandbox_pagerduty_control}, {"hooks", sandbox_hooks_control}};
+    for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
+        if (sandbox_request_match(request, 1, orders[i].path)) {
+            orders[i].take(sandbox, request, response);
+            return true;
+        }
+    }
+    return false;
 }
 
 void
@@ -248,8 +268,12 @@ sandbox_control_handle(
         handle_faults(sandbox, request, response);
     } else if (posts && sandbox_request_match(request, 1, "reset")) {
         reset(sandbox, request, response);
-    } else if (posts && sandbox_request_match(request, 1, "vault")) {
-        sandbox_vault_control(sandbox, request, response);
+    } else if (reads && sandbox_request_match(request, 1, "inbox")) {
+        sandbox_inbox_show(sandbox, false, response);
+    } else if (reads && sandbox_request_match(request, 1, "inbox.txt")) {
+        sandbox_inbox_show(sandbox, true, response);
+    } else if (posts && take_order(sandbox, request, response)) {
+        return;
     } else if (!posts || request->part_count < 3 ||
                !((strcmp(request->parts[1], "github") == 0 &&
                      sandbox_github_control(sandbox, request, response)) ||

@@ -34,6 +34,12 @@ sandbox_ready_addresses(struct sandbox *sandbox)
     json_set_str(all, "DISPATCHER_SANDBOX_VAULT_TOKEN", sandbox_vault_root_token(sandbox));
     json_set_str(all, "DISPATCHER_REGISTRY_USER", "AWS");
     json_set_str(all, "DISPATCHER_REGISTRY_PASSWORD", sandbox_registry_password(sandbox));
+    char *events CLEANUP(xfreep) = xasprintf("%s/pagerduty", sandbox->origin);
+    char *hooks CLEANUP(xfreep) = xasprintf("%s/hooks", sandbox->origin);
+    sandbox_slack_ready(sandbox, all);
+    json_set_str(all, "PAGERDUTY_EVENTS_URL", events);
+    json_set_str(all, "PAGERDUTY_ROUTING_KEY", sandbox_pagerduty_routing_key(sandbox));
+    json_set_str(all, "DISPATCHER_SANDBOX_HOOKS", hooks);
     return all;
 }
 

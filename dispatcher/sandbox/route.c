@@ -26,15 +26,36 @@ first_part(const struct sandbox_request *request)
 static void
 show_root(struct sandbox *sandbox, struct sandbox_response *response)
 {
+    static const char *const places[][2] = {{"GitHub REST", "/github"}, {"AWS", "/aws"},
+        {"registry", "/v2/"}, {"OIDC issuer", "/oidc"}, {"Vault", "/vault"},
+        {"Slack", "/slack/api"}, {"PagerDuty", "/pagerduty"}, {"webhooks", "/hooks/NAME"},
+        {"inbox", "/inbox"}, {"control", "/_sandbox/state"}};
     struct buf text CLEANUP(buf_done) = BUF_INIT(4096);
-    buf_printf(&text,
-        "dispatcher sandbox\n\nGitHub REST  %s/github\nAWS          %s/aws\n"
-        "registry     %s/v2/\nOIDC issuer  %s/oidc\nVault        %s/vault\n"
-        "control      %s/_sandbox/state\n",
-        sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin, sandbox->origin,
-        sandbox->origin);
+    buf_puts(&text, "dispatcher sandbox\n\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
+        buf_printf(&text, "%-13s%s%s\n", places[i][0], sandbox->origin, places[i][1]);
+    }
     sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
 }
+
+// The parts that own all below one segment.
+static const struct {
+    const char *first;
+    void (*handle)(struct sandbox *sandbox, struct sandbox_request *request,
+        struct sandbox_response *response);
+} parts[] = {
+    {"aws", sandbox_aws_handle},
+    {"v2", sandbox_registry_handle},
+    {"apps", sandbox_aws_apps_handle},
+    {"vault", sandbox_vault_handle},
+    {"oidc", sandbox_oidc_handle},
+    {"slack", sandbox_slack_handle},
+    {"pagerduty", sandbox_pagerduty_handle},
+    {"hooks", sandbox_hooks_handle},
+    {"inbox", sandbox_inbox_handle},
+    {"_sandbox", sandbox_control_handle},
+    {"_storage", sandbox_github_storage},
+};
 
 void
 sandbox_handle(
@@ -43,21 +64,15 @@ sandbox_handle(
     const char *first = first_part(request);
     if (sandbox_github_is_api(request)) {
         sandbox_github_handle(sandbox, request, response);
-    } else if (strcmp(first, "aws") == 0) {
-        sandbox_aws_handle(sandbox, request, response);
-    } else if (strcmp(first, "v2") == 0) {
-        sandbox_registry_handle(sandbox, request, response);
-    } else if (strcmp(first, "apps") == 0) {
-        sandbox_aws_apps_handle(sandbox, request, response);
-    } else if (strcmp(first, "vault") == 0) {
-        sandbox_vault_handle(sandbox, request, response);
-    } else if (strcmp(first, "oidc") == 0) {
-        sandbox_oidc_handle(sandbox, request, response);
-    } else if (strcmp(first, "_sandbox") == 0) {
-        sandbox_control_handle(sandbox, request, response);
-    } else if (strcmp(first, "_storage") == 0) {
-        sandbox_github_storage(sandbox, request, response);
-    } else if (request->part_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        if (strcmp(parts[i].first, first) == 0) {
+            parts[i].handle(sandbox, request, response);
+            return;
+        }
+    }
+    if (request->part_count == 0) {
         show_root(sandbox, response);
     } else if (!sandbox_github_page(sandbox, request, response)) {
         sandbox_reply_problem(response, 404, "nothing is served at this path");
@@ -75,6 +90,12 @@ sandbox_expired(struct sandbox *sandbox, const struct sandbox_request *request,
         sandbox_registry_expired(sandbox, response);
     } else if (strcmp(first, "vault") == 0) {
         sandbox_vault_expired(sandbox, response);
+    } else if (strcmp(first, "slack") == 0) {
+        sandbox_slack_expired(sandbox, request, response);
+    } else if (strcmp(first, "pagerduty") == 0) {
+        sandbox_pagerduty_expired(sandbox, response);
+    } else if (strcmp(first, "hooks") == 0) {
+        sandbox_hooks_expired(sandbox, response);
     } else {
         sandbox_github_expired(sandbox, response);
     }

@@ -36,8 +36,9 @@ struct sandbox_response {
     struct buf body;
     char *file; // body from a file instead, or NULL
     int64_t file_size;
-    bool is_free; // costs no quota
-    bool is_cut;  // no answer: the connection ends instead
+    bool is_free;    // costs no quota
+    bool is_cut;     // no answer: the connection ends instead
+    int64_t wait_ms; // before it is sent
 };
 
 // One line of GET /_sandbox/requests.
@@ -54,6 +55,9 @@ struct aws_state;
 struct registry_state;
 struct oidc_state;
 struct vault_state;
+struct slack_state;
+struct pagerduty_state;
+struct hooks_state;
 
 struct sandbox {
     const struct platform *platform;
@@ -73,6 +77,9 @@ struct sandbox {
     struct registry_state *registry;
     struct oidc_state *oidc;
     struct vault_state *vault;
+    struct slack_state *slack;
+    struct pagerduty_state *pagerduty;
+    struct hooks_state *hooks;
 };
 
 int64_t sandbox_now(const struct sandbox *sandbox); // wall ms
@@ -192,6 +199,51 @@ void sandbox_vault_control(struct sandbox *sandbox, const struct sandbox_request
 struct json *sandbox_vault_state_json(struct sandbox *sandbox);
 void sandbox_vault_expired(struct sandbox *sandbox, struct sandbox_response *response);
 const char *sandbox_vault_root_token(const struct sandbox *sandbox);
+
+NODISCARD struct error *sandbox_slack_start(struct sandbox *sandbox);
+void sandbox_slack_stop(struct sandbox *sandbox);
+void sandbox_slack_reset(struct sandbox *sandbox);
+/// /slack/api/METHOD, /slack/services/T…/B…/…
+void sandbox_slack_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// POST /_sandbox/slack
+void sandbox_slack_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+void sandbox_slack_expired(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+void sandbox_slack_ready(const struct sandbox *sandbox, struct json *addresses);
+struct json *sandbox_slack_inbox_json(struct sandbox *sandbox);
+
+NODISCARD struct error *sandbox_pagerduty_start(struct sandbox *sandbox);
+void sandbox_pagerduty_stop(struct sandbox *sandbox);
+void sandbox_pagerduty_reset(struct sandbox *sandbox);
+/// /pagerduty/v2/enqueue, /pagerduty/v2/change/enqueue
+void sandbox_pagerduty_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// POST /_sandbox/pagerduty
+void sandbox_pagerduty_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+void sandbox_pagerduty_expired(struct sandbox *sandbox, struct sandbox_response *response);
+const char *sandbox_pagerduty_routing_key(const struct sandbox *sandbox);
+struct json *sandbox_pagerduty_inbox_json(struct sandbox *sandbox);
+
+NODISCARD struct error *sandbox_hooks_start(struct sandbox *sandbox);
+void sandbox_hooks_stop(struct sandbox *sandbox);
+void sandbox_hooks_reset(struct sandbox *sandbox);
+/// /hooks/NAME
+void sandbox_hooks_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// POST /_sandbox/hooks
+void sandbox_hooks_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+void sandbox_hooks_expired(struct sandbox *sandbox, struct sandbox_response *response);
+struct json *sandbox_hooks_inbox_json(struct sandbox *sandbox);
+
+/// GET /inbox: what Slack, PagerDuty and the webhooks got, as a page.
+void sandbox_inbox_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// GET /_sandbox/inbox, as JSON or as lines to read.
+void sandbox_inbox_show(struct sandbox *sandbox, bool as_text, struct sandbox_response *response);
 
 NODISCARD struct error *sandbox_github_start(struct sandbox *sandbox);
 /// Ends every run, joins their threads.

@@ -136,6 +136,9 @@ start_parts(struct sandbox *sandbox)
     TRY(sandbox_aws_start(sandbox));
     TRY(sandbox_registry_start(sandbox));
     TRY(sandbox_vault_start(sandbox));
+    TRY(sandbox_slack_start(sandbox));
+    TRY(sandbox_pagerduty_start(sandbox));
+    TRY(sandbox_hooks_start(sandbox));
     return sandbox_github_start(sandbox);
 }
 
@@ -222,6 +225,9 @@ sandbox_run(const struct platform *platform, const struct sandbox_options *optio
     sandbox_github_free(&sandbox);
     sandbox_registry_stop(&sandbox);
     sandbox_vault_stop(&sandbox);
+    sandbox_slack_stop(&sandbox);
+    sandbox_pagerduty_stop(&sandbox);
+    sandbox_hooks_stop(&sandbox);
     sandbox_aws_stop(&sandbox);
     sandbox_oidc_stop(&sandbox);
     sandbox_control_done(&sandbox);

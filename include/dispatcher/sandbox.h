@@ -1,14 +1,15 @@
-// A GitHub, an AWS and a registry on one loopback port, to rehearse specs and workflows against.
+// A GitHub, an AWS, a registry and inboxes on one loopback port, to rehearse specs and workflows
+// against.
 //
 //     struct sandbox_options options = {.listen = "127.0.0.1:0", .repositories = repositories};
 //     TRY(sandbox_run(platform, &options, show_addresses, cli));
 //
 // Serves GitHub REST, the Actions OIDC issuer, STS, SSM, ECR, ECS, App Runner, CloudWatch Logs,
-// Secrets Manager, an OCI registry and a Vault (docs/sandbox.md), executes the `run:` steps of
-// workflows as real processes, and breaks on purpose (`faults`). docs: `dispatcher help sandbox`.
-// It believes nobody: signatures, tokens and digests are checked. Not for a network: it executes
-// the workflows of the repositories it was given, so it only listens on loopback. State lives in
-// memory and below the data directory; sandbox_run owns all its threads.
+// Secrets Manager, an OCI registry, a Vault, Slack, PagerDuty and webhooks (docs/sandbox.md),
+// executes the `run:` steps of workflows as real processes, and breaks on purpose (`faults`). docs:
+// `dispatcher help sandbox`. It believes nobody: signatures, tokens and digests are checked. Not
+// for a network: it executes the workflows of the repositories it was given, so it only listens on
+// loopback. State lives in memory and below the data directory; sandbox_run owns all its threads.
 #pragma once
 
 #include "dispatcher/field.h"
