@@ -108,8 +108,9 @@ void notice_standing(const struct deployment *d, struct arena *arena, struct str
 // notice_slack.c, notice_slack_thread.c
 struct json *notice_slack_card(
     const struct deployment *d, const struct deployment_sink *sink, struct arena *arena);
-/// The answer in the card's thread once it is over: details, or the tail of the failure. NULL as
-/// long as it is not. Its metadata's id is the deployment's with "/thread".
+/// The answer in the card's thread once it is over: details, or the tail of the failure, which the
+/// channel sees as well (`reply_broadcast`). NULL as long as it is not over. The id in its metadata
+/// is "<deployment>/<outcome>".
 struct json *notice_slack_thread(
     const struct deployment *d, const struct deployment_sink *sink, struct arena *arena);
 /// For an incoming webhook, which cannot be updated: the least.

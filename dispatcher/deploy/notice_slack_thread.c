@@ -229,7 +229,8 @@ notice_slack_thread(
     if (!report_outcome_is_final(outcome)) {
         return NULL;
     }
-    struct json *message = notice_slack_message(d, arena_printf(arena, "%s/thread", d->id), arena);
+    const char *id = arena_printf(arena, "%s/%s", d->id, report_outcome_word(outcome));
+    struct json *message = notice_slack_message(d, id, arena);
     struct json *blocks = json_make_array();
     add_beginning(blocks, d, arena);
     if (report_outcome_is_good(outcome)) {
@@ -248,5 +249,8 @@ notice_slack_thread(
         add_people(blocks, d, arena);
     }
     json_set(message, "blocks", blocks);
+    if (report_outcome_is_bad(outcome)) {
+        json_set_bool(message, "reply_broadcast", true); // the channel sees it, too
+    }
     return message;
 }
