@@ -17,11 +17,15 @@ struct pagerduty_access {
     bool eu;
     const struct secret *routing_key;
 };
-/// `body`: the event as JSON without its routing_key. 202 DELIVERED · 400 REFUSED with the errors'
-/// words (BLOCKED when they are about the routing key).
+struct pagerduty_event {
+    enum pagerduty_kind kind;
+    const char *body; // the event as JSON without its routing_key
+};
+/// A key that is no integration key, or takes no such event, is not sent. 202 DELIVERED · 400
+/// REFUSED with the errors' words (BLOCKED when they are about the routing key).
 void pagerduty_send(const struct platform *platform, struct http_client *http,
-    const struct pagerduty_access *access, enum pagerduty_kind kind, const char *body,
-    struct arena *arena, struct notify_result *out);
+    const struct pagerduty_access *access, const struct pagerduty_event *event, struct arena *arena,
+    struct notify_result *out);
 /// Could this be an integration key: 32 characters of [A-Za-z0-9]? `is_ruleset` when it starts with
 /// 'R', which takes no change events.
 bool pagerduty_key_is_plausible(const struct secret *key, bool *is_ruleset);
