@@ -28,9 +28,10 @@ store_outbox_lanes(
     TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT o.lane FROM outbox o LEFT JOIN lanes l ON l.name = o.lane WHERE " UNDELIVERED
-        " AND o.due_ms <= ?1 AND NOT coalesce(" RESTS ", 0) AND " ITS_TURN
-        " GROUP BY o.lane ORDER BY coalesce(l.rest_until_ms, 0), o.lane");
+        "SELECT w.lane FROM (SELECT DISTINCT lane FROM outbox o WHERE " UNDELIVERED
+        ") w LEFT JOIN lanes l ON l.name = w.lane WHERE NOT coalesce(" RESTS ", 0)"
+        " AND EXISTS (SELECT 1 FROM outbox o WHERE o.lane = w.lane AND " UNDELIVERED
+        " AND o.due_ms <= ?1 AND " ITS_TURN ") ORDER BY coalesce(l.rest_until_ms, 0), w.lane");
     query_int(&query, now_ms);
     const char **found = NULL;
     size_t length = 0;

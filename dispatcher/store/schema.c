@@ -46,7 +46,7 @@ static const char *const migrations[] = {
     " reference TEXT, problem TEXT,"
     " created_ms INTEGER NOT NULL, begun_ms INTEGER NOT NULL DEFAULT 0,"
     " sent_ms INTEGER NOT NULL DEFAULT 0, due_ms INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX outbox_undelivered ON outbox (lane, priority, id)"
+    "CREATE INDEX outbox_undelivered ON outbox (lane, priority DESC, id, due_ms, after_key)"
     " WHERE state IN ('waiting', 'begun');"
     "CREATE INDEX outbox_by_deployment ON outbox (deployment, id);"
     "CREATE TABLE lanes ("

@@ -1,0 +1,254 @@
+// The courier beside a deployment: a few threads, each with a context, a journal handle and an HTTP
+// client of its own, that deliver what is due and otherwise sleep until they are woken. Several,
+// because one sink that hangs must not keep the others waiting.
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "notice_internal.h"
+
+enum {
+    WORKERS_MAX = 4,
+    NAP_MS = 100,        // while something is due that another worker or process is at
+    SLEEP_MAX_MS = 5000, // what other processes put into the outbox does not wake us
+    DRAIN_POLL_MS = 25,
+};
+
+struct worker {
+    struct deploy_courier *courier;
+    struct platform platform;
+    struct cancel *wake;
+    struct http_client *http;
+    struct deploy_context *context;
+    pthread_t thread;
+    bool runs;
+};
+
+struct deploy_courier {
+    struct deploy_context *owner;
+    struct cancel *stop; // of all requests under way
+    atomic_bool stopped;
+    struct worker workers[WORKERS_MAX];
+    size_t count;
+};
+
+static int64_t
+nap_ms(const struct worker *worker, int64_t next_ms)
+{
+    int64_t wait = SLEEP_MAX_MS;
+    if (next_ms != INT64_MAX) {
+        wait = next_ms - clock_wall(worker->platform.clock);
+    }
+    return wait < NAP_MS ? NAP_MS : wait > SLEEP_MAX_MS ? SLEEP_MAX_MS : wait;
+}
+
+// A journal that fails is the deployment's own trouble, and said there.
+static void *
+work(void *ctx)
+{
+    struct worker *worker = ctx;
+    const struct clock *clock = worker->platform.clock;
+    while (!atomic_load(&worker->courier->stopped)) {
+        int64_t next_ms = INT64_MAX;
+        cancel_clear(worker->wake);
+        struct error *err = courier_round(worker->context, &next_ms);
+        if (err != NULL) {
+            log_warn(worker->platform.log, "reports are not delivered",
+                F_STR("problem", error_message(err)));
+            error_free(err);
+            return NULL;
+        }
+        int64_t until = clock_mono(clock) + nap_ms(worker, next_ms);
+        if (!atomic_load(&worker->courier->stopped)) {
+            error_free(clock_sleep_until(clock, until, worker->wake));
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+open_worker(struct deploy_courier *courier, const struct http_client_options *http)
+{
+    struct worker *worker = &courier->workers[courier->count];
+    const struct deploy_context *owner = courier->owner;
+    *worker = (struct worker){.courier = courier, .platform = *owner->platform};
+    worker->platform.cancel = courier->stop;
+    worker->wake = cancel_new();
+    courier->count++;
+    TRY(http_client_new(&worker->platform, http, &worker->http));
+    const struct deploy_context_options options = {.platform = &worker->platform,
+        .http = worker->http,
+        .ca_file = owner->ca_file,
+        .proxy = owner->proxy,
+        .no_proxy = owner->no_proxy,
+        .state_path = owner->state_path};
+    worker->context = deploy_context_new(&options);
+    int failed = pthread_create(&worker->thread, NULL, work, worker);
+    worker->runs = failed == 0;
+    return failed == 0
+               ? NULL
+               : error_new(ERROR_STORAGE, "start a thread for reports: %s", strerror(failed));
+}
+
+struct error *
+deploy_courier_start(struct deploy_context *context, const struct http_client_options *http,
+    size_t workers, struct deploy_courier **out)
+{
+    struct store *store = NULL;
+    TRY(deploy_store(context, &store)); // settles its path, and loads SQLite in one thread
+    struct deploy_courier *courier CLEANUP(deploy_courier_freep) = xcalloc(1, sizeof(*courier));
+    courier->owner = context;
+    courier->stop = cancel_new();
+    for (size_t i = 0; i < workers && i < WORKERS_MAX; i++) {
+        TRY(open_worker(courier, http));
+    }
+    context->courier = courier;
+    *out = courier;
+    courier = NULL;
+    return NULL;
+}
+
+void
+deploy_courier_wake(struct deploy_courier *courier)
+{
+    for (size_t i = 0; courier != NULL && i < courier->count; i++) {
+        cancel_raise(courier->workers[i].wake, 1);
+    }
+}
+
+// Would this notice be tried again before `until_wall`?
+static struct error *
+is_due_before(struct store *store, const struct store_outbox_row *row, int64_t until_wall,
+    struct arena *arena, bool *due)
+{
+    struct store_lane lane = {0};
+    TRY(store_lane_get(store, row->notice.lane, arena, &lane));
+    *due = row->state != STORE_NOTICE_REFUSED && row->due_ms <= until_wall &&
+           (lane.problem == NULL || lane.rest_until_ms <= until_wall);
+    return NULL;
+}
+
+static struct error *
+is_told(struct deploy_context *context, const char *id, int64_t until_ms, bool *told)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct store *store = NULL;
+    struct store_outbox_row *rows = NULL;
+    size_t count = 0;
+    const struct clock *clock = context->platform->clock;
+    int64_t until_wall = clock_wall(clock) + until_ms - clock_mono(clock);
+    const struct store_outbox_filter filter = {.deployment = id, .undelivered = true};
+    bool due = false;
+    TRY(deploy_store(context, &store));
+    TRY(store_outbox_list(store, &filter, arena, &rows, &count));
+    for (size_t i = 0; i < count && !due; i++) {
+        TRY(is_due_before(store, &rows[i], until_wall, arena, &due));
+    }
+    *told = !due;
+    return NULL;
+}
+
+struct error *
+deploy_courier_is_done(struct deploy_courier *courier, const char *id, int64_t until_ms, bool *done)
+{
+    return is_told(courier->owner, id, until_ms, done);
+}
+
+void
+deploy_courier_free(struct deploy_courier *courier)
+{
+    if (courier == NULL) {
+        return;
+    }
+    atomic_store(&courier->stopped, true);
+    cancel_raise(courier->stop, 1);
+    deploy_courier_wake(courier);
+    for (size_t i = 0; i < courier->count; i++) {
+        struct worker *worker = &courier->workers[i];
+        if (worker->runs) {
+            (void)pthread_join(worker->thread, NULL);
+        }
+        deploy_context_free(worker->context);
+        http_client_free(worker->http);
+        cancel_free(worker->wake);
+    }
+    if (courier->owner->courier == courier) {
+        courier->owner->courier = NULL;
+    }
+    cancel_free(courier->stop);
+    free(courier);
+}
+
+void
+deploy_courier_freep(struct deploy_courier **courier)
+{
+    deploy_courier_free(*courier);
+    *courier = NULL;
+}
+
+struct error *
+deploy_deliver(struct deploy_context *context, int64_t until_ms)
+{
+    const struct clock *clock = context->platform->clock;
+    for (;;) {
+        int64_t next_ms = INT64_MAX;
+        TRY(courier_round(context, &next_ms));
+        if (next_ms == INT64_MAX || cancel_signal(context->platform->cancel) != 0) {
+            return NULL;
+        }
+        int64_t wait = next_ms - clock_wall(clock);
+        int64_t at = clock_mono(clock) + (wait > DRAIN_POLL_MS ? wait : DRAIN_POLL_MS);
+        if (at >= until_ms) {
+            return NULL;
+        }
+        error_free(clock_sleep_until(clock, at, context->platform->cancel));
+    }
+}
+
+// --- what is left --------------------------------------------------------------------------------
+
+static struct deploy_untold *
+find_sink(struct deploy_untold *list, size_t count, const char *sink)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (cstr_equal(list[i].sink, sink)) {
+            return &list[i];
+        }
+    }
+    return NULL;
+}
+
+struct error *
+deploy_untold(struct deploy_context *context, const char *id, struct arena *arena,
+    struct deploy_untold **out, size_t *count)
+{
+    struct store *store = NULL;
+    struct store_outbox_row *rows = NULL;
+    size_t length = 0, found = 0;
+    const struct store_outbox_filter filter = {.deployment = id, .undelivered = true};
+    TRY(deploy_store(context, &store));
+    TRY(store_outbox_list(store, &filter, arena, &rows, &length));
+    struct deploy_untold *list = arena_array(arena, length + 1, sizeof(*list));
+    for (size_t i = 0; i < length; i++) {
+        struct store_lane lane = {0};
+        struct deploy_untold *one = find_sink(list, found, rows[i].notice.sink);
+        if (one != NULL) {
+            one->count++;
+            continue;
+        }
+        TRY(store_lane_get(store, rows[i].notice.lane, arena, &lane));
+        bool refused = rows[i].state == STORE_NOTICE_REFUSED;
+        const char *problem = refused || lane.problem == NULL ? rows[i].problem : lane.problem;
+        list[found++] = (struct deploy_untold){.sink = rows[i].notice.sink,
+            .kind = rows[i].notice.kind,
+            .count = 1,
+            .is_refused = refused,
+            .problem = problem != NULL ? problem : "its turn has not come yet",
+            .hint = refused ? NULL : lane.hint};
+    }
+    *out = list;
+    *count = found;
+    return NULL;
+}
