@@ -16,7 +16,8 @@ mask_environment(const struct platform *platform)
 {
     static const char *const names[] = {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
         "GITHUB_TOKEN", "GH_TOKEN", "DISPATCHER_REGISTRY_PASSWORD", "DISPATCHER_SPECS_TOKEN",
-        "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "VAULT_TOKEN"};
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "VAULT_TOKEN", "SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL",
+        "SLACK_SIGNING_SECRET", "PAGERDUTY_ROUTING_KEY"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const char *value = env_get(platform, names[i]);
         if (value != NULL) {
@@ -78,6 +79,9 @@ deploy_context_free(struct deploy_context *context)
     apprunner_forget(context);
     registry_client_free(context->registry);
     github_client_free(context->github);
+    github_client_free(context->reports);
+    free(context->reports_of);
+    free(context->scope);
     secret_reference_forget(context);
     aws_session_free(context->aws);
     store_close(context->store);

@@ -23,8 +23,9 @@ deliver_pagerduty(const struct delivery *delivery, enum pagerduty_kind kind, str
         .eu = cstr_equal(delivery->sink->region, "eu"),
         .routing_key = key,
     };
-    pagerduty_send(context->platform, context->http, &access, kind, delivery->row->notice.body,
-        delivery->arena, &out->result);
+    const struct pagerduty_event event = {.kind = kind, .body = delivery->row->notice.body};
+    pagerduty_send(
+        context->platform, context->http, &access, &event, delivery->arena, &out->result);
 }
 
 static void

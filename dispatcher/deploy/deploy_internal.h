@@ -56,6 +56,12 @@ struct deploy_context {
     // The one-off task at work, in the deployment's arena, and since when it is followed.
     struct one_off *one_off;
     int64_t one_off_mono_ms;
+    // Reporting: whom to wake when there is something to tell; and of a courier's context, the
+    // client for the app's repository, which one that is, and the place that all clients are opened
+    // for.
+    struct deploy_courier *courier;
+    struct github_client *reports;
+    char *reports_of, *scope;
     bool undo_disturbed; // a signal has come while something was taken back
     char **leftovers;    // of builds: removed once all is pushed, and at the end
     size_t leftover_count;
@@ -95,6 +101,13 @@ NODISCARD struct error *prepare_inputs(const struct preparation *preparation);
 
 /// Where nobody gave the environment, an error says which one it is about.
 struct error *prepare_about(const struct preparation *preparation, struct error *err);
+
+// --- sinks.c -----------------------------------------------------------------------------------
+/// Settings into deployment->sinks, members, environment_url and is_production, whatever the verb.
+/// What cannot be expanded yet is left out, with a note.
+void sinks_resolve(struct deploy_context *context, const struct preparation *preparation);
+/// The same when the deployment's verb is among those that tell.
+void sinks_prepare(struct deploy_context *context, const struct preparation *preparation);
 
 // --- ref.c -------------------------------------------------------------------------------------
 // What may have started this; one at least.
@@ -157,6 +170,10 @@ NODISCARD struct error *provider_aws(
     struct deploy_context *context, const struct deployment *deployment, struct aws_session **out);
 NODISCARD struct error *provider_github(struct deploy_context *context,
     const struct deployment *deployment, struct github_client **out);
+/// For reports on the app's repository: with the token of that reference, else the job's own
+/// (GITHUB_TOKEN), else the App.
+NODISCARD struct error *provider_reports(struct deploy_context *context,
+    const struct deployment *deployment, const char *token, struct github_client **out);
 NODISCARD struct error *provider_registry(struct deploy_context *context,
     const struct deployment *deployment, const char *host, struct registry_client **out);
 /// Where the service's image goes when that is ECR, borrowed from both arguments; else false.
@@ -195,8 +212,13 @@ struct findings;
 bool doctor_aws(
     struct deploy_context *context, const struct deployment *d, struct findings *findings);
 /// Are the references of (app, env) readable?
-void doctor_secrets(struct deploy_context *context, const struct deployment *deployment,
-    struct findings *findings);
+void doctor_secrets(
+    struct deploy_context *context, const struct deployment *deployment, struct findings *findings);
+
+// doctor_reports.c
+/// Are the sinks of (app, env) reachable, and does the outbox hold anything back?
+void doctor_reports(
+    struct deploy_context *context, struct preparation *preparation, struct findings *findings);
 
 // --- steps -------------------------------------------------------------------------------------
 enum step_outcome { STEP_DONE, STEP_SKIPPED, STEP_WAIT };

@@ -59,6 +59,7 @@ static const struct field sink_fields[] = {
     S(struct deployment_sink, routing_key),
     S(struct deployment_sink, region),
     FIELD(struct deployment_sink, incidents, "incidents", FIELD_LIST_STR),
+    FIELD(struct deployment_sink, private_hosts, "private_hosts", FIELD_LIST_STR),
     B(struct deployment_sink, to_private),
     B(struct deployment_sink, deployment),
     B(struct deployment_sink, status),

@@ -238,6 +238,7 @@ deploy_doctor(struct deploy_context *context, const struct deploy_request *reque
         look_at_checkout(&doctor);
         doctor_secrets(context, doctor.preparation.deployment, &doctor.findings);
         look_at_github(&doctor);
+        doctor_reports(context, &doctor.preparation, &doctor.findings);
         if (doctor_aws(context, doctor.preparation.deployment, &doctor.findings)) {
             look_at_services(&doctor);
         }

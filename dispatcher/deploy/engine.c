@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
+#include "notice_internal.h"
 #include "target_internal.h"
 
 static const char *
@@ -42,7 +43,13 @@ save(struct deploy_context *context, const struct deployment *d, const struct st
         .updated_ms = clock_wall(context->platform->clock),
         .document = buf_cstr(&text),
     };
-    struct error *err = store_save(store, &row, step);
+    // What is told of this state is as durable as the state, and is told whatever comes after it.
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct notices notices = {0};
+    notices_of(d, scratch, &notices);
+    struct error *err =
+        store_save_telling(store, &row, step, notices.items, notices.count, row.updated_ms);
+    deploy_courier_wake(context->courier);
     if (err != NULL && d->result != NULL) { // what is true does not depend on our disk
         return error_wrap_as(ERROR_STORAGE, err,
             "write the journal (the deployment itself ended as '%s', exit code %d)", d->result,
@@ -234,7 +241,10 @@ deploy_run(struct deploy_context *context, struct deployment *d, struct arena *a
         .created_ms = d->created_ms,
         .updated_ms = d->created_ms,
         .document = buf_cstr(&text)};
-    TRY(store_insert(store, &row));
+    struct notices notices = {0};
+    notices_of(d, arena, &notices);
+    TRY(store_insert_telling(store, &row, notices.items, notices.count, d->created_ms));
+    deploy_courier_wake(context->courier);
     context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
     TRY(engine_drive(context, d, arena));
     return finish(context, d);
@@ -427,6 +437,7 @@ deploy_prepare(struct deploy_context *context, const struct deploy_request *requ
     struct preparation preparation = {0};
     TRY(prepare_locally(context, request, arena, diagnostics, &preparation));
     TRY(prepare_about(&preparation, snapshot_take(context, &preparation)));
+    sinks_prepare(context, &preparation);
     plan_make(preparation.deployment, arena);
     *out = preparation.deployment;
     return NULL;

@@ -152,21 +152,25 @@ void notices_of(const struct deployment *d, struct arena *arena, struct notices 
 void notices_for(const struct deployment *d, const struct deployment_sink *sink,
     struct arena *arena, struct notices *out);
 
-// --- courier
-// ---------------------------------------------------------------------------------------
+// sample.c
+/// Fills a deployment that was stated by hand with what a real one would have.
+void sample_fill(struct deployment *d, enum report_outcome outcome, struct arena *arena);
+
+// --- the courier ---------------------------------------------------------------------------------
 
 // What a delivery is made with.
 struct delivery {
     struct deploy_context *context; // the courier's own
     const struct store_outbox_row *row;
-    const struct deployment *sink_of;   // empty but for what secret references and clients need
-    const struct deployment_sink *sink; // decoded from row->notice.target
+    const struct deployment *target;    // empty but for what secrets and clients are opened with
+    const struct deployment_sink *sink; // its only one
     struct arena *arena;
 };
 struct delivered {
     struct notify_result result;
     const char *reference; // JSON, NULL: as it was
     int64_t cost;          // requests that count against the lane's rate
+    bool looked;           // row->began: the sink was asked, and no earlier attempt is there
 };
 // The rates of a lane: a burst, then one each `every_ms`.
 struct lane_rate {
@@ -184,6 +188,20 @@ extern const struct sink_ops sink_webhook_event;
 extern const struct sink_ops sink_github_deployment, sink_github_status, sink_github_check;
 extern const struct sink_ops sink_github_comment;
 const struct sink_ops *sink_ops_find(const char *kind);
+
+// courier_access.c
+/// Drops clients and secrets: the next delivery opens and reads them anew.
+void courier_forget(struct deploy_context *context);
+/// The same, unless `target` is in the place that they were opened for.
+void courier_scope(struct deploy_context *context, const struct deployment *target);
+/// BLOCKED, or LATER for what passes; takes `err`.
+void courier_blocked(const struct delivery *delivery, struct error *err, struct delivered *out);
+/// False: it cannot be read, and `out` says why.
+bool courier_secret(const struct delivery *delivery, const char *reference, struct secret **secret,
+    struct delivered *out);
+/// A text, a number of a reference or body (JSON, may be NULL).
+const char *courier_member(const struct delivery *delivery, const char *json, const char *name);
+int64_t courier_number(const char *json, const char *name);
 
 /// Delivers what is due now, at most one notice a lane; *next_ms: wall time of what is due next,
 /// INT64_MAX for nothing. Errors: storage only.

@@ -212,6 +212,7 @@ target_of(const struct maker *maker)
         .app = d->app,
         .name = d->name,
         .env = d->env,
+        .version = d->version,
         .repository = d->repository,
         .sha = d->sha,
         .region = d->region,

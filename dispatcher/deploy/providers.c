@@ -60,6 +60,7 @@ read_app_key_file(const char *value, struct secret **out)
 struct github_access {
     const char *api, *repository, *app_id, *app_key;
     const struct deployment *deployment;
+    enum github_purpose purpose;
 };
 
 // DEPLOYMENT_APP_KEY holds the PEM itself or names a file that does.
@@ -96,7 +97,8 @@ open_github(
     struct secret *key CLEANUP(secret_freep) = NULL;
     struct secret *token CLEANUP(secret_freep) = NULL;
     const char *env_id = env_get(context->platform, "DEPLOYMENT_APP_ID");
-    struct github_options options = {.api = access->api, .repository = access->repository};
+    struct github_options options = {
+        .api = access->api, .repository = access->repository, .purpose = access->purpose};
     if (env_id != NULL || access->app_id != NULL) {
         TRY(read_app_key(context, access, &key));
         options.app_id = env_id != NULL ? env_id : access->app_id;
@@ -125,6 +127,52 @@ provider_github(
         TRY(open_github(context, &access, &context->github));
     }
     *out = context->github;
+    return NULL;
+}
+
+// A job's own token is of the app's repository and of nothing else: the least that will do.
+static struct error *
+open_reports(struct deploy_context *context, const struct deployment *deployment,
+    const char *reference, struct github_client **out)
+{
+    struct secret *token CLEANUP(secret_freep) = NULL;
+    const char *own = token_from_environment(context);
+    if (reference != NULL) {
+        TRY(secret_reference_read(context, deployment, reference, &token));
+    } else if (own != NULL) {
+        token = secret_new(str_of(own));
+    } else {
+        const struct github_access access = {.api = deployment->github_api,
+            .repository = deployment->repository,
+            .app_id = deployment->github_app_id,
+            .app_key = deployment->github_app_key,
+            .deployment = deployment,
+            .purpose = GITHUB_FOR_REPORTS};
+        return open_github(context, &access, out);
+    }
+    const struct github_options options = {.api = deployment->github_api,
+        .repository = deployment->repository,
+        .token = token,
+        .purpose = GITHUB_FOR_REPORTS};
+    return github_client_new(context->platform, context->http, &options, out);
+}
+
+struct error *
+provider_reports(struct deploy_context *context, const struct deployment *deployment,
+    const char *token, struct github_client **out)
+{
+    char *wanted CLEANUP(xfreep) =
+        xasprintf("%s %s", deployment->repository, token != NULL ? token : "");
+    if (!cstr_equal(context->reports_of, wanted)) {
+        github_client_free(context->reports);
+        free(context->reports_of);
+        context->reports = NULL;
+        context->reports_of = NULL;
+        TRY(open_reports(context, deployment, token, &context->reports));
+        context->reports_of = wanted;
+        wanted = NULL;
+    }
+    *out = context->reports;
     return NULL;
 }
 

@@ -1,7 +1,7 @@
 // The result for the job that we run in: $GITHUB_OUTPUT lines and annotations
 // (GitHub's workflow commands; escaping as in actions/toolkit command.ts).
-#include "deploy_internal.h"
 #include "dispatcher/memory.h"
+#include "report_internal.h"
 
 static void
 put_output(struct buf *out, const char *random_hex, const char *name, const char *value)
@@ -48,8 +48,8 @@ report_outputs(const struct deployment *d, const char *random_hex, struct buf *o
 }
 
 // Message of a workflow command: %, CR and LF are the only bytes that need care.
-static void
-put_message(struct buf *out, const char *text)
+void
+report_command_text(const char *text, struct buf *out)
 {
     for (const char *at = text; *at != '\0'; at++) {
         if (*at == '%') {
@@ -76,9 +76,9 @@ put_evidence(const struct deployment *d, struct buf *out)
         told += failed ? 1 : 0;
         for (size_t k = 0; failed && k < target->evidence.count && k < TOLD_MAX; k++) {
             buf_puts(out, "::error title=dispatcher::");
-            put_message(out, target->name);
+            report_command_text(target->name, out);
             buf_puts(out, ": ");
-            put_message(out, target->evidence.items[k]);
+            report_command_text(target->evidence.items[k], out);
             buf_putc(out, '\n');
         }
     }
@@ -90,17 +90,17 @@ report_annotations(const struct deployment *d, struct buf *out)
     bool good = cstr_equal(d->result, "deployed");
     bool open = d->result == NULL;
     buf_printf(out, "::%s title=dispatcher::", good ? "notice" : open ? "warning" : "error");
-    put_message(out, d->message != NULL ? d->message : "");
+    report_command_text(d->message != NULL ? d->message : "", out);
     if (d->run_url != NULL && !str_contains(str_of(d->message), str_of(d->run_url))) {
         buf_puts(out, " (");
-        put_message(out, d->run_url);
+        report_command_text(d->run_url, out);
         buf_putc(out, ')');
     }
     buf_putc(out, '\n');
     put_evidence(d, out);
     for (size_t i = 0; i < d->failure.annotations.count; i++) {
         buf_puts(out, "::error title=infra run::");
-        put_message(out, d->failure.annotations.items[i]);
+        report_command_text(d->failure.annotations.items[i], out);
         buf_putc(out, '\n');
     }
 }

@@ -18,6 +18,8 @@ bool report_target_is_good(const struct deployment_target *target);
 void report_migration(const struct deployment *d, struct buf *out);
 /// "passed: HTTP 200 (3 attempts)".
 void report_check(const struct deployment_check *check, struct buf *out);
+/// The message of a workflow command (`::error::`), escaped.
+void report_command_text(const char *text, struct buf *out);
 /// The command that goes back, where there is something to go back to; else nothing.
 void report_way_back(const struct deployment *d, struct buf *out);
 

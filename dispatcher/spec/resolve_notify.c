@@ -474,4 +474,5 @@ resolve_notify(struct resolve *resolve)
     resolve_members(resolve, &places);
     resolve_environment_url(resolve);
     resolve_verbs(resolve);
+    resolve->settings->notify.private_hosts = resolve->documents->config.notify.private_hosts;
 }

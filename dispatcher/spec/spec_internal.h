@@ -368,7 +368,6 @@ const char *check_app_pattern(const char *value);
 const char *check_private_host(const char *value);
 const char *check_hook_url(const char *value);
 /// Is the URL's host among them, or below a "*.example.org"?
-bool spec_host_is_listed(const struct str_list *hosts, const char *url);
 /// What check_hook_url leaves open: may a webhook lead there? As webhook_url_problem (webhook.h).
 const char *spec_hook_problem(const char *url, bool to_private);
 

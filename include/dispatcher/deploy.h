@@ -247,6 +247,77 @@ void deploy_verify(struct deploy_context *context, const struct deploy_request *
     struct arena *arena, struct diagnostics *diagnostics, struct doctor_finding **out,
     size_t *count);
 
+// --- telling people (deploy/notice_internal.h)
+// ----------------------------------------------------
+
+// Reports are written to the outbox with the state that they are about; a courier takes them to
+// their sinks, in threads of its own, so that no sink delays or fails a deployment.
+struct deploy_courier;
+/// Begins to deliver what `context` has to tell, and what earlier processes left. `workers`: 1
+/// to 4. The context wakes it; one courier a context, freed first.
+NODISCARD struct error *deploy_courier_start(struct deploy_context *context,
+    const struct http_client_options *http, size_t workers, struct deploy_courier **out);
+/// Something may be due: NULL does nothing.
+void deploy_courier_wake(struct deploy_courier *courier);
+/// Is all told that can be told now of deployment `id`? What is told later: a sink that rests until
+/// after `until_ms` (mono).
+NODISCARD struct error *deploy_courier_is_done(
+    struct deploy_courier *courier, const char *id, int64_t until_ms, bool *done);
+/// Stops at once: an attempt that is under way is looked into by the next courier.
+void deploy_courier_free(struct deploy_courier *courier);
+void deploy_courier_freep(struct deploy_courier **courier);
+
+/// The same in this thread, until `until_ms` (mono), or until nothing is due before that.
+NODISCARD struct error *deploy_deliver(struct deploy_context *context, int64_t until_ms);
+
+// A sink that has not been told all of a deployment.
+struct deploy_untold {
+    const char *sink;
+    const char *kind;           // of the notice that waits longest: "slack-card"
+    size_t count;               // notices
+    bool is_refused;            // it will never be taken
+    const char *problem, *hint; // hint may be NULL
+};
+NODISCARD struct error *deploy_untold(struct deploy_context *context, const char *id,
+    struct arena *arena, struct deploy_untold **out, size_t *count);
+/// Lines for a terminal, the job summary, annotations; and one event of `--json` for each.
+void report_untold_text(const struct deploy_untold *list, size_t count, struct buf *out);
+void report_untold_summary(const struct deploy_untold *list, size_t count, struct buf *out);
+void report_untold_annotations(const struct deploy_untold *list, size_t count, struct buf *out);
+struct json *report_untold_event(
+    const struct deploy_untold *one, const struct deployment *deployment, int64_t wall_ms);
+
+// --- reports by hand (deploy/by_hand.c)
+// ------------------------------------------------------------
+
+// What is to be reported that no deployment of dispatcher's stands for.
+struct deploy_statement {
+    const char *outcome;                 // a word of spec_outcomes
+    const char *version, *message, *url; // message and url may be NULL
+    bool is_sample;                      // made up: only to be looked at
+};
+/// A deployment that says so, with the sinks that the spec of the request's app names. It is in no
+/// journal. With `is_sample` it is filled with what a real one would have.
+NODISCARD struct error *deploy_state_by_hand(struct deploy_context *context,
+    const struct deploy_request *request, const struct deploy_statement *statement,
+    struct arena *arena, struct diagnostics *diagnostics, struct deployment **out);
+
+// One message to one sink, as it would be delivered.
+struct deploy_message {
+    const char *sink, *kind; // "slack-card"
+    const char *lane;        // what it shares a rate with: says where it goes
+    const char *body;        // JSON
+};
+/// What the sinks are to be told of the deployment as it stands; `only`: these sinks whatever their
+/// routes say, empty: all by their routes. ERROR_USAGE for a sink that the spec does not have.
+NODISCARD struct error *deploy_messages(const struct deployment *deployment,
+    const struct str_list *only, struct arena *arena, struct deploy_message **out, size_t *count);
+/// Puts them into the outbox, those that were delivered before once more. Deliver them with
+/// deploy_deliver. *count: how many.
+NODISCARD struct error *deploy_tell_again(struct deploy_context *context,
+    const struct deployment *deployment, const struct str_list *only, struct arena *arena,
+    size_t *count);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);

@@ -55,7 +55,8 @@ struct deployment_sink {
     const char *routing_key;   // pagerduty: reference
     const char *region;        // pagerduty: us | eu
     struct str_list incidents; // pagerduty: outcomes that open one here; empty: none does
-    bool to_private;           // the organisation lets it be on a private address
+    struct str_list private_hosts; // slack, by webhook: where the organisation lets it lead
+    bool to_private;               // webhook: the organisation lets it be on a private address
     bool deployment, status, check, comment; // github: which of its places
 };
 

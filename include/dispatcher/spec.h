@@ -164,9 +164,10 @@ struct setting_notify {
     size_t sink_count;
     struct str_list
         *outcomes; // by sink: the union of its routes, words of spec_outcomes; empty: all
-    struct pair_list members;    // e-mail address or author name to Slack member id
-    struct str_list verbs;       // deploy and rollback unless said
-    const char *environment_url; // may hold late placeholders
+    struct pair_list members;      // e-mail address or author name to Slack member id
+    struct str_list verbs;         // deploy and rollback unless said
+    struct str_list private_hosts; // the organisation\'s: "hooks.example.org", "*.example.org"
+    const char *environment_url;   // may hold late placeholders
 };
 
 // Where an effective value came from, for `spec show`.
@@ -243,6 +244,9 @@ struct settings {
 void settings_resolve(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
+
+/// Is the URL's host among them, or below a "*.example.org"? False for what is no URL.
+bool spec_host_is_listed(const struct str_list *hosts, const char *url);
 
 /// The service of that key, or NULL.
 const struct setting_service *settings_service(const struct settings *settings, const char *key);

@@ -114,6 +114,7 @@ tell_history(struct town *town, struct http_exchange *exchange)
         json_set_str(payload, "id", town->messages[i - 1].id);
         json_set_str(metadata, "event_type", NOTICE_SLACK_EVENT);
         json_set(metadata, "event_payload", payload);
+        json_set_str(one, "bot_id", "B0TOWN0001");
         json_set_str(one, "ts", town->messages[i - 1].ts);
         json_set(one, "metadata", metadata);
         json_append(list, one);
@@ -130,6 +131,11 @@ serve_slack(struct town *town, struct http_exchange *exchange, const char *metho
 {
     struct json *body CLEANUP(json_freep) = NULL;
     char ts[32] = "";
+    if (str_starts(str_of(method), STR("users.conversations"))) {
+        answer(exchange, 200,
+            "{\"ok\":true,\"channels\":[{\"id\":\"C0DEPLOYS1\",\"name\":\"deploys\"}]}");
+        return;
+    }
     if (str_starts(str_of(method), STR("conversations."))) {
         tell_history(town, exchange);
         return;
@@ -258,8 +264,11 @@ static const char *
 target_of(struct town *town, const struct deployment_sink *sink)
 {
     struct deployment_sink copy = *sink;
-    const struct deployment target = {
-        .id = "d-0123456789", .app = "shop", .env = "production", .sinks = {&copy, 1}};
+    const struct deployment target = {.id = "d-0123456789",
+        .app = "shop",
+        .env = "production",
+        .version = "v1",
+        .sinks = {&copy, 1}};
     struct json *object CLEANUP(json_freep) = deployment_encode(&target);
     char *text CLEANUP(xfreep) = json_text(object);
     return arena_dup(town->arena, text);
@@ -283,7 +292,7 @@ slack_card(struct town *town, const char *id, const char *text)
             "\",\"event_payload\":{\"id\":\"%s\"}}}",
             text, id)};
     const struct deployment target = {
-        .id = id, .app = "shop", .env = "production", .sinks = {&with_id, 1}};
+        .id = id, .app = "shop", .env = "production", .version = "v1", .sinks = {&with_id, 1}};
     struct json *object CLEANUP(json_freep) = deployment_encode(&target);
     char *printed CLEANUP(xfreep) = json_text(object);
     notice.target = arena_dup(town->arena, printed);
