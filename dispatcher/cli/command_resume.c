@@ -1,26 +1,31 @@
 // `resume`, `resolve` and `cancel`: what to do with a deployment that a process left behind.
-#include "deploy_ui.h"
+#include "deploy_reports.h"
 #include "dispatcher/memory.h"
 
-static struct error *
+static void
 show_end(struct deploy_ui *ui, const struct deployment *deployment, int *exit_code)
 {
     deploy_ui_result(ui, deployment);
     *exit_code = (int)deployment->exit_code;
-    return NULL;
 }
 
 static struct error *
 run_resume(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     bool json = cli_flag(arguments, "json");
+    const char *id = cli_positional(arguments, 0);
     struct deploy_ui *ui CLEANUP(deploy_ui_freep) = deploy_ui_new(cli, json);
     struct deploy_observer observer = deploy_ui_observer(ui);
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deployment *deployment = NULL;
     TRY(deploy_session_open(cli, &observer, cli->terminal && !json, &session));
-    TRY(deploy_resume(session.context, cli_positional(arguments, 0), session.arena, &deployment));
-    return show_end(ui, deployment, exit_code);
+    TRY(deploy_load(session.context, id, session.arena, &deployment));
+    struct deploy_reports *reports CLEANUP(deploy_reports_freep) =
+        deploy_reports_start(cli, &session, deployment, json);
+    TRY(deploy_resume(session.context, deployment->id, session.arena, &deployment));
+    show_end(ui, deployment, exit_code);
+    deploy_reports_finish(reports, deployment);
+    return NULL;
 }
 
 static const struct cli_option resume_options[] = {
@@ -68,11 +73,16 @@ run_resolve(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deployment *deployment = NULL;
     int64_t run_id = 0;
+    const char *id = cli_positional(arguments, 0);
     TRY(read_resolution(arguments, &run_id));
     TRY(deploy_session_open(cli, &observer, cli->terminal && !json, &session));
-    TRY(deploy_resolve(
-        session.context, cli_positional(arguments, 0), run_id, session.arena, &deployment));
-    return show_end(ui, deployment, exit_code);
+    TRY(deploy_load(session.context, id, session.arena, &deployment));
+    struct deploy_reports *reports CLEANUP(deploy_reports_freep) =
+        deploy_reports_start(cli, &session, deployment, json);
+    TRY(deploy_resolve(session.context, deployment->id, run_id, session.arena, &deployment));
+    show_end(ui, deployment, exit_code);
+    deploy_reports_finish(reports, deployment);
+    return NULL;
 }
 
 static const struct cli_option resolve_options[] = {

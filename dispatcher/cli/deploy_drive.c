@@ -2,7 +2,7 @@
 // deploy_ui.
 #include "deploy_drive.h"
 
-#include "deploy_ui.h"
+#include "deploy_reports.h"
 #include "dispatcher/memory.h"
 
 static struct error *
@@ -52,11 +52,14 @@ deploy_drive(struct cli *cli, const struct deploy_drive *drive, int *exit_code)
     struct deployment *deployment = NULL;
     TRY(deploy_session_open(cli, &observer, cli->terminal && !drive->json, &session));
     TRY(prepare(cli, drive, &session, &deployment));
+    struct deploy_reports *reports CLEANUP(deploy_reports_freep) =
+        deploy_reports_start(cli, &session, deployment, drive->json);
     struct error *err = deploy_run(session.context, deployment, session.arena);
     if (err != NULL) {
         return error_wrap(err, "%s", drive->what);
     }
     deploy_ui_result(ui, deployment);
+    deploy_reports_finish(reports, deployment);
     *exit_code = (int)deployment->exit_code;
     return NULL;
 }

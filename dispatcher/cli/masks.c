@@ -11,7 +11,8 @@ cli_mask_environment(const struct cli *cli)
     static const char *const names[] = {"GITHUB_TOKEN", "GH_TOKEN", "DEPLOYMENT_APP_KEY",
         "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN", "DISPATCHER_REGISTRY_PASSWORD",
-        "DISPATCHER_SPECS_TOKEN", "VAULT_TOKEN"};
+        "DISPATCHER_SPECS_TOKEN", "VAULT_TOKEN", "SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL",
+        "SLACK_SIGNING_SECRET", "PAGERDUTY_ROUTING_KEY"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const char *value = env_get(&cli->platform, names[i]);
         // The App's key may be a path, which is no secret.
