@@ -114,8 +114,9 @@ check_alert(struct json *errors, const struct json *event)
     static const char *const actions[] = {"trigger", "acknowledge", "resolve", NULL};
     const char *action = json_str(json_get(event, "event_action"));
     bool triggers = cstr_equal(action, "trigger");
+    bool follows = cstr_equal(action, "acknowledge") || cstr_equal(action, "resolve");
     check_word(errors, event, "event_action", actions);
-    (void)check_text(errors, event, "dedup_key", DEDUP_MAX, action != NULL && !triggers);
+    (void)check_text(errors, event, "dedup_key", DEDUP_MAX, follows);
     if (triggers) {
         check_payload(errors, event, true);
     }

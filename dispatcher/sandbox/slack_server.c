@@ -114,10 +114,10 @@ scopes_text(struct slack_call *call)
 static void
 warn_of_charset(struct json *body)
 {
-    struct json *metadata = json_clone(json_get(body, "response_metadata")), *warnings = NULL;
-    metadata = metadata != NULL ? metadata : json_make_object();
-    warnings = json_clone(json_get(metadata, "warnings"));
-    warnings = warnings != NULL ? warnings : json_make_array();
+    const struct json *said = json_get(body, "response_metadata"),
+                      *warned = json_get(said, "warnings");
+    struct json *metadata = said != NULL ? json_clone(said) : json_make_object();
+    struct json *warnings = warned != NULL ? json_clone(warned) : json_make_array();
     json_append(warnings, json_make_string("missing_charset"));
     json_set(metadata, "warnings", warnings);
     json_set(body, "response_metadata", metadata);

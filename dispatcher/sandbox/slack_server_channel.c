@@ -92,8 +92,8 @@ sandbox_slack_channel_takes(
     if (channel->allowance > (double)slack->burst) {
         channel->allowance = (double)slack->burst;
     }
-    if (channel->allowance < 1) {
-        *wait_ms = (int64_t)((1 - channel->allowance) / slack->per_second * 1000) + 1;
+    if (channel->allowance < 0.999) { // a client that waited as it was told is not sent away again
+        *wait_ms = (int64_t)((1 - channel->allowance) / slack->per_second * 1000);
         return false;
     }
     channel->allowance -= 1;
