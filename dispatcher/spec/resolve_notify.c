@@ -84,6 +84,14 @@ any_text(const void *ctx, struct str word)
     return "x";
 }
 
+// An address as it may come to look, for the checks of its form.
+static const char *
+sample_of(struct arena *arena, const char *text)
+{
+    const char *sample = placeholder_expand(text, arena, any_text, NULL);
+    return sample != NULL ? sample : "";
+}
+
 // Where it leads must be known before anything else is: the organisation says which hosts may be
 // private. What a deployment puts into the path cannot change that.
 static void
@@ -97,7 +105,7 @@ check_address(struct merge *merge, const struct spec_source *source, const struc
             "the host of 'url' is not known before the deployment: '%.80s'", text);
         return;
     }
-    const char *sample = placeholder_expand(text, merge->resolve->arena, any_text, NULL);
+    const char *sample = sample_of(merge->resolve->arena, text);
     const struct str_list *hosts = &merge->resolve->documents->config.notify.private_hosts;
     merge->out->to_private = spec_host_is_listed(hosts, sample);
     const char *problem = spec_hook_problem(sample, merge->out->to_private);
@@ -447,7 +455,7 @@ resolve_environment_url(struct resolve *resolve)
         return;
     }
     const char *text = resolve_expand(resolve, EXPAND_DEPLOYMENT, node->text, NULL, source, node);
-    const char *problem = text_has_placeholder(text) ? NULL : check_url(text);
+    const char *problem = check_url(sample_of(resolve->arena, text));
     if (problem != NULL) {
         spec_complain(source, DIAGNOSTIC_ERROR, "bad-value", node, NULL,
             "bad 'environment_url' '%.80s': %s", text, problem);

@@ -79,17 +79,32 @@ hearing_of(const struct fixture *f)
 #define SINKS "sinks: {a: {kind: slack, channel: \"#a\"}, b: {kind: slack, channel: \"#b\"}}"
 #define ROUTED(routes) "{" SINKS ", routes: [" routes "]}"
 
+// What is heard in one environment of one app.
+struct hearing {
+    const char *places[PLACES];
+    const char *app, *env, *heard;
+};
+
 static void
-test_who_hears_what(void **state)
+assert_heard(const struct hearing *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct fixture f CLEANUP(release) = resolve(cases[i].places, cases[i].app, cases[i].env);
+        assert_resolved(&f);
+        const char *heard = hearing_of(&f);
+        if (strcmp(heard, cases[i].heard) != 0) {
+            fail_msg("case %zu: '%s' instead of '%s'", i, heard, cases[i].heard);
+        }
+    }
+}
+
+static void
+test_routes_of_the_organisation(void **state)
 {
     (void)state;
-    static const struct {
-        const char *places[PLACES];
-        const char *app, *env, *heard;
-    } cases[] = {
+    static const struct hearing cases[] = {
         {{NULL}, "shop", "live", ""},
         {{"{}", "{}", "{}"}, "shop", "live", ""},
-        // The organisation's routes.
         {{"{" SINKS "}"}, "shop", "live", "a: all | b: all"},
         {{"{" SINKS ", routes: []}"}, "shop", "live", ""},
         {{ROUTED("{to: [b]}, {to: [a]}")}, "shop", "staging", "a: all | b: all"},
@@ -120,7 +135,16 @@ test_who_hears_what(void **state)
             "shop", "live",
             "a: waiting rolled-back interrupted cancelled superseded | b: waiting rolled-back "
             "interrupted cancelled superseded"},
-        // An app's routes add; a sink that is only changed does not hear more.
+    };
+    assert_heard(cases, ARRAY_LENGTH(cases));
+}
+
+// They add; a sink that is only changed does not hear more.
+static void
+test_routes_of_apps(void **state)
+{
+    (void)state;
+    static const struct hearing cases[] = {
         {{ROUTED("{to: [a, b], outcomes: [failures]}"), "{sinks: {a: {channel: \"#x\"}}}"}, "shop",
             "live",
             "a: failed restored not-restored unknown timed-out | b: failed restored not-restored "
@@ -152,7 +176,15 @@ test_who_hears_what(void **state)
             "shop", "staging", "a: failed | b: failed"},
         {{NULL, "{sinks: {c: {kind: slack, channel: \"#c\"}}}", "{sinks: {c: {channel: \"#d\"}}}"},
             "shop", "live", "c: all"},
-        // `inherit: false`
+    };
+    assert_heard(cases, ARRAY_LENGTH(cases));
+}
+
+static void
+test_inherit(void **state)
+{
+    (void)state;
+    static const struct hearing cases[] = {
         {{ROUTED("{to: [a, b]}"), "{inherit: false}"}, "shop", "live", ""},
         {{ROUTED("{to: [a, b]}"), NULL, "{inherit: false}"}, "shop", "live", ""},
         {{ROUTED("{to: [a, b]}"), NULL, "{inherit: false}"}, "shop", "staging", "a: all | b: all"},
@@ -169,14 +201,7 @@ test_who_hears_what(void **state)
             "shop", "live", "b: failed"},
         {{"{" SINKS "}", "{inherit: false, routes: []}"}, "shop", "live", ""},
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct fixture f CLEANUP(release) = resolve(cases[i].places, cases[i].app, cases[i].env);
-        assert_resolved(&f);
-        const char *heard = hearing_of(&f);
-        if (strcmp(heard, cases[i].heard) != 0) {
-            fail_msg("case %zu: '%s' instead of '%s'", i, heard, cases[i].heard);
-        }
-    }
+    assert_heard(cases, ARRAY_LENGTH(cases));
 }
 
 static const struct setting_origin *
@@ -487,6 +512,12 @@ test_sentences(void **state)
         {{"{environment_url: \"https://{service}.example.org\"}"}, DIAGNOSTIC_ERROR,
             "late-placeholder", "dispatcher.yaml", "placeholder '{service}' is not known here",
             NULL},
+        {{"{environment_url: \"http://{version}.example.org\"}"}, DIAGNOSTIC_ERROR, "bad-value",
+            "dispatcher.yaml",
+            "bad 'environment_url' 'http://{version}.example.org': must be https (plain http only "
+            "on "
+            "loopback)",
+            NULL},
         {{"{sinks: {h: {kind: webhook, url: \"http://10.0.0.1/\"}}, private_hosts: [10.0.0.1]}"},
             DIAGNOSTIC_ERROR, "bad-value", "dispatcher.yaml",
             "bad 'url' 'http://10.0.0.1/': must be https (plain http only on loopback)", NULL},
@@ -658,7 +689,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_hears_what),
+        cmocka_unit_test(test_routes_of_the_organisation),
+        cmocka_unit_test(test_routes_of_apps),
+        cmocka_unit_test(test_inherit),
         cmocka_unit_test(test_a_sink_of_each_kind),
         cmocka_unit_test(test_origins),
         cmocka_unit_test(test_keys_are_merged),
