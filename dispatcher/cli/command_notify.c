@@ -284,7 +284,7 @@ const struct cli_command command_notify = {
     .examples = "$ dispatcher notify d-3f9a2c51\n"
                 "$ dispatcher notify payments --env staging --test --outcome not-restored\n"
                 "$ dispatcher notify payments --env production --outcome deployed --version v1.4.2 "
-                "--message \"Deployed by hand with OpenTofu\"\n"
+                "--url https://ci.example.org/runs/7\n"
                 "$ dispatcher notify --flush\n",
     .run = run_notify,
 };

@@ -92,8 +92,8 @@ make_sink(struct deploy_context *context, const struct preparation *p, size_t in
            (setting->webhook != NULL || expand(p, what, &out->url));
 }
 
-void
-sinks_resolve(struct deploy_context *context, const struct preparation *p)
+static void
+fill(struct deploy_context *context, const struct preparation *p, bool tells)
 {
     const struct setting_notify *notify = &p->settings->notify;
     struct deployment *d = p->deployment;
@@ -103,16 +103,20 @@ sinks_resolve(struct deploy_context *context, const struct preparation *p)
     d->is_production = p->settings->is_production;
     d->environment_url = notify->environment_url;
     (void)expand(p, "'notify.environment_url'", &d->environment_url);
-    for (size_t i = 0; i < notify->sink_count; i++) {
+    for (size_t i = 0; tells && i < notify->sink_count; i++) {
         count += make_sink(context, p, i, &sinks[count]) ? 1 : 0;
     }
     d->sinks = (struct object_list){sinks, count};
 }
 
 void
+sinks_resolve(struct deploy_context *context, const struct preparation *p)
+{
+    fill(context, p, true);
+}
+
+void
 sinks_prepare(struct deploy_context *context, const struct preparation *p)
 {
-    if (is_listed(&p->settings->notify.verbs, p->deployment->verb)) {
-        sinks_resolve(context, p);
-    }
+    fill(context, p, is_listed(&p->settings->notify.verbs, p->deployment->verb));
 }
