@@ -57,7 +57,8 @@ curl_guard_goes_direct(const struct curl_transport *transport, const char *host)
     }
     while (str_cut(rest, ',', &part, &rest)) {
         while (str_cut(part, ' ', &entry, &part)) {
-            if (str_equal(entry, STR("*")) || is_listed(without_dot(str_of(host)), entry)) {
+            if (str_equal(entry, STR("*")) ||
+                is_listed(without_dot(str_of(host)), str_trim(entry))) {
                 return true;
             }
         }

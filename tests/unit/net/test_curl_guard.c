@@ -159,6 +159,29 @@ a_proxy_is_asked_for_names_but_not_for_addresses(void **state)
     assert_int_equal(loopback_server_connections(lab.server), 1);
 }
 
+// libcurl reads more out of such a list than we do (blocks of addresses): what was looked at as
+// going to the proxy goes there all the same.
+static void
+libcurl_does_not_choose_another_way(void **state)
+{
+    (void)state;
+    struct http_lab lab CLEANUP(http_lab_done);
+    http_lab_init(&lab);
+    http_lab_answer(&lab, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+    char *proxy CLEANUP(xfreep) =
+        xasprintf("http://127.0.0.1:%u", loopback_server_port(lab.server));
+    struct http_client_options options = {.proxy = proxy, .no_proxy = "8.8.0.0/16"};
+    struct http_client *client CLEANUP(http_client_freep) = NULL;
+    assert_null(http_client_new(&lab.platform, &options, &client));
+    const struct http_request request = {.method = HTTP_GET,
+        .url = "https://8.8.8.8/",
+        .public_only = true,
+        .once = true,
+        .deadline_ms = http_lab_in_ms(&lab, 2000)};
+    assert_lost(http_send(client, &request, &lab.response), &lab, "proxy", false);
+    assert_int_equal(loopback_server_connections(lab.server), 1);
+}
+
 // Around a proxy, the guard looks at the address again.
 static void
 what_goes_around_the_proxy_is_guarded(void **state)
@@ -197,6 +220,7 @@ who_goes_around_the_proxy(void **state)
         {"example.org", "example.org.", true},
         {"other, example.org", "example.org", true},
         {"other example.org", "example.org", true},
+        {"other,\texample.org", "example.org", true},
         {"*", "example.org", true},
         {"example.org", "anexample.org", false},
         {"a.example.org", "example.org", false},
@@ -227,6 +251,7 @@ main(void)
         cmocka_unit_test(a_unix_socket_is_refused),
         cmocka_unit_test(a_public_address_gets_a_socket),
         cmocka_unit_test(a_proxy_is_asked_for_names_but_not_for_addresses),
+        cmocka_unit_test(libcurl_does_not_choose_another_way),
         cmocka_unit_test(what_goes_around_the_proxy_is_guarded),
         cmocka_unit_test(who_goes_around_the_proxy),
     };
