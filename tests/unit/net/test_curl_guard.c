@@ -236,6 +236,7 @@ who_goes_around_the_proxy(void **state)
             fail_msg("no_proxy '%s' and host '%s'", rows[i].list, rows[i].host);
         }
         free(transport.no_proxy);
+        transport.no_proxy = NULL;
     }
     free(transport.proxy);
     transport.proxy = NULL;
