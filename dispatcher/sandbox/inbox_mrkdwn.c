@@ -67,6 +67,11 @@ find(struct str text, struct str needle, size_t max)
 {
     size_t end = text.len < max ? text.len : max;
     for (size_t i = 0; i < end; i++) {
+        const char *at = memchr(text.ptr + i, needle.ptr[0], end - i);
+        if (at == NULL) {
+            break;
+        }
+        i = (size_t)(at - text.ptr);
         if (str_starts(str_skip(text, i), needle)) {
             return i;
         }
@@ -160,21 +165,18 @@ static const struct {
     const char *tag;
 } formats[] = {{'*', "b"}, {'_', "i"}, {'~', "s"}};
 
-// Length of "*some text*" at the start, in one line and at the edges of words; 0 when it is none.
+// Length of "*some text*" at the start, in one line, at the edges of words and without the sign
+// inside; 0 when it is none.
 static size_t
 format_length(struct str text, char before)
 {
-    char sign = text.ptr[0];
-    if (is_word(before) || text.len < 3 || text.ptr[1] == ' ' || text.ptr[1] == sign) {
+    struct str sign = {text.ptr, 1}, rest = str_skip(text, 1);
+    size_t end = find(rest, sign, SPAN_MAX);
+    if (is_word(before) || end == rest.len || end == 0 || rest.ptr[0] == ' ' ||
+        rest.ptr[end - 1] == ' ' || memchr(rest.ptr, '\n', end) != NULL) {
         return 0;
     }
-    for (size_t i = 2; i < text.len && i < SPAN_MAX && text.ptr[i] != '\n'; i++) {
-        bool ends_word = i + 1 == text.len || !is_word(text.ptr[i + 1]);
-        if (text.ptr[i] == sign && text.ptr[i - 1] != ' ' && ends_word) {
-            return i + 1;
-        }
-    }
-    return 0;
+    return end + 1 == rest.len || !is_word(rest.ptr[end + 1]) ? end + 2 : 0;
 }
 
 static size_t
@@ -184,7 +186,7 @@ put_format(struct str text, char before, struct buf *out)
         size_t length = formats[i].sign == text.ptr[0] ? format_length(text, before) : 0;
         if (length > 0) {
             buf_printf(out, "<%s>", formats[i].tag);
-            render((struct str){text.ptr + 1, length - 2}, out); // holds no such sign: ends soon
+            render((struct str){text.ptr + 1, length - 2}, out);
             buf_printf(out, "</%s>", formats[i].tag);
             return length;
         }
