@@ -236,7 +236,8 @@ take_order(
         void (*take)(struct sandbox *sandbox, const struct sandbox_request *request,
             struct sandbox_response *response);
     } orders[] = {{"vault", sandbox_vault_control}, {"slack", sandbox_slack_control},
-        {"pagerduty", sandbox_pagerduty_control}, {"hooks", sandbox_hooks_control}};
+        {"slack/press", sandbox_slack_press}, {"pagerduty", sandbox_pagerduty_control},
+        {"hooks", sandbox_hooks_control}};
     for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
         if (sandbox_request_match(request, 1, orders[i].path)) {
             orders[i].take(sandbox, request, response);

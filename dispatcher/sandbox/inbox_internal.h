@@ -50,4 +50,6 @@ void sandbox_inbox_page(const struct json *inbox, struct buf *out); // HTML
 void sandbox_inbox_text(const struct json *inbox, struct buf *out); // a terminal's lines
 /// mrkdwn as HTML: everything escaped, links only to http(s).
 void sandbox_inbox_mrkdwn(const char *text, struct buf *out);
+/// plain_text as HTML: escaped, with emoji for their names unless they are not wanted.
+void sandbox_inbox_plain(const char *text, bool has_emoji, struct buf *out);
 void sandbox_inbox_escape(struct str text, struct buf *out);

@@ -273,3 +273,17 @@ sandbox_inbox_mrkdwn(const char *text, struct buf *out)
     size_t quote = put_quote(all, out); // the first line has no line before it
     render(str_skip(all, quote), out);
 }
+
+void
+sandbox_inbox_plain(const char *text, bool has_emoji, struct buf *out)
+{
+    struct str all = str_of(text);
+    for (size_t i = 0; i < all.len;) {
+        size_t took = has_emoji ? put_emoji(str_skip(all, i), out) : 0;
+        if (took == 0) {
+            put_byte(out, all.ptr[i]);
+            took = 1;
+        }
+        i += took;
+    }
+}

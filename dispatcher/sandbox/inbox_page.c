@@ -58,7 +58,7 @@ put_text_object(struct buf *out, const struct json *object)
     if (cstr_equal(json_str(json_get(object, "type")), "mrkdwn")) {
         sandbox_inbox_mrkdwn(text, out);
     } else {
-        put(out, text);
+        sandbox_inbox_plain(text, json_bool(json_get(object, "emoji"), true), out);
     }
 }
 
@@ -353,7 +353,7 @@ put_moment(struct buf *out, const struct moment *moment)
     if (moment->alert != NULL) {
         buf_puts(out, " \302\267 ");
         put_member(out, moment->alert, "dedup_key");
-        buf_puts(out, " is ");
+        buf_puts(out, ", now ");
         put_member(out, moment->alert, "status");
     }
     buf_puts(out, "</span>");

@@ -209,6 +209,9 @@ void sandbox_slack_handle(
 /// POST /_sandbox/slack
 void sandbox_slack_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
+/// POST /_sandbox/slack/press
+void sandbox_slack_press(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 void sandbox_slack_expired(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 void sandbox_slack_ready(const struct sandbox *sandbox, struct json *addresses);

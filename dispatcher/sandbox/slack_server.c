@@ -1,6 +1,6 @@
 // Front door of the sandbox's Slack: who asks, what was asked for, and how Slack says no (HTTP 200
 // with "ok": false). Messages are slack_server_chat.c and _read.c, the incoming webhook is
-// _webhook.c, orders are _control.c.
+// _webhook.c, buttons are _press.c, orders are _control.c.
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +21,12 @@ forget(struct slack_state *slack)
     for (size_t i = 0; i < slack->channel_count; i++) {
         sandbox_slack_free_channel(slack->channels[i]);
     }
+    for (size_t i = 0; i < slack->press_count; i++) {
+        sandbox_slack_free_press(slack->presses[i]);
+    }
     free(slack->channels);
+    free(slack->presses);
+    json_free(slack->responses);
     free(slack->hook_channel);
     json_free(slack->scopes);
     sandbox_inbox_forget_window(&slack->updates);
@@ -42,6 +47,7 @@ sandbox_slack_reset(struct sandbox *sandbox)
         .hook_key = slack->hook_key,
         .last_us = slack->last_us,
         .scopes = json_make_array(),
+        .responses = json_make_array(),
         .per_second = 1,
         .burst = BURST,
         .calls_a_minute = CALLS_A_MINUTE};
@@ -407,6 +413,9 @@ sandbox_slack_handle(
         json_free(call.arguments);
     } else if (sandbox_request_match(request, 1, "services/:/:/:")) {
         sandbox_slack_webhook(sandbox, request, response);
+    } else if (sandbox_request_match(request, 1, "actions/:/:") &&
+               sandbox_request_is(request, "POST")) {
+        sandbox_slack_respond(sandbox, request, response);
     } else if (sandbox_request_match(request, 1, "archives/:/:")) { // where permalinks lead
         char *place CLEANUP(xfreep) =
             xasprintf("/inbox#%s-%s", request->parts[2], request->parts[3]);

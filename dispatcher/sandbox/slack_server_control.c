@@ -244,5 +244,6 @@ sandbox_slack_inbox_json(struct sandbox *sandbox)
         json_append(channels, channel_json(slack->channels[i]));
     }
     json_set(inbox, "channels", channels);
+    json_set(inbox, "responses", json_clone(slack->responses));
     return inbox;
 }

@@ -29,6 +29,12 @@ struct slack_channel {
     int64_t refilled_ms;
 };
 
+// A button that was pressed; its response_url ends in `key`.
+struct slack_press {
+    char *key, *channel, *ts;
+    int64_t at_ms, uses;
+};
+
 enum slack_token { SLACK_TOKEN_GOOD, SLACK_TOKEN_REVOKED, SLACK_TOKEN_INACTIVE };
 
 struct slack_state {
@@ -43,6 +49,9 @@ struct slack_state {
     int64_t burst, calls_a_minute; // 0: any
     struct inbox_window updates, reads;
     bool edits_closed;
+    struct slack_press **presses;
+    size_t press_count;
+    struct json *responses; // to response_urls
     // The incoming webhook.
     char *hook_channel; // its id
     bool hook_removed, hook_prohibited, hook_errors_as_200;
@@ -126,5 +135,9 @@ void sandbox_slack_update(struct slack_call *call);    // slack_server_chat.c
 void sandbox_slack_permalink(struct slack_call *call); // slack_server_read.c
 void sandbox_slack_history(struct slack_call *call);   // slack_server_read.c
 void sandbox_slack_replies(struct slack_call *call);   // slack_server_read.c
+void sandbox_slack_free_press(struct slack_press *press);
+/// POST to a response_url: slack_server_press.c
+void sandbox_slack_respond(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 void sandbox_slack_webhook(struct sandbox *sandbox, struct sandbox_request *request,
     struct sandbox_response *response); // slack_server_webhook.c

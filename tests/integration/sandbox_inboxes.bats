@@ -162,6 +162,54 @@ slack() {
     sandbox_stop
 }
 
+@test "a button is pressed: the request is Slack's, and its response_url counts" {
+    need openssl python3
+    sandbox_start
+    button='{"type": "actions", "block_id": "ask", "elements": [{"type": "button", "action_id": "go",
+        "value": "d-1", "text": {"type": "plain_text", "text": "Go & see"}}]}'
+    slack chat.postMessage "{\"channel\": \"deploys\", \"text\": \"x\", \"attachments\": [{\"blocks\": [$button]}]}"
+    ts=$(jq -r .ts <<<"$body")
+    order slack/press "{\"channel\": \"#deploys\", \"ts\": \"$ts\", \"action_id\": \"go\", \"name\": \"grace\"}" \
+        >"$BATS_TEST_TMPDIR/press"
+    jq -j .body "$BATS_TEST_TMPDIR/press" >"$BATS_TEST_TMPDIR/form"
+    at=$(jq -r '.headers["X-Slack-Request-Timestamp"]' "$BATS_TEST_TMPDIR/press")
+    hash=$({ printf 'v0:%s:' "$at"; cat "$BATS_TEST_TMPDIR/form"; } |
+        openssl dgst -sha256 -hmac "$SLACK_SIGNING_SECRET" -r | cut -d ' ' -f 1)
+    [ "$(jq -r '.headers["X-Slack-Signature"]' "$BATS_TEST_TMPDIR/press")" = "v0=$hash" ]
+    [ $(($(date +%s) - at)) -lt 60 ]
+    python3 -c 'import sys, urllib.parse; print(urllib.parse.parse_qs(sys.stdin.read())["payload"][0])' \
+        <"$BATS_TEST_TMPDIR/form" >"$BATS_TEST_TMPDIR/payload"
+    [ "$(jq -c '[.type, .user.id, .user.name, .team.id, .channel, .message.text, .container.message_ts == .message.ts,
+        (.actions | map([.action_id, .value, .block_id, .text.text]))]' "$BATS_TEST_TMPDIR/payload")" = \
+        '["block_actions","U0SANDBOX01","grace","T0SANDBOX00",{"id":"C0SANDBOX01","name":"deploys"},"x",true,[["go","d-1","ask","Go & see"]]]' ]
+    [ "$(jq -r .message.ts "$BATS_TEST_TMPDIR/payload")" = "$ts" ]
+
+    url=$(jq -r .response_url "$BATS_TEST_TMPDIR/payload")
+    run -0 curl -s "$url" -d '{"text": "only you see this", "response_type": "ephemeral"}'
+    [ "$output" = '{"ok":true}' ]
+    run -0 curl -s -w ' %{http_code}' "$url" -d '{"blocks": [{}]}'
+    [ "$output" = '{"ok":false,"error":"invalid_blocks"} 400' ]
+    for _ in 2 3 4 5; do
+        run -0 curl -s "$url" -d '{"text": "approved", "replace_original": true}'
+        [ "$output" = '{"ok":true}' ]
+    done
+    run -0 curl -s -w ' %{http_code}' "$url" -d '{"text": "once more"}'
+    [ "$output" = '{"ok":false,"error":"used_url"} 404' ]
+    run -0 curl -s -w ' %{http_code}' "$DISPATCHER_SANDBOX/slack/actions/T0SANDBOX00/other" -d '{"text": "x"}'
+    [ "$output" = '{"ok":false,"error":"expired_url"} 404' ]
+    [ "$(inbox '.slack | [(.responses | map(.response.text)), .channels[0].messages[0].text, (.channels[0].messages[0].revisions | length)]')" = \
+        '[["only you see this","approved","approved","approved","approved"],"approved",5]' ]
+
+    # The message that replaced it has no button any more.
+    run -22 order slack/press "{\"channel\": \"deploys\", \"ts\": \"$ts\", \"action_id\": \"go\"}"
+    slack chat.postMessage "{\"channel\": \"deploys\", \"text\": \"x\", \"blocks\": [$button]}"
+    ts=$(jq -r .ts <<<"$body")
+    at=$(order slack/press "{\"channel\": \"deploys\", \"ts\": \"$ts\", \"action_id\": \"go\", \"age\": \"6m\"}" |
+        jq -r '.headers["X-Slack-Request-Timestamp"]')
+    [ $(($(date +%s) - at)) -ge 360 ]
+    sandbox_stop
+}
+
 @test "@pagerduty/pdjs sends alerts and changes, and hears what is wrong with them" {
     need openssl
     openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost \

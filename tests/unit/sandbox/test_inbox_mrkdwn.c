@@ -83,6 +83,18 @@ only_web_addresses_become_links(void **state)
     }
 }
 
+static void
+plain_text_has_emoji_and_no_formats(void **state)
+{
+    (void)state;
+    struct buf out CLEANUP(buf_done) = BUF_INIT(1024);
+    sandbox_inbox_plain(":x: *a* <https://a.example> &lt; :no:", true, &out);
+    assert_string_equal(buf_cstr(&out), "\xe2\x9d\x8c *a* &lt;https://a.example&gt; &amp;lt; :no:");
+    buf_reset(&out);
+    sandbox_inbox_plain(":x: <b>", false, &out);
+    assert_string_equal(buf_cstr(&out), ":x: &lt;b&gt;");
+}
+
 // What opens and never closes costs no more than a look ahead.
 static void
 a_long_text_of_delimiters_ends(void **state)
@@ -107,6 +119,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formats_stand_at_the_edges_of_words),
         cmocka_unit_test(only_web_addresses_become_links),
+        cmocka_unit_test(plain_text_has_emoji_and_no_formats),
         cmocka_unit_test(a_long_text_of_delimiters_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
