@@ -22,4 +22,6 @@ add_custom_target(docs
     COMMAND dispatcher help --markdown > "${CMAKE_SOURCE_DIR}/docs/cli-reference.md"
     COMMAND dispatcher help exit-codes --markdown > "${CMAKE_SOURCE_DIR}/docs/errors.md"
     COMMAND dispatcher spec schema reference > "${CMAKE_SOURCE_DIR}/docs/spec-reference.md"
-    COMMENT "Writing docs/cli-reference.md, docs/errors.md and docs/spec-reference.md" VERBATIM)
+    COMMAND "${CMAKE_SOURCE_DIR}/scripts/report-examples" --write
+    COMMENT "Writing docs/cli-reference.md, errors.md, spec-reference.md and the examples of reports.md"
+    VERBATIM)

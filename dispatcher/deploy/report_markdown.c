@@ -11,32 +11,58 @@ enum {
     VALUE_MAX = 128,
 };
 
-// Backslash before what Markdown or HTML would act upon. GitHub looks for mentions of people and of
-// issues in what has been rendered: neither a backslash nor an entity hides them, a blank without
-// width in between does.
-static void
-put_byte(char byte, char next, struct buf *out)
+static bool
+is_word(char byte)
 {
-    switch (byte) {
-    case '<':
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9');
+}
+
+// What begins a heading, a list or a quotation does so at the start of a line only.
+static bool
+begins_block(struct str before, char byte, char next)
+{
+    before = str_trim(before); // three blanks change nothing
+    if (before.len == 0) {
+        return strchr("#+->", byte) != NULL;
+    }
+    for (size_t i = 0; i < before.len; i++) {
+        if (before.ptr[i] < '0' || before.ptr[i] > '9') {
+            return false;
+        }
+    }
+    return (byte == '.' || byte == ')') && (next == ' ' || next == '\0'); // "1. one"
+}
+
+// A backslash only where Markdown would act upon the sign: one in the middle of an address would
+// become part of the link that GitHub makes of it.
+static bool
+is_markup(struct str before, char byte, char next)
+{
+    if (byte == '_') { // within a word it is nothing
+        return before.len == 0 || !is_word(before.ptr[before.len - 1]) || !is_word(next);
+    }
+    return strchr("\\`*[]|~", byte) != NULL || begins_block(before, byte, next);
+}
+
+// GitHub looks for mentions of people and of issues in what has been rendered: neither a backslash
+// nor an entity hides them, a blank without width in between does.
+static void
+put_byte(struct str before, char byte, char next, struct buf *out)
+{
+    if (byte == '<') {
         buf_puts(out, "&lt;");
         return;
-    case '&':
+    }
+    if (byte == '&') {
         buf_puts(out, "&amp;");
         return;
-    case '@':
-        buf_puts(out, "@&#8203;");
-        return;
-    case '#':
-        buf_puts(out, next >= '0' && next <= '9' ? "\\#&#8203;" : "\\#");
-        return;
-    default:
-        break;
     }
-    if (strchr("\\`*_{}[]()+-!|>~", byte) != NULL) {
-        buf_putc(out, '\\');
-    }
+    buf_puts(out, is_markup(before, byte, next) ? "\\" : "");
     buf_putc(out, byte);
+    if (byte == '@' || (byte == '#' && next >= '0' && next <= '9')) {
+        buf_puts(out, "&#8203;");
+    }
 }
 
 void
@@ -44,14 +70,16 @@ report_markdown_escape(const char *text, size_t max, struct buf *out)
 {
     struct buf clean CLEANUP(buf_wipe) = BUF_INIT((max + 1) * CHARACTER_MAX);
     text_clean(str_of(text), clean.max, &clean);
+    struct str whole = buf_str(&clean);
     size_t count = 0;
-    for (const char *at = buf_cstr(&clean); *at != '\0'; at++) {
-        bool begins = ((unsigned char)*at & 0xc0) != 0x80;
+    for (size_t i = 0; i < whole.len; i++) {
+        bool begins = ((unsigned char)whole.ptr[i] & 0xc0) != 0x80;
         if (begins && count++ == max) {
             buf_puts(out, "…");
             return;
         }
-        put_byte(*at, at[1], out);
+        char next = i + 1 < whole.len ? whole.ptr[i + 1] : '\0';
+        put_byte((struct str){whole.ptr, i}, whole.ptr[i], next, out);
     }
 }
 

@@ -140,6 +140,31 @@ github-deployment 201: 26
 github-status 201: 13" ] || { echo "$output"; false; }
 }
 
+# tags FILE: the HTML tags that GitHub's renderer makes of the Markdown, one a line.
+tags() {
+    cmark-gfm --unsafe -e table -e autolink -e strikethrough "$1" | grep -o '<[a-z!][^ >]*' | sort -u
+}
+
+@test "GitHub's renderer makes no markup of what is foreign" {
+    command -v cmark-gfm >/dev/null || skip "cmark-gfm is not installed"
+    summary=$BATS_TEST_TMPDIR/summary.md
+    jq -r .output.text "$golden/github-check/hostile.json" >"$summary"
+    for file in "$golden/github-comment/hostile.md" "$summary" \
+        "$root/tests/golden/reports/hostile.md"; do
+        tags "$file" >"$BATS_TEST_TMPDIR/tags"
+        for tag in img script b del em; do
+            run ! grep -qx "<$tag" "$BATS_TEST_TMPDIR/tags"
+        done
+        run grep -c . <(cmark-gfm --unsafe -e table -e autolink "$file" | grep -o 'href="javascript')
+        [ "$output" = 0 ]
+        # With a blank of no width it is no mention; in an indented block (the log) it is none anyway.
+        run grep -Ec '@[a-zA-Z]' <(grep -v '^    ' "$file")
+        [ "$output" = 0 ]
+    done
+    echo '<b>x</b> *y*' >"$summary"
+    [ "$(tags "$summary" | xargs)" = "<b <em <p" ]
+}
+
 @test "PagerDuty's own description takes what it is told" {
     description=${DISPATCHER_PAGERDUTY_OPENAPI:-$contracts/pagerduty-events-v2.json}
     [ -e "$description" ] || skip "PagerDuty's OpenAPI description (PagerDuty/api-schema, \

@@ -22,11 +22,29 @@ test_markup(void **state)
     (void)state;
     check_escape(NULL, 10, "");
     check_escape("plain", 10, "plain");
-    check_escape("a|b `c` *d* _e_", 100, "a\\|b \\`c\\` \\*d\\* \\_e\\_");
-    check_escape("[x](javascript:1) ![y]", 100, "\\[x\\]\\(javascript:1\\) \\!\\[y\\]");
-    check_escape("<b>&amp; @octo", 100, "&lt;b\\>&amp;amp; @&#8203;octo");
-    check_escape("see octo/shop#12, #x", 100, "see octo/shop\\#&#8203;12, \\#x");
-    check_escape("# h\n- i\r\n1. ~~j~~", 100, "\\# h \\- i  1. \\~\\~j\\~\\~");
+    check_escape("a|b `c` *d* _e_ f_g", 100, "a\\|b \\`c\\` \\*d\\* \\_e\\_ f_g");
+    check_escape("[x](javascript:1) ![y]", 100, "\\[x\\](javascript:1) !\\[y\\]");
+    check_escape("<b>&amp; @octo", 100, "&lt;b>&amp;amp; @&#8203;octo");
+    check_escape("see octo/shop#12, #x ~~j~~", 100, "see octo/shop#&#8203;12, #x \\~\\~j\\~\\~");
+    check_escape("a \\`b", 100, "a \\\\\\`b");
+}
+
+// Only where a line starts: links in the middle must stay whole.
+static void
+test_blocks(void **state)
+{
+    (void)state;
+    check_escape("# h\n- i\r\n1. x", 100, "\\# h - i  1. x");
+    check_escape("- i", 100, "\\- i");
+    check_escape("+ i", 100, "\\+ i");
+    check_escape("> q", 100, "\\> q");
+    check_escape("  - i", 100, "  \\- i");
+    check_escape("8.4 MiB", 100, "8.4 MiB");
+    check_escape("12. x", 100, "12\\. x");
+    check_escape("12) x", 100, "12\\) x");
+    check_escape("v1.2) x", 100, "v1.2) x");
+    check_escape("at https://github.com/my-org/a_b-c/runs/1 (now)", 100,
+        "at https://github.com/my-org/a_b-c/runs/1 (now)");
 }
 
 // Escapes of terminals, controls, BiDi: shown they would lie (T41).
@@ -80,6 +98,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_what_cannot_be_seen),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_urls),
