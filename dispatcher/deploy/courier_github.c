@@ -1,11 +1,10 @@
 // GitHub's notices, each a card: the deployment with its statuses, the commit status, the check run
 // and the comment on the pull request. What is made once is looked for when an earlier attempt may
 // have made it; what is set again is the same.
-#include <string.h>
+#include "notice_internal.h"
 
 #include "dispatcher/github_reports.h"
 #include "dispatcher/memory.h"
-#include "notice_internal.h"
 
 enum { PATIENCE_MS = 15 * 1000 };
 

@@ -1,8 +1,9 @@
 // A deployment as GitHub's places show it: a deployment with its status, a commit status, a check
 // run (facts/github-notify-credentials.md §5.1). Of a version that is no
 // commit of a repository there is nothing to show. courier_github.c sends it.
-#include "dispatcher/github_reports.h"
 #include "notice_internal.h"
+
+#include "dispatcher/github_reports.h"
 #include "report_internal.h"
 
 enum {

@@ -1,7 +1,8 @@
 // The one comment of a deployment in a pull request, brought up to date in place: Markdown under a
 // first line that nobody sees and that finds it again.
-#include "dispatcher/github_reports.h"
 #include "notice_internal.h"
+
+#include "dispatcher/github_reports.h"
 #include "report_internal.h"
 
 enum {
