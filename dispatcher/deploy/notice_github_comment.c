@@ -49,7 +49,9 @@ put_table(const struct deployment *d, struct arena *arena, struct buf *out)
     report_markdown_value(notice_previous(d, arena), out);
     buf_puts(out, " |\n");
     if (digest != NULL) {
-        buf_printf(out, "| Digest | `%s` |\n", notice_cut(arena, digest, NAME_MAX));
+        buf_puts(out, "| Digest | ");
+        report_markdown_value(digest, out);
+        buf_puts(out, " |\n");
     }
     put_row("Proof", d->proof, out);
     put_row("By", d->actor, out);

@@ -33,5 +33,6 @@ void report_markdown_url(const char *url, struct buf *out);
 /// The first `shown` digits of a commit, as a link where the repository is known.
 void report_markdown_commit(
     const struct deployment *d, const char *sha, int shown, struct buf *out);
-/// A version, or what a parameter says: as code where it is a tag; NULL: "nothing".
+/// A version, a digest, or what a parameter says: as code where it is a tag or a digest; NULL:
+/// "nothing".
 void report_markdown_value(const char *text, struct buf *out);

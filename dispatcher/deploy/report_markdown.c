@@ -88,7 +88,8 @@ void
 report_markdown_url(const char *url, struct buf *out)
 {
     for (const char *at = url; *at != '\0'; at++) {
-        if ((unsigned char)*at <= ' ' || strchr("()<>[]|`\"'\\", *at) != NULL) {
+        bool plain = (unsigned char)*at > ' ' && (unsigned char)*at < 0x7f;
+        if (!plain || strchr("()<>[]|`\"'\\", *at) != NULL) {
             buf_printf(out, "%%%02X", (unsigned)(unsigned char)*at);
         } else {
             buf_putc(out, *at);
@@ -102,7 +103,7 @@ report_markdown_value(const char *text, struct buf *out)
 {
     if (text == NULL) {
         buf_puts(out, "nothing");
-    } else if (tag_is_valid(str_of(text))) {
+    } else if (tag_is_valid(str_of(text)) || digest_is_valid(str_of(text))) {
         buf_printf(out, "`%s`", text);
     } else {
         report_markdown_escape(text, VALUE_MAX, out);

@@ -2,6 +2,7 @@
 // commit subject or a log line must not become markup (protocols.md T47).
 #include <string.h>
 
+#include "notice_internal.h"
 #include "report_internal.h"
 
 enum { SUBJECT_MAX = 100 };
@@ -130,8 +131,13 @@ put_table(const struct deployment *d, struct buf *out)
     put_version(d, out);
     for (size_t i = 0; i < d->services.count; i++) {
         const struct deployment_service *service = deployment_service_at(d, i);
-        buf_printf(out, "| Service `%s` | `%s` |\n", service->name,
-            service->digest != NULL ? service->digest : "not pushed");
+        buf_printf(out, "| Service `%s` | ", service->name);
+        if (service->digest != NULL) {
+            report_markdown_value(service->digest, out);
+        } else {
+            buf_puts(out, "`not pushed`");
+        }
+        buf_puts(out, " |\n");
         bool several = d->services.count > 1;
         buf_printf(out, "| Before%s%s%s | ", several ? " (`" : "", several ? service->name : "",
             several ? "`)" : "");
@@ -140,7 +146,7 @@ put_table(const struct deployment *d, struct buf *out)
     }
     put_targets(d, out);
     put_around(d, out);
-    if (d->run_url != NULL) {
+    if (notice_url(d->run_url) != NULL) {
         buf_printf(out, "| Infra run | [%lld](", (long long)d->run_id);
         report_markdown_url(d->run_url, out);
         buf_puts(out, ") |\n");

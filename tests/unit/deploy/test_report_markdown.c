@@ -73,8 +73,8 @@ test_urls(void **state)
 {
     (void)state;
     struct buf out CLEANUP(buf_done) = BUF_INIT(1024);
-    report_markdown_url("https://x/a)b|c d\n<e>", &out);
-    assert_string_equal(buf_cstr(&out), "https://x/a%29b%7Cc%20d%0A%3Ce%3E");
+    report_markdown_url("https://x/a)b|c d\n<e>\x7f\xc3\xa4", &out);
+    assert_string_equal(buf_cstr(&out), "https://x/a%29b%7Cc%20d%0A%3Ce%3E%7F%C3%A4");
 }
 
 static void
