@@ -92,7 +92,8 @@ store_outbox_next(struct store *store, const char *lane, int64_t now_ms, struct 
     query_init(&query, store,
         "SELECT " COLUMNS " FROM outbox o WHERE " UNDELIVERED
         " AND o.due_ms <= ?1 AND o.lane = ?2 AND " ITS_TURN
-        " ORDER BY o.priority DESC, o.id LIMIT 1");
+        // One that fails again and again lets others go first: it may be the only bad one.
+        " ORDER BY o.priority DESC, o.attempts / 5, o.id LIMIT 1");
     query_int(&query, now_ms);
     query_text(&query, lane);
     struct store_outbox_row *found = NULL;

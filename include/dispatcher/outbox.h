@@ -72,7 +72,8 @@ NODISCARD struct error *store_outbox_add(struct store *store, const struct store
 /// Names of the lanes that have something to deliver now, those longest at rest first.
 NODISCARD struct error *store_outbox_lanes(
     struct store *store, int64_t now_ms, struct arena *arena, const char ***names, size_t *count);
-/// The next notice of a lane: by priority, then in order of writing; *out NULL when none is due.
+/// The next notice of a lane: by priority, then in order of writing; one that was tried five times
+/// stands back. *out NULL when none is due.
 NODISCARD struct error *store_outbox_next(struct store *store, const char *lane, int64_t now_ms,
     struct arena *arena, struct store_outbox_row **out);
 /// When the next notice of any lane is due (wall ms); INT64_MAX: none waits.

@@ -220,6 +220,22 @@ higher_priority_goes_first_then_the_older(void **state)
 }
 
 static void
+one_that_fails_again_and_again_stands_back(void **state)
+{
+    struct fixture *fixture = *state;
+    add(fixture, event("a", "webhook:a", 0), 1000);
+    add(fixture, event("b", "webhook:a", 0), 1000);
+    for (int i = 0; i < 5; i++) {
+        struct store_outbox_row *row = next(fixture, "webhook:a", 1000);
+        assert_string_equal(row->notice.key, "a");
+        begin(fixture, row, 1000);
+        end(fixture, row,
+            (struct store_outbox_end){.ending = STORE_OUTBOX_FAILED, .problem = "odd"}, 1000);
+    }
+    assert_string_equal(next(fixture, "webhook:a", 1000)->notice.key, "b");
+}
+
+static void
 an_answer_waits_for_what_it_answers(void **state)
 {
     struct fixture *fixture = *state;
@@ -370,6 +386,7 @@ main(void)
         TEST(what_only_updates_makes_no_card),
         TEST(an_attempt_whose_end_is_not_known_stays_in_doubt),
         TEST(higher_priority_goes_first_then_the_older),
+        TEST(one_that_fails_again_and_again_stands_back),
         TEST(an_answer_waits_for_what_it_answers),
         TEST(a_refused_event_waits_no_more_and_a_refused_card_for_news),
         TEST(what_is_gone_there_is_made_anew),
