@@ -67,7 +67,7 @@ is_any_granted(const struct json *permissions, const struct wish *wish)
     return false;
 }
 
-// An empty list of permissions would get a token with all of them: then rather none.
+// What GitHub makes of an empty list of permissions is nowhere said, perhaps all: then rather none.
 static struct error *
 grant_problem(const struct github_client *client, const struct json *permissions)
 {

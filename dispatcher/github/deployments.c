@@ -70,8 +70,7 @@ decode_deployment(const struct json *item, struct arena *arena, struct deploymen
     return github_report_check_id(out->id, "a deployment");
 }
 
-// --- finding and making
-// -------------------------------------------------------------------------------
+// --- finding and making --------------------------------------------------------------------------
 
 struct search {
     const struct github_deployment *wanted;
@@ -154,8 +153,7 @@ github_deployment_create(struct github_client *client, const struct github_deplo
         deployment);
 }
 
-// --- statuses
-// ---------------------------------------------------------------------------------------
+// --- statuses ------------------------------------------------------------------------------------
 
 struct last_status {
     struct arena *arena;
@@ -230,8 +228,7 @@ github_deployment_status_add(
                        : NULL;
 }
 
-// --- what came before
-// -------------------------------------------------------------------------------
+// --- what came before ----------------------------------------------------------------------------
 
 struct older {
     const struct github_deployment *than;

@@ -46,8 +46,7 @@ static const struct field pull_fields[] = {
 static const struct field_table pull_table =
     FIELD_TABLE("pull request", struct pull_answer, pull_fields);
 
-// --- pull requests
-// -------------------------------------------------------------------------------------
+// --- pull requests -------------------------------------------------------------------------------
 
 struct pulls {
     const char *repository;
@@ -112,8 +111,7 @@ github_commit_pulls(struct github_client *client, const char *sha, struct arena 
     return NULL;
 }
 
-// --- comments
-// ------------------------------------------------------------------------------------
+// --- comments ------------------------------------------------------------------------------------
 
 struct user_answer {
     const char *type;

@@ -1,8 +1,9 @@
 // What the calls of github_reports.h have in common: making something once, changing it, walking a
 // list. Knows no endpoint, and makes no text.
+#include "dispatcher/github_reports.h"
+
 #include <stdlib.h>
 
-#include "dispatcher/github_reports.h"
 #include "dispatcher/memory.h"
 #include "github_internal.h"
 

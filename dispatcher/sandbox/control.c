@@ -265,6 +265,8 @@ sandbox_control_handle(
         struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
         sandbox_ready_environment(addresses, &text);
         sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
+    } else if (reads && sandbox_request_match(request, 1, "github/reports")) {
+        sandbox_reply_json(response, 200, sandbox_github_reports_json(sandbox));
     } else if (request->part_count >= 2 && strcmp(request->parts[1], "faults") == 0) {
         handle_faults(sandbox, request, response);
     } else if (posts && sandbox_request_match(request, 1, "reset")) {

@@ -8,6 +8,7 @@
 #include "dispatcher/file.h"
 #include "dispatcher/jwt.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/name.h"
 #include "github_internal.h"
 
 const char sandbox_github_app_slug[] = "dispatcher-sandbox";
@@ -104,6 +105,33 @@ make_app_key(struct sandbox *sandbox)
     return file_write(github->app_key_path, secret_expose(github->app_pem), 0600);
 }
 
+struct github_repo *
+sandbox_github_repo_named(struct github_state *github, const char *full)
+{
+    struct str owner = {0}, name = {0};
+    (void)str_cut(str_of(full), '/', &owner, &name);
+    char *owner_text CLEANUP(xfreep) = str_dup(owner);
+    char *name_text CLEANUP(xfreep) = str_dup(name);
+    return sandbox_github_find_repo(github, owner_text, name_text);
+}
+
+// An app's repository is only spoken about: nothing of it is on this machine.
+struct github_repo *
+sandbox_github_repo_ensure(struct sandbox *sandbox, const char *full)
+{
+    struct github_state *github = sandbox->github;
+    struct github_repo *known = sandbox_github_repo_named(github, full);
+    if (known != NULL || !repository_name_is_valid(str_of(full))) {
+        return known;
+    }
+    char *path CLEANUP(xfreep) = xasprintf("%s/repositories/%s", sandbox->data, full);
+    struct error *err = file_make_directories(path);
+    err = err != NULL ? err : add_repo(github, full, path);
+    bool added = err == NULL;
+    error_free(err);
+    return added ? github->repos[github->repo_count - 1] : NULL;
+}
+
 static const char *
 caller_name(const struct sandbox *sandbox)
 {
@@ -159,6 +187,12 @@ sandbox_github_start(struct sandbox *sandbox)
     github->last_id = 16000000000;
     for (size_t i = 0; i < repositories->count; i++) {
         TRY(add_repo(github, repositories->items[i].key, repositories->items[i].value));
+    }
+    github->granted = sandbox_github_granted();
+    github->creations_per_minute = GITHUB_CREATIONS_PER_MINUTE;
+    if (sandbox_github_repo_ensure(sandbox, caller_name(sandbox)) == NULL) {
+        return error_new(
+            ERROR_USAGE, "'%s' is no repository name: OWNER/NAME", caller_name(sandbox));
     }
     TRY(make_app_key(sandbox));
     char random[41];
@@ -224,13 +258,18 @@ sandbox_github_reset(struct sandbox *sandbox)
     }
     for (size_t i = 0; i < github->token_count; i++) {
         github->tokens[i]->used = 0;
+        github->tokens[i]->creation_count = 0;
     }
     for (size_t i = 0; i < github->repo_count; i++) {
         for (size_t k = 0; k < github->repos[i]->file_count; k++) {
             github->repos[i]->files[k]->disabled = false;
         }
+        sandbox_reports_forget(github->repos[i]);
     }
     github->next_conclusion = NULL;
+    github->creations_per_minute = GITHUB_CREATIONS_PER_MINUTE;
+    json_free(github->granted);
+    github->granted = sandbox_github_granted();
 }
 
 static void
@@ -240,6 +279,7 @@ free_repo(struct github_repo *repo)
         free(repo->files[i]->name);
         free(repo->files[i]);
     }
+    sandbox_reports_forget(repo);
     free(repo->files);
     free(repo->owner);
     free(repo->name);
@@ -262,6 +302,7 @@ sandbox_github_free(struct sandbox *sandbox)
         free(github->tokens[i]->text);
         json_free(github->tokens[i]->permissions);
         json_free(github->tokens[i]->repositories);
+        free(github->tokens[i]->creations);
         free(github->tokens[i]);
     }
     for (size_t i = 0; i < github->repo_count; i++) {
@@ -278,6 +319,7 @@ sandbox_github_free(struct sandbox *sandbox)
     free(github->user_token);
     free(github->id_token);
     secret_free(github->app_pem);
+    json_free(github->granted);
     free(github);
     sandbox->github = NULL;
 }
@@ -368,32 +410,6 @@ answer_quota(const struct sandbox *sandbox, const struct github_token *token, co
     sandbox_reply_json(response, 200, body);
 }
 
-static void
-answer_app(
-    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response)
-{
-    const char *base = sandbox_github_base(sandbox, request);
-    struct json *body = json_make_object(), *permissions = json_make_object();
-    json_set_int(body, "id", GITHUB_APP_ID);
-    json_set_str(body, "slug", sandbox_github_app_slug);
-    json_set_str(body, "client_id", sandbox_github_app_client);
-    json_set_str(body, "node_id", "A_sandbox");
-    json_set(body, "owner", sandbox_shape_user(sandbox, base, sandbox_github_user_login));
-    json_set_str(body, "name", "Dispatcher sandbox");
-    json_set(body, "description", json_make_null());
-    json_set_str(body, "external_url", sandbox->origin);
-    json_set_str(body, "html_url", sandbox->origin);
-    json_set_str(body, "created_at", "2026-01-01T00:00:00Z");
-    json_set_str(body, "updated_at", "2026-01-01T00:00:00Z");
-    json_set_str(permissions, "actions", "write");
-    json_set_str(permissions, "contents", "read");
-    json_set_str(permissions, "metadata", "read");
-    json_set_str(permissions, "checks", "read");
-    json_set(body, "permissions", permissions);
-    json_set(body, "events", json_make_array());
-    sandbox_reply_json(response, 200, body);
-}
-
 // The endpoints that an App calls as itself, by JWT. False: not one of them.
 static bool
 handle_app(struct sandbox *sandbox, struct sandbox_request *request, size_t from,
@@ -409,7 +425,9 @@ handle_app(struct sandbox *sandbox, struct sandbox_request *request, size_t from
         return true;
     }
     if (shows) {
-        answer_app(sandbox, request, response);
+        sandbox_reply_json(response, 200,
+            sandbox_shape_app(sandbox, sandbox_github_base(sandbox, request),
+                sandbox_github_app_slug, GITHUB_APP_ID));
         return true;
     }
     if (mints) {
@@ -446,6 +464,9 @@ handle_repo(struct sandbox *sandbox, struct github_token *token, struct sandbox_
     size_t rest = from + 3;
     const char *first = request->part_count > rest ? request->parts[rest] : "";
     const char *second = request->part_count > rest + 1 ? request->parts[rest + 1] : "";
+    if (sandbox_reports_handle(sandbox, token, repo, request, rest, response)) {
+        return;
+    }
     if (strcmp(first, "actions") == 0 && strcmp(second, "workflows") == 0) {
         sandbox_github_workflows_handle(sandbox, token, repo, request, rest + 2, response);
     } else if (strcmp(first, "actions") == 0 || strcmp(first, "check-runs") == 0) {
@@ -466,7 +487,7 @@ handle_with_token(struct sandbox *sandbox, struct sandbox_request *request, size
     if (sandbox_request_match(request, from, "rate_limit")) {
         answer_quota(sandbox, token, version, response);
     } else if (sandbox_request_match(request, from, "user")) {
-        if (token->kind == GITHUB_TOKEN_USER) {
+        if (sandbox_github_is_person(token)) {
             sandbox_reply_json(response, 200,
                 sandbox_shape_user(
                     sandbox, sandbox_github_base(sandbox, request), sandbox_github_user_login));

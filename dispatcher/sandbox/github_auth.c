@@ -10,8 +10,18 @@
 
 enum { HOUR_MS = 3600000, QUOTA = 5000, JWT_LIFE_S = 600, JWT_DRIFT_S = 60 };
 
-static const char *const granted[][2] = {
-    {"actions", "write"}, {"contents", "read"}, {"metadata", "read"}, {"checks", "read"}};
+struct json *
+sandbox_github_granted(void)
+{
+    static const char *const granted[][2] = {{"actions", "write"}, {"contents", "read"},
+        {"metadata", "read"}, {"checks", "write"}, {"deployments", "write"}, {"statuses", "write"},
+        {"pull_requests", "write"}};
+    struct json *permissions = json_make_object();
+    for (size_t i = 0; i < ARRAY_LENGTH(granted); i++) {
+        json_set_str(permissions, granted[i][0], granted[i][1]);
+    }
+    return permissions;
+}
 
 struct github_token *
 sandbox_github_token_add(struct sandbox *sandbox, enum github_token_kind kind, const char *text)
@@ -123,6 +133,12 @@ sandbox_github_allowed(const struct github_token *token, const struct github_rep
     return true;
 }
 
+bool
+sandbox_github_is_person(const struct github_token *token)
+{
+    return token->kind == GITHUB_TOKEN_USER || token->kind == GITHUB_TOKEN_PERSONAL;
+}
+
 static const char *
 check_times(const struct json *claims, int64_t now)
 {
@@ -193,38 +209,33 @@ new_token_text(struct sandbox *sandbox, struct sandbox_request *request)
 }
 
 struct narrowing {
+    const struct json *granted;
     struct json *permissions;
-    const char *refused;
+    bool refused;
 };
 
 static void
 narrow(void *ctx, const char *key, const struct json *value)
 {
     struct narrowing *narrowing = ctx;
-    const char *level = json_str(value);
-    for (size_t i = 0; i < ARRAY_LENGTH(granted); i++) {
-        if (strcmp(granted[i][0], key) == 0 && level != NULL &&
-            (strcmp(level, "read") == 0 || strcmp(level, granted[i][1]) == 0)) {
-            json_set_str(narrowing->permissions, key, level);
-            return;
-        }
+    const char *level = json_str(value), *most = json_str(json_get(narrowing->granted, key));
+    if (most != NULL && (cstr_equal(level, "read") || cstr_equal(level, most))) {
+        json_set_str(narrowing->permissions, key, level);
+    } else {
+        narrowing->refused = true;
     }
-    narrowing->refused = key;
 }
 
 static struct json *
-permissions_for(const struct json *wanted, bool *refused)
+permissions_for(const struct json *granted, const struct json *wanted, bool *refused)
 {
-    struct narrowing narrowing = {.permissions = json_make_object()};
-    if (json_is_object(wanted)) {
-        json_each(wanted, narrow, &narrowing);
-        json_set_str(narrowing.permissions, "metadata", "read");
-    } else {
-        for (size_t i = 0; i < ARRAY_LENGTH(granted); i++) {
-            json_set_str(narrowing.permissions, granted[i][0], granted[i][1]);
-        }
+    if (!json_is_object(wanted)) {
+        return json_clone(granted);
     }
-    *refused = narrowing.refused != NULL;
+    struct narrowing narrowing = {.granted = granted, .permissions = json_make_object()};
+    json_each(wanted, narrow, &narrowing);
+    json_set_str(narrowing.permissions, "metadata", "read");
+    *refused = narrowing.refused;
     return narrowing.permissions;
 }
 
@@ -284,7 +295,7 @@ sandbox_github_mint(
     struct json *body CLEANUP(json_freep) = sandbox_request_json(request);
     bool refused = false, unknown = false;
     struct json *permissions CLEANUP(json_freep) =
-        permissions_for(json_get(body, "permissions"), &refused);
+        permissions_for(sandbox->github->granted, json_get(body, "permissions"), &refused);
     struct json *repositories CLEANUP(json_freep) =
         repositories_for(sandbox->github, body, &unknown);
     if (refused) {

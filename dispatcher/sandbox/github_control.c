@@ -81,13 +81,9 @@ set_run(struct github_run *run, const struct json *body, struct sandbox_response
 static void
 set_workflow(struct sandbox *sandbox, const struct json *body, struct sandbox_response *response)
 {
-    struct str owner = {0}, name = {0};
-    const char *full = json_str(json_get(body, "repository"));
     const char *file = json_str(json_get(body, "workflow"));
-    (void)str_cut(str_of(full), '/', &owner, &name);
-    char *owner_text CLEANUP(xfreep) = str_dup(owner);
-    char *name_text CLEANUP(xfreep) = str_dup(name);
-    struct github_repo *repo = sandbox_github_find_repo(sandbox->github, owner_text, name_text);
+    struct github_repo *repo =
+        sandbox_github_repo_named(sandbox->github, json_str(json_get(body, "repository")));
     if (repo == NULL || file == NULL) {
         sandbox_reply_problem(response, 404, "no such repository or workflow");
         return;
@@ -131,7 +127,7 @@ sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *re
     } else if (sandbox_request_match(request, 2, "set-run") && run != NULL) {
         set_run(run, body, response);
     } else {
-        return false;
+        return sandbox_reports_control(sandbox, request, body, response);
     }
     return true;
 }
@@ -174,7 +170,7 @@ sandbox_github_state_json(struct sandbox *sandbox)
     }
     for (size_t i = 0; i < github->token_count; i++) {
         const struct github_token *token = github->tokens[i];
-        static const char *const kinds[] = {"user", "installation", "job"};
+        static const char *const kinds[] = {"user", "installation", "job", "personal"};
         struct json *item = json_make_object();
         json_set_str(item, "kind", kinds[token->kind]);
         json_set_int(item, "used", token->used);
@@ -189,6 +185,8 @@ sandbox_github_state_json(struct sandbox *sandbox)
     json_set(state, "repositories", repositories);
     json_set(state, "runs", runs);
     json_set(state, "tokens", tokens);
+    json_set(state, "reports", sandbox_github_reports_json(sandbox));
+    json_set_int(state, "creations_per_minute", github->creations_per_minute);
     return state;
 }
 

@@ -17,9 +17,15 @@ struct github_repo {
     int64_t id, owner_id;
     struct github_file **files;
     size_t file_count;
+    struct github_reports *reports; // github_report.c; NULL: nothing yet
 };
 
-enum github_token_kind { GITHUB_TOKEN_USER, GITHUB_TOKEN_INSTALLATION, GITHUB_TOKEN_JOB };
+enum github_token_kind {
+    GITHUB_TOKEN_USER, // the one of the ready file: may do everything
+    GITHUB_TOKEN_INSTALLATION,
+    GITHUB_TOKEN_JOB,
+    GITHUB_TOKEN_PERSONAL, // of a person: no check runs
+};
 
 struct github_token {
     char *text;
@@ -28,6 +34,8 @@ struct github_token {
     struct json *repositories; // array of names; NULL: all
     int64_t expires_ms;        // 0: never
     int64_t used, window_ms;   // quota
+    int64_t *creations;        // when the last ones were made, a ring of the limit's size
+    size_t creation_count;
     bool is_revoked;
 };
 
@@ -89,10 +97,13 @@ struct github_state {
     struct secret *app_pem;
     char *app_key_path, *user_token, *id_token;
     int64_t last_id;
-    const char *next_conclusion; // for the next run
+    const char *next_conclusion;  // for the next run
+    struct json *granted;         // what the installation may do, by permission
+    int64_t creations_per_minute; // secondary limit of a token; 0: none
     bool is_stopping;
 };
 
+enum { GITHUB_CREATIONS_PER_MINUTE = 80 }; // facts/github-notify-credentials.md §2
 enum { GITHUB_APP_ID = 4242, GITHUB_INSTALLATION_ID = 515151, GITHUB_USER_ID = 1 };
 extern const char sandbox_github_app_slug[], sandbox_github_app_client[],
     sandbox_github_user_login[];
@@ -113,6 +124,20 @@ const char *sandbox_github_base(
 const char *sandbox_github_version(const struct sandbox *sandbox,
     const struct sandbox_request *request, struct sandbox_response *response);
 
+struct github_paging {
+    int64_t size, page;
+};
+struct github_paging sandbox_github_paging_of(struct sandbox_request *request);
+/// Is the item of that index, from 0, on the page?
+bool sandbox_github_paging_has(const struct github_paging *paging, int64_t index);
+void sandbox_github_paging_links(struct sandbox *sandbox, const struct sandbox_request *request,
+    const struct github_paging *paging, int64_t total, struct sandbox_response *response);
+
+/// Adds "owner/name" with no files in it; NULL when that is no name. The one there already wins.
+struct github_repo *sandbox_github_repo_ensure(struct sandbox *sandbox, const char *full);
+/// "owner/name" as it is served, or NULL.
+struct github_repo *sandbox_github_repo_named(struct github_state *github, const char *full);
+
 // --- github_auth.c
 // --------------------------------------------------------------------------------
 
@@ -122,11 +147,14 @@ struct github_token *sandbox_github_authenticate(
 /// Answers 404 or 403 and returns false when the token may not do this to the repository.
 bool sandbox_github_allowed(const struct github_token *token, const struct github_repo *repo,
     const char *permission, bool writes, struct sandbox_response *response);
+bool sandbox_github_is_person(const struct github_token *token);
 /// Valid App JWT in Authorization? Answers 401 when not.
 bool sandbox_github_app_authenticated(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 struct github_token *sandbox_github_token_add(
     struct sandbox *sandbox, enum github_token_kind kind, const char *text);
+/// What the App's installation has been granted from the beginning.
+struct json *sandbox_github_granted(void);
 void sandbox_github_mint(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 void sandbox_github_quota_headers(const struct sandbox *sandbox, const struct github_token *token,
@@ -150,6 +178,10 @@ struct json *sandbox_shape_annotations(
     const char *base, const struct github_run *run, const struct run_job *job);
 struct json *sandbox_shape_workflow(const struct sandbox *sandbox, const char *base,
     const struct github_repo *repo, const struct github_file *file, const char *name);
+struct json *sandbox_shape_app(
+    const struct sandbox *sandbox, const char *base, const char *slug, int64_t id);
+void sandbox_shape_time(struct json *object, const char *key, int64_t wall_ms);
+void sandbox_shape_node_id(struct json *object, const char *kind, int64_t id);
 struct json *sandbox_shape_installation(
     const struct sandbox *sandbox, const char *base, const struct github_repo *repo);
 
@@ -192,6 +224,17 @@ void sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo,
 struct github_run *sandbox_github_find_run(struct github_state *github, int64_t id);
 struct github_file *sandbox_github_file_get(
     struct github_state *github, struct github_repo *repo, const char *name);
+
+// --- github_report.c ----------------------------------------------------------------------------
+
+/// Deployments, statuses, check runs, comments; false when the path is none of theirs.
+bool sandbox_reports_handle(struct sandbox *sandbox, struct github_token *token,
+    struct github_repo *repo, struct sandbox_request *request, size_t from,
+    struct sandbox_response *response);
+void sandbox_reports_forget(struct github_repo *repo);
+/// Orders of POST /_sandbox/github/…; false when it is none of them.
+bool sandbox_reports_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    const struct json *body, struct sandbox_response *response);
 
 // What a dispatch asks for; everything is copied but the arena, workflow and inputs, which are
 // taken.

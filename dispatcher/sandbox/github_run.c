@@ -7,7 +7,7 @@
 #include "dispatcher/url.h"
 #include "github_internal.h"
 
-enum { PAGE_DEFAULT = 30, PAGE_MAX = 100, RESULTS_MAX = 1000, LINK_LIFE_MS = 60000 };
+enum { RESULTS_MAX = 1000, LINK_LIFE_MS = 60000 };
 
 struct github_run *
 sandbox_github_find_run(struct github_state *github, int64_t id)
@@ -79,51 +79,6 @@ run_matches(const struct run_filter *filter, const struct github_run *run)
            second >= filter->from_ms && second <= filter->to_ms;
 }
 
-static int64_t
-number_of(struct sandbox_request *request, const char *name, int64_t fallback, int64_t max)
-{
-    const char *text = sandbox_request_query(request, name);
-    int64_t number = 0;
-    if (text == NULL || !str_to_int64(str_of(text), &number) || number < 1) {
-        return fallback;
-    }
-    return number < max ? number : max;
-}
-
-// The query without `page`, for the links.
-static void
-link_to(struct sandbox *sandbox, const struct sandbox_request *request, int64_t page,
-    const char *relation, struct buf *out)
-{
-    struct str pair = {0}, rest = str_of(request->query);
-    buf_printf(out, "%s<%s%s?", out->len > 0 ? ", " : "", sandbox->origin, request->path);
-    while (str_cut(rest, '&', &pair, &rest)) {
-        if (!str_starts(pair, STR("page="))) {
-            buf_add(out, pair);
-            buf_putc(out, '&');
-        }
-    }
-    buf_printf(out, "page=%lld>; rel=\"%s\"", (long long)page, relation);
-}
-
-static void
-set_links(struct sandbox *sandbox, const struct sandbox_request *request, int64_t page,
-    int64_t last, struct sandbox_response *response)
-{
-    struct buf links CLEANUP(buf_done) = BUF_INIT(16 * 1024);
-    if (page > 1) {
-        link_to(sandbox, request, page - 1, "prev", &links);
-        link_to(sandbox, request, 1, "first", &links);
-    }
-    if (page < last) {
-        link_to(sandbox, request, page + 1, "next", &links);
-        link_to(sandbox, request, last, "last", &links);
-    }
-    if (links.len > 0) {
-        sandbox_reply_header(response, "Link", buf_cstr(&links));
-    }
-}
-
 void
 sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo, int64_t workflow_id,
     struct sandbox_request *request, struct sandbox_response *response)
@@ -136,8 +91,7 @@ sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo, int6
         .sha = sandbox_request_query(request, "head_sha"),
         .to_ms = INT64_MAX};
     parse_created(request->arena, sandbox_request_query(request, "created"), &filter);
-    int64_t size = number_of(request, "per_page", PAGE_DEFAULT, PAGE_MAX);
-    int64_t page = number_of(request, "page", 1, INT32_MAX);
+    const struct github_paging paging = sandbox_github_paging_of(request);
     int64_t total = 0, now = sandbox_now(sandbox);
     const char *base = sandbox_github_base(sandbox, request);
     struct json *list = json_make_array(), *body = json_make_object();
@@ -147,13 +101,13 @@ sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo, int6
             run->visible_ms > now || !run_matches(&filter, run)) {
             continue;
         }
-        if (total >= (page - 1) * size && total < page * size && total < RESULTS_MAX) {
+        if (sandbox_github_paging_has(&paging, total) && total < RESULTS_MAX) {
             json_append(list, sandbox_shape_run(base, run));
         }
         total++;
     }
     int64_t shown = total < RESULTS_MAX ? total : RESULTS_MAX;
-    set_links(sandbox, request, page, (shown + size - 1) / size, response);
+    sandbox_github_paging_links(sandbox, request, &paging, shown, response);
     json_set_int(body, "total_count", total);
     json_set(body, "workflow_runs", list);
     sandbox_reply_json(response, 200, body);
@@ -165,16 +119,17 @@ static void
 answer_jobs(struct sandbox *sandbox, const struct github_run *run, struct sandbox_request *request,
     struct sandbox_response *response)
 {
-    int64_t size = number_of(request, "per_page", PAGE_DEFAULT, PAGE_MAX);
-    int64_t page = number_of(request, "page", 1, INT32_MAX);
+    const struct github_paging paging = sandbox_github_paging_of(request);
     struct json *list = json_make_array(), *body = json_make_object();
     bool none = cstr_equal(run->conclusion, "startup_failure"); // no job ever existed
     int64_t count = none ? 0 : (int64_t)run->job_count;
-    for (int64_t i = (page - 1) * size; i < page * size && i < count; i++) {
-        json_append(
-            list, sandbox_shape_job(sandbox_github_base(sandbox, request), run, &run->jobs[i]));
+    const char *base = sandbox_github_base(sandbox, request);
+    for (int64_t i = 0; i < count; i++) {
+        if (sandbox_github_paging_has(&paging, i)) {
+            json_append(list, sandbox_shape_job(base, run, &run->jobs[i]));
+        }
     }
-    set_links(sandbox, request, page, (count + size - 1) / size, response);
+    sandbox_github_paging_links(sandbox, request, &paging, count, response);
     json_set_int(body, "total_count", count);
     json_set(body, "jobs", list);
     sandbox_reply_json(response, 200, body);

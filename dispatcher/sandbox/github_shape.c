@@ -13,8 +13,8 @@ set_url(struct json *object, const char *key, const char *prefix, const char *su
     json_set_str(object, key, url);
 }
 
-static void
-set_time(struct json *object, const char *key, int64_t wall_ms)
+void
+sandbox_shape_time(struct json *object, const char *key, int64_t wall_ms)
 {
     char text[21];
     if (wall_ms == 0) {
@@ -25,8 +25,8 @@ set_time(struct json *object, const char *key, int64_t wall_ms)
     json_set_str(object, key, text);
 }
 
-static void
-set_node_id(struct json *object, const char *kind, int64_t id)
+void
+sandbox_shape_node_id(struct json *object, const char *kind, int64_t id)
 {
     char *text CLEANUP(xfreep) = xasprintf("%s_kwD%lld", kind, (long long)id);
     json_set_str(object, "node_id", text);
@@ -50,7 +50,7 @@ sandbox_shape_user(const struct sandbox *sandbox, const char *base, const char *
     int64_t id = is_bot ? GITHUB_APP_ID : GITHUB_USER_ID;
     json_set_str(user, "login", login);
     json_set_int(user, "id", id);
-    set_node_id(user, "U", id);
+    sandbox_shape_node_id(user, "U", id);
     set_url(user, "avatar_url", page, ".png");
     json_set_str(user, "gravatar_id", "");
     json_set_str(user, "html_url", page);
@@ -133,7 +133,7 @@ sandbox_shape_repo(
     json_set_int(owner, "id", repo->owner_id);
     json_set_str(owner, "type", "Organization");
     json_set_int(object, "id", repo->id);
-    set_node_id(object, "R", repo->id);
+    sandbox_shape_node_id(object, "R", repo->id);
     json_set_str(object, "name", repo->name);
     json_set_str(object, "full_name", repo->full);
     json_set(object, "owner", owner);
@@ -156,7 +156,7 @@ shape_commit(const struct github_run *run)
     json_set_str(commit, "id", run->sha);
     json_set_str(commit, "tree_id", run->sha);
     json_set_str(commit, "message", run->commit_message);
-    set_time(commit, "timestamp", run->created_ms);
+    sandbox_shape_time(commit, "timestamp", run->created_ms);
     for (size_t i = 0; i < ARRAY_LENGTH(people); i++) {
         struct json *person = json_make_object();
         json_set_str(person, "name", "sandbox");
@@ -195,7 +195,7 @@ sandbox_shape_run(const char *base, const struct github_run *run)
     struct json *object = json_make_object();
     json_set_int(object, "id", run->id);
     json_set_str(object, "name", run->name);
-    set_node_id(object, "WFR", run->id);
+    sandbox_shape_node_id(object, "WFR", run->id);
     json_set_str(object, "head_branch", run->branch);
     json_set_str(object, "head_sha", run->sha);
     char *path CLEANUP(xfreep) = xasprintf(".github/workflows/%s", run->file);
@@ -211,9 +211,9 @@ sandbox_shape_run(const char *base, const struct github_run *run)
     json_set_str(object, "check_suite_node_id", "CS_sandbox");
     set_run_links(object, base, run);
     json_set(object, "pull_requests", json_make_array());
-    set_time(object, "created_at", run->created_ms);
-    set_time(object, "updated_at", run->updated_ms);
-    set_time(object, "run_started_at", run->started_ms);
+    sandbox_shape_time(object, "created_at", run->created_ms);
+    sandbox_shape_time(object, "updated_at", run->updated_ms);
+    sandbox_shape_time(object, "run_started_at", run->started_ms);
     json_set_int(object, "run_attempt", run->attempt);
     json_set(object, "referenced_workflows", json_make_array());
     json_set(object, "actor", sandbox_shape_user(run->sandbox, base, run->actor));
@@ -233,8 +233,8 @@ shape_step(const struct run_step *step)
     json_set(object, "conclusion",
         step->conclusion != NULL ? json_make_string(step->conclusion) : json_make_null());
     json_set_int(object, "number", step->number);
-    set_time(object, "started_at", step->started_ms);
-    set_time(object, "completed_at", step->completed_ms);
+    sandbox_shape_time(object, "started_at", step->started_ms);
+    sandbox_shape_time(object, "completed_at", step->completed_ms);
     return object;
 }
 
@@ -272,15 +272,16 @@ sandbox_shape_job(const char *base, const struct github_run *run, const struct r
     json_set_str(object, "workflow_name", run->name);
     json_set_str(object, "head_branch", run->branch);
     json_set_str(object, "head_sha", run->sha);
-    set_node_id(object, "CR", job->id);
+    sandbox_shape_node_id(object, "CR", job->id);
     set_job_links(object, base, run, job);
     json_set_str(object, "name", job->name);
     json_set_str(object, "status", job->status);
     json_set(object, "conclusion",
         job->conclusion != NULL ? json_make_string(job->conclusion) : json_make_null());
-    set_time(object, "created_at", job->created_ms);
-    set_time(object, "started_at", job->started_ms != 0 ? job->started_ms : job->created_ms);
-    set_time(object, "completed_at", job->completed_ms);
+    sandbox_shape_time(object, "created_at", job->created_ms);
+    sandbox_shape_time(
+        object, "started_at", job->started_ms != 0 ? job->started_ms : job->created_ms);
+    sandbox_shape_time(object, "completed_at", job->completed_ms);
     json_set(object, "steps", steps);
     json_set(object, "labels", labels);
     bool has_runner = job->started_ms != 0;
@@ -328,7 +329,7 @@ sandbox_shape_workflow(const struct sandbox *sandbox, const char *base,
     char *badge CLEANUP(xfreep) =
         xasprintf("%s/%s/workflows/%s/badge.svg", sandbox->origin, repo->full, file->name);
     json_set_int(object, "id", file->id);
-    set_node_id(object, "W", file->id);
+    sandbox_shape_node_id(object, "W", file->id);
     json_set_str(object, "name", name);
     json_set_str(object, "path", path);
     json_set_str(object, "state", file->disabled ? "disabled_manually" : "active");
@@ -341,10 +342,31 @@ sandbox_shape_workflow(const struct sandbox *sandbox, const char *base,
 }
 
 struct json *
+sandbox_shape_app(const struct sandbox *sandbox, const char *base, const char *slug, int64_t id)
+{
+    struct json *object = json_make_object();
+    bool ours = id == GITHUB_APP_ID;
+    json_set_int(object, "id", id);
+    json_set_str(object, "slug", slug);
+    json_set_str(object, "client_id", ours ? sandbox_github_app_client : "Iv1.sandboxactions");
+    json_set_str(object, "node_id", "A_sandbox");
+    json_set(object, "owner", sandbox_shape_user(sandbox, base, sandbox_github_user_login));
+    json_set_str(object, "name", ours ? "Dispatcher sandbox" : "GitHub Actions");
+    json_set(object, "description", json_make_null());
+    json_set_str(object, "external_url", sandbox->origin);
+    json_set_str(object, "html_url", sandbox->origin);
+    json_set_str(object, "created_at", "2026-01-01T00:00:00Z");
+    json_set_str(object, "updated_at", "2026-01-01T00:00:00Z");
+    json_set(object, "permissions", json_clone(sandbox->github->granted));
+    json_set(object, "events", json_make_array());
+    return object;
+}
+
+struct json *
 sandbox_shape_installation(
     const struct sandbox *sandbox, const char *base, const struct github_repo *repo)
 {
-    struct json *object = json_make_object(), *permissions = json_make_object();
+    struct json *object = json_make_object();
     char *url CLEANUP(xfreep) = xasprintf("%s/app/installations/%d", base, GITHUB_INSTALLATION_ID);
     char *repositories CLEANUP(xfreep) = xasprintf("%s/installation/repositories", base);
     const char *const nulls[] = {"single_file_name", "suspended_by", "suspended_at"};
@@ -359,11 +381,7 @@ sandbox_shape_installation(
     json_set_str(object, "app_slug", sandbox_github_app_slug);
     json_set_int(object, "target_id", repo->owner_id);
     json_set_str(object, "target_type", "Organization");
-    json_set_str(permissions, "actions", "write");
-    json_set_str(permissions, "contents", "read");
-    json_set_str(permissions, "metadata", "read");
-    json_set_str(permissions, "checks", "read");
-    json_set(object, "permissions", permissions);
+    json_set(object, "permissions", json_clone(sandbox->github->granted));
     json_set(object, "events", json_make_array());
     json_set_str(object, "created_at", "2026-01-01T00:00:00Z");
     json_set_str(object, "updated_at", "2026-01-01T00:00:00Z");

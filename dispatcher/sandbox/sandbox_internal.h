@@ -266,6 +266,8 @@ bool sandbox_github_page(
 bool sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 struct json *sandbox_github_state_json(struct sandbox *sandbox);
+/// {"owner/name": {"deployments": […], …}}: what was reported, and the pull requests.
+struct json *sandbox_github_reports_json(const struct sandbox *sandbox);
 void sandbox_github_expired(struct sandbox *sandbox, struct sandbox_response *response);
 /// Adds what a GitHub client needs to the addresses.
 void sandbox_github_ready(const struct sandbox *sandbox, struct json *addresses);

@@ -12,8 +12,7 @@
 
 #include "dispatcher/memory.h"
 
-// --- the transport in between
-// -----------------------------------------------------------------------
+// --- the transport in between --------------------------------------------------------------------
 
 static void
 answer(struct http_response *response, int status, const char *text)
@@ -147,8 +146,7 @@ keep(struct http_transport *transport)
     (void)transport;
 }
 
-// --- set up
-// ----------------------------------------------------------------------------------------
+// --- set up --------------------------------------------------------------------------------------
 
 static const char *
 required(const char *name)

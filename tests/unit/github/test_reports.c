@@ -37,8 +37,7 @@ assert_failure(struct error *err, enum error_kind kind, const char *says, const 
     error_free(err);
 }
 
-// --- the token of an App
-// ----------------------------------------------------------------------------
+// --- the token of an App -------------------------------------------------------------------------
 
 static void
 what_is_granted_is_asked_for(void **state)
@@ -158,8 +157,7 @@ granted_no_longer(void **state)
     github_fixture_finish(f);
 }
 
-// --- once, or again
-// ----------------------------------------------------------------------------------
+// --- once, or again ------------------------------------------------------------------------------
 
 static struct error *
 comment(struct github_fixture *f, int64_t *id)
@@ -344,8 +342,7 @@ changing_is_repeated_until_the_deadline(void **state)
     github_fixture_finish(f);
 }
 
-// --- what a 403 says
-// ---------------------------------------------------------------------------------
+// --- what a 403 says -----------------------------------------------------------------------------
 
 static struct error *
 call_deployment(struct github_fixture *f)

@@ -44,8 +44,7 @@ succeed(struct error *err)
     }
 }
 
-// --- commit statuses
-// --------------------------------------------------------------------------------
+// --- commit statuses -----------------------------------------------------------------------------
 
 static void
 a_commit_status_is_set(void **state)
@@ -78,8 +77,7 @@ a_commit_status_is_set(void **state)
     github_fixture_finish(f);
 }
 
-// --- check runs
-// --------------------------------------------------------------------------------------
+// --- check runs ----------------------------------------------------------------------------------
 
 static void
 a_check_run_is_found_by_its_mark(void **state)
@@ -194,8 +192,7 @@ annotations_are_sent_once(void **state)
     github_fixture_finish(f);
 }
 
-// --- pull requests
-// -----------------------------------------------------------------------------------
+// --- pull requests -------------------------------------------------------------------------------
 
 static void
 pull_requests_of_a_commit(void **state)
@@ -268,8 +265,7 @@ no_usable_pull_requests(void **state)
     }
 }
 
-// --- comments
-// ----------------------------------------------------------------------------------------
+// --- comments ------------------------------------------------------------------------------------
 
 static void
 the_first_comment_with_our_mark_is_found(void **state)

@@ -49,8 +49,7 @@ fixture(const struct script_step *steps, size_t count)
     return github_fixture_reports(steps, count, false);
 }
 
-// --- finding
-// ------------------------------------------------------------------------------------------
+// --- finding -------------------------------------------------------------------------------------
 
 static int64_t
 found(const char *reply)
@@ -191,8 +190,7 @@ a_repository_that_is_not_there(void **state)
     github_fixture_finish(f);
 }
 
-// --- making
-// -------------------------------------------------------------------------------------------
+// --- making --------------------------------------------------------------------------------------
 
 #define MAKE_BODY                                                                                  \
     "{\"ref\":\"a1b2c3\",\"task\":\"deploy:shop\",\"auto_merge\":false,\"required_contexts\":[],"  \
@@ -285,8 +283,7 @@ answers_to_making(void **state)
     }
 }
 
-// --- statuses
-// ---------------------------------------------------------------------------------------
+// --- statuses ------------------------------------------------------------------------------------
 
 static void
 a_status_is_added(void **state)
@@ -358,8 +355,7 @@ the_last_status_is_read(void **state)
     github_fixture_finish(f);
 }
 
-// --- retiring
-// ------------------------------------------------------------------------------------------
+// --- retiring ------------------------------------------------------------------------------------
 
 static void
 older_successes_become_inactive(void **state)
