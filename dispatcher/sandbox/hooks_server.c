@@ -221,9 +221,8 @@ sandbox_hooks_handle(
 }
 
 void
-sandbox_hooks_expired(struct sandbox *sandbox, struct sandbox_response *response)
+sandbox_hooks_expired(struct sandbox_response *response)
 {
-    sandbox_inbox_refused(&sandbox->hooks->counts, "401");
     sandbox_reply_text(response, 401, "text/plain", STR("expired"));
 }
 

@@ -91,11 +91,11 @@ sandbox_expired(struct sandbox *sandbox, const struct sandbox_request *request,
     } else if (strcmp(first, "vault") == 0) {
         sandbox_vault_expired(sandbox, response);
     } else if (strcmp(first, "slack") == 0) {
-        sandbox_slack_expired(sandbox, request, response);
+        sandbox_slack_expired(request, response);
     } else if (strcmp(first, "pagerduty") == 0) {
-        sandbox_pagerduty_expired(sandbox, response);
+        sandbox_pagerduty_expired(response);
     } else if (strcmp(first, "hooks") == 0) {
-        sandbox_hooks_expired(sandbox, response);
+        sandbox_hooks_expired(response);
     } else {
         sandbox_github_expired(sandbox, response);
     }

@@ -212,8 +212,8 @@ void sandbox_slack_control(struct sandbox *sandbox, const struct sandbox_request
 /// POST /_sandbox/slack/press
 void sandbox_slack_press(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
-void sandbox_slack_expired(struct sandbox *sandbox, const struct sandbox_request *request,
-    struct sandbox_response *response);
+void sandbox_slack_expired(
+    const struct sandbox_request *request, struct sandbox_response *response);
 void sandbox_slack_ready(const struct sandbox *sandbox, struct json *addresses);
 struct json *sandbox_slack_inbox_json(struct sandbox *sandbox);
 
@@ -226,7 +226,7 @@ void sandbox_pagerduty_handle(
 /// POST /_sandbox/pagerduty
 void sandbox_pagerduty_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
-void sandbox_pagerduty_expired(struct sandbox *sandbox, struct sandbox_response *response);
+void sandbox_pagerduty_expired(struct sandbox_response *response);
 const char *sandbox_pagerduty_routing_key(const struct sandbox *sandbox);
 struct json *sandbox_pagerduty_inbox_json(struct sandbox *sandbox);
 
@@ -239,7 +239,7 @@ void sandbox_hooks_handle(
 /// POST /_sandbox/hooks
 void sandbox_hooks_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
-void sandbox_hooks_expired(struct sandbox *sandbox, struct sandbox_response *response);
+void sandbox_hooks_expired(struct sandbox_response *response);
 struct json *sandbox_hooks_inbox_json(struct sandbox *sandbox);
 
 /// GET /inbox: what Slack, PagerDuty and the webhooks got, as a page.

@@ -427,10 +427,8 @@ sandbox_slack_handle(
 }
 
 void
-sandbox_slack_expired(struct sandbox *sandbox, const struct sandbox_request *request,
-    struct sandbox_response *response)
+sandbox_slack_expired(const struct sandbox_request *request, struct sandbox_response *response)
 {
-    sandbox_inbox_refused(&sandbox->slack->counts, "token_expired");
     if (sandbox_request_match(request, 1, "api/:")) {
         sandbox_reply_text(response, 200, "application/json; charset=utf-8",
             STR("{\"ok\":false,\"error\":\"token_expired\"}"));

@@ -309,6 +309,7 @@ invalid_token 403
 {"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]} 400
 expired 401
 T
+    [ "$(inbox '[.slack, .pagerduty, .hooks] | map([.requests, .refusals])')" = '[[2,0],[0,0],[0,0]]' ]
     sandbox_stop
 }
 
