@@ -88,8 +88,11 @@ judge(const struct notify_case *at, const struct http_response *response, const 
     struct json *answer CLEANUP(json_freep) = notify_answer(response);
     bool good = notify_status_is_good(response->status);
     const char *error = json_str(json_get(answer, "error"));
-    // A failing server's word is about the server; a proxy's page has none.
-    bool telling = error != NULL && (good || (response->status < 500 && slack_words_know(error)));
+    // A failing server's word is about the server; a proxy's page has none; 429 is a limit whatever
+    // the word.
+    bool at_odds = response->status == 429 && !cstr_equal(error, "ratelimited");
+    bool telling =
+        error != NULL && !at_odds && (good || (response->status < 500 && slack_words_know(error)));
     *word = arena_dup(at->arena, error != NULL ? error : "");
     if (good && json_bool(json_get(answer, "ok"), false)) {
         struct json *object = answer;

@@ -38,7 +38,8 @@ forget(struct slack_state *slack)
 void
 sandbox_slack_reset(struct sandbox *sandbox)
 {
-    static const char *const scopes[] = {"chat:write", "channels:history", "groups:history"};
+    static const char *const scopes[] = {
+        "chat:write", "channels:history", "groups:history", "channels:read", "groups:read"};
     static const char *const channels[] = {"deploys", "incidents", "general"};
     struct slack_state *slack = sandbox->slack;
     forget(slack);
@@ -209,7 +210,7 @@ sandbox_slack_need_scope(struct slack_call *call, const char *scope)
 // What a form or a query may carry; a JSON body is taken as it is.
 static const char *const argument_names[] = {"token", "channel", "text", "blocks", "attachments",
     "metadata", "thread_ts", "reply_broadcast", "ts", "message_ts", "oldest", "latest", "inclusive",
-    "limit", "cursor", "include_all_metadata"};
+    "limit", "cursor", "include_all_metadata", "types", "exclude_archived"};
 
 static void
 take_form(struct slack_call *call, struct str form)
@@ -325,6 +326,7 @@ static const struct {
     {"chat.getPermalink", sandbox_slack_permalink, RATE_NONE},
     {"conversations.history", sandbox_slack_history, RATE_READS},
     {"conversations.replies", sandbox_slack_replies, RATE_READS},
+    {"users.conversations", sandbox_slack_memberships, RATE_NONE},
 };
 
 static bool

@@ -130,11 +130,12 @@ void sandbox_slack_content_done(struct slack_content *content);
 /// Fills a revision with what the content says.
 void sandbox_slack_fill(struct slack_revision *revision, const struct slack_content *content);
 
-void sandbox_slack_post(struct slack_call *call);      // slack_server_chat.c
-void sandbox_slack_update(struct slack_call *call);    // slack_server_chat.c
-void sandbox_slack_permalink(struct slack_call *call); // slack_server_read.c
-void sandbox_slack_history(struct slack_call *call);   // slack_server_read.c
-void sandbox_slack_replies(struct slack_call *call);   // slack_server_read.c
+void sandbox_slack_post(struct slack_call *call);        // slack_server_chat.c
+void sandbox_slack_update(struct slack_call *call);      // slack_server_chat.c
+void sandbox_slack_permalink(struct slack_call *call);   // slack_server_read.c
+void sandbox_slack_history(struct slack_call *call);     // slack_server_read.c
+void sandbox_slack_memberships(struct slack_call *call); // slack_server_read.c
+void sandbox_slack_replies(struct slack_call *call);     // slack_server_read.c
 void sandbox_slack_free_press(struct slack_press *press);
 /// POST to a response_url: slack_server_press.c
 void sandbox_slack_respond(

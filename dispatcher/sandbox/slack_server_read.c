@@ -1,5 +1,5 @@
-// conversations.history, conversations.replies and chat.getPermalink of the sandbox's Slack: what
-// was said, in pages.
+// conversations.history, conversations.replies, users.conversations and chat.getPermalink of the
+// sandbox's Slack: what was said, in pages, and where the bot is.
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,5 +172,43 @@ sandbox_slack_permalink(struct slack_call *call)
         channel->id, (long long)ts_of(message));
     json_set_str(body, "channel", channel->id);
     json_set_str(body, "permalink", link);
+    sandbox_slack_reply(call, body);
+}
+
+static bool
+is_asked_for(const struct slack_call *call, const struct slack_channel *channel)
+{
+    const char *types = sandbox_slack_argument(call, "types");
+    const char *type = channel->is_private ? "private_channel" : "public_channel";
+    bool wanted = types != NULL ? strstr(types, type) != NULL : !channel->is_private;
+    bool hidden = channel->is_archived && sandbox_slack_flag(call, "exclude_archived");
+    return wanted && !hidden && channel->has_bot && !channel->is_deleted;
+}
+
+// Those that the bot is in. A workspace of the sandbox fits on one page.
+void
+sandbox_slack_memberships(struct slack_call *call)
+{
+    const struct slack_state *slack = call->sandbox->slack;
+    const char *types = sandbox_slack_argument(call, "types");
+    bool with_private = types != NULL && strstr(types, "private_channel") != NULL;
+    if (!sandbox_slack_need_scope(call, "channels:read") ||
+        (with_private && !sandbox_slack_need_scope(call, "groups:read"))) {
+        return;
+    }
+    struct json *body = json_make_object(), *channels = json_make_array();
+    for (size_t i = 0; i < slack->channel_count; i++) {
+        const struct slack_channel *channel = slack->channels[i];
+        if (is_asked_for(call, channel)) {
+            struct json *one = json_make_object();
+            json_set_str(one, "id", channel->id);
+            json_set_str(one, "name", channel->name);
+            json_set_bool(one, "is_channel", !channel->is_private);
+            json_set_bool(one, "is_private", channel->is_private);
+            json_set_bool(one, "is_archived", channel->is_archived);
+            json_append(channels, one);
+        }
+    }
+    json_set(body, "channels", channels);
     sandbox_slack_reply(call, body);
 }

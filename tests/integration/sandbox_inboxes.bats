@@ -45,7 +45,8 @@ slack() {
 @test "@slack/web-api posts, updates, answers in threads and reads it all back" {
     sandbox_start
     client @slack/web-api slack_sandbox.mjs life
-    assert_json '{"who": ["Sandbox", "dispatcher", ["chat:write", "channels:history", "groups:history"]],
+    assert_json '{"who": ["Sandbox", "dispatcher", ["chat:write", "channels:history", "groups:history",
+            "channels:read", "groups:read"]],
         "posted": ["C0SANDBOX01", "started", "d-1"],
         "updated": [true, "deployed", "*deployed*", "deployment"],
         "plain": [null, null, null], "whole": [null, null, null], "again": [null, null, "d-1"],

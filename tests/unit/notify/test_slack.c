@@ -232,6 +232,12 @@ answers(void **state)
              .reply = "{\"ok\":false,\"error\":"
                       "\"ratelimited\"}"},
             NOTIFY_LIMITED, 7000, "slack.com: '#deploys': too many requests (ratelimited)", NULL},
+        {{.status = 429,
+             .reply_headers = after_7,
+             .reply = "{\"ok\":false,\"error\":"
+                      "\"internal_error\"}"},
+            NOTIFY_LIMITED, 7000,
+            "slack.com: '#deploys': too many requests (HTTP 429: internal_error)", NULL},
         {{.status = 429, .reply_headers = after_7}, NOTIFY_LIMITED, 7000,
             "slack.com: '#deploys': too many requests (HTTP 429)", NULL},
         {{.reply_headers = after_7, .reply = "{\"ok\":false,\"error\":\"rate_limited\"}"},
