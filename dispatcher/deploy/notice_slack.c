@@ -53,7 +53,7 @@ static void
 add_link_field(struct json *fields, const char *name, const char *url, const char *text)
 {
     struct buf value CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-    slack_link(notice_url(url), text, LINK_MAX, &value);
+    slack_link(notice_slack_url(url), text, LINK_MAX, &value);
     add_field(fields, name, &value);
 }
 
@@ -169,7 +169,7 @@ put_approval(const struct deployment *d, struct buf *out)
 {
     if (cstr_equal(d->run_status, "waiting")) {
         buf_puts(out, "\nIts reviewers answer ");
-        slack_link(notice_url(d->run_url), "at the infra run", LINK_MAX, out);
+        slack_link(notice_slack_url(d->run_url), "at the infra run", LINK_MAX, out);
         buf_puts(out, ".");
         return;
     }
@@ -202,7 +202,7 @@ put_news(const struct deployment *d, struct arena *arena, struct buf *out)
     bool several = d->commits.count > 1 || !d->commits_complete;
     const char *count = arena_printf(arena, "%zu%s new commit%s", d->commits.count,
         d->commits_complete ? "" : " or more", several ? "s" : "");
-    slack_link(notice_url(compare), count, LINK_MAX, out);
+    slack_link(notice_slack_url(compare), count, LINK_MAX, out);
     buf_puts(out, " by ");
     notice_slack_authors(d, report_outcome_is_bad(report_outcome_of(d)), arena, out);
 }
@@ -263,14 +263,15 @@ notice_slack_card(
 static void
 put_facts(const struct deployment *d, struct arena *arena, struct buf *out)
 {
-    slack_link(release_commit_url(d, d->sha, arena), report_version(d, arena), LINK_MAX, out);
+    slack_link(notice_slack_url(release_commit_url(d, d->sha, arena)), report_version(d, arena),
+        LINK_MAX, out);
     if (d->run_url != NULL) {
         buf_puts(out, " · ");
-        slack_link(notice_url(d->run_url), "infra run", LINK_MAX, out);
+        slack_link(notice_slack_url(d->run_url), "infra run", LINK_MAX, out);
     }
     if (d->caller_url != NULL) {
         buf_puts(out, " · ");
-        slack_link(notice_url(d->caller_url), "CI job", LINK_MAX, out);
+        slack_link(notice_slack_url(d->caller_url), "CI job", LINK_MAX, out);
     }
     buf_puts(out, " · ");
     slack_escape(d->id, VALUE_MAX, out);

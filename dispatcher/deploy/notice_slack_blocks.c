@@ -9,9 +9,16 @@ enum {
     AUTHOR_MAX = 60,
     AUTHORS_MAX = 8,
     TEXT_MAX = 64 * 1024,
+    URL_MAX = 500,
     MEMBER_MIN = 5,
     MEMBER_MAX = 20,
 };
+
+const char *
+notice_slack_url(const char *url)
+{
+    return notice_url(url) != NULL && strlen(url) <= URL_MAX ? url : "";
+}
 
 struct json *
 notice_slack_text(const char *type, const char *text)

@@ -8,6 +8,8 @@
 void notice_slack_section(struct json *blocks, const struct buf *text);
 /// One line of small print.
 void notice_slack_context(struct json *blocks, const struct buf *text);
+/// notice_url of a message, where several stand in one text: "" when it has none, or a long one.
+const char *notice_slack_url(const char *url);
 /// plain_text, or mrkdwn.
 struct json *notice_slack_text(const char *type, const char *text);
 /// text (the fallback), and what a message of ours carries besides its blocks. `id` NULL: no

@@ -79,7 +79,7 @@ add_failed_job(struct json *blocks, const struct deployment *d, struct arena *ar
     const char *step = notice_cut(arena, f->step, NAME_MAX);
     const char *place = step != NULL ? arena_printf(arena, "%s › %s", job, step) : job;
     buf_puts(&text, "*Failed job:* ");
-    slack_link(notice_url(f->job_url), place, NAME_MAX * 2, &text);
+    slack_link(notice_slack_url(f->job_url), place, NAME_MAX * 2, &text);
     notice_slack_section(blocks, &text);
 }
 
@@ -140,7 +140,7 @@ add_commits(struct json *blocks, const struct deployment *d, struct arena *arena
         const struct deployment_commit *commit =
             (const struct deployment_commit *)d->commits.items + i;
         struct buf line CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-        slack_link(release_commit_url(d, commit->sha, arena),
+        slack_link(notice_slack_url(release_commit_url(d, commit->sha, arena)),
             arena_printf(arena, "%.*s", SHORT_SHA, commit->sha), SUBJECT_MAX, &line);
         buf_putc(&line, ' ');
         slack_escape(commit->subject, SUBJECT_MAX, &line);

@@ -16,6 +16,7 @@ reports_config() {
 reports_to_all() {
     export HOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
     control hooks -d "{\"name\": \"audit\", \"secret\": \"$HOOK_SECRET\"}" >/dev/null
+    control slack -d '{"webhook": {"channel": "#general"}}' >/dev/null
     reports_config <<END
 notify:
   sinks:

@@ -261,6 +261,41 @@ test_plain(void **state)
         "\"unfurl_media\":false}");
 }
 
+static void
+check_texts_fit(const struct json *blocks)
+{
+    for (size_t i = 0; i < json_count(blocks); i++) {
+        const struct json *block = json_at(blocks, i);
+        const char *text = json_str(json_path(block, "text.text"));
+        const char *small = json_str(json_get(json_at(json_get(block, "elements"), 0), "text"));
+        assert_true(text == NULL || strlen(text) <= 3000);
+        assert_true(small == NULL || strlen(small) <= 3000);
+    }
+}
+
+// Several addresses in one text: long ones are left out, else Slack would refuse the message.
+static void
+test_long_addresses(void **state)
+{
+    (void)state;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct deployment *d = read_deployment("restored", arena);
+    char address[1900] = "https://ci.example.com/";
+    memset(address + 23, 'a', sizeof(address) - 24);
+    d->run_url = address;
+    d->caller_url = address;
+    d->environment_url = address;
+    d->failure.job_url = address;
+    struct json *single CLEANUP(json_freep) = notice_slack_single(d, &without_buttons, arena);
+    struct json *thread CLEANUP(json_freep) = notice_slack_thread(d, &without_buttons, arena);
+    struct json *card CLEANUP(json_freep) = notice_slack_card(d, &without_buttons, arena);
+    char *text CLEANUP(xfreep) = json_text(card);
+    check_texts_fit(json_get(single, "blocks"));
+    check_texts_fit(json_get(thread, "blocks"));
+    assert_false(str_contains(str_of(text), STR("ci.example.com")));
+    assert_true(str_contains(str_of(text), STR("*Infra run*\\n29020317001")));
+}
+
 // A version that is no commit of a repository has no place on GitHub.
 static void
 test_no_commit(void **state)
@@ -299,6 +334,7 @@ main(void)
         cmocka_unit_test(test_nothing_of_it_acts),
         cmocka_unit_test(test_mentions),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_long_addresses),
         cmocka_unit_test(test_no_commit),
         cmocka_unit_test(test_pure),
     };

@@ -175,7 +175,7 @@ test_no_markup_of_a_hostile_value(void **state)
     struct buf summary CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
     report_summary(s->d, &summary);
     assert_non_null(
-        strstr(buf_cstr(&summary), "| Before | v1\\` \\| &lt;img src=x\\> \\!\\[\\]\\(y\\) |\n"));
+        strstr(buf_cstr(&summary), "| Before | v1\\` \\| &lt;img src=x> !\\[\\](y) |\n"));
 }
 
 // --- a full disk -------------------------------------------------------------------------------
