@@ -231,20 +231,51 @@ check_id(const struct delivery *delivery, struct github_client *client, const st
     return is_fine(delivery, client, err, out);
 }
 
+static bool
+has_annotations(const struct json *body)
+{
+    return json_count(json_path(body, "output.annotations")) > 0;
+}
+
+// GitHub adds annotations to those that are there: they are sent once, and not again after a doubt.
+static const char *
+without_annotations(const struct delivery *delivery, struct json *body)
+{
+    struct json *output = json_clone(json_get(body, "output"));
+    json_set(output, "annotations", json_make_array());
+    json_set(body, "output", output);
+    char *text CLEANUP(xfreep) = json_text(body);
+    return arena_dup(delivery->arena, text);
+}
+
+static void
+remember_check(const struct delivery *delivery, int64_t id, bool annotated, struct delivered *out)
+{
+    struct json *object = json_make_object();
+    json_set_int(object, "id", id);
+    json_set_int(object, "annotated", annotated ? 1 : 0);
+    out->reference = print_reference(delivery, object);
+}
+
 static void
 deliver_check(const struct delivery *delivery, struct delivered *out)
 {
     struct github_client *client = NULL;
     struct json *body CLEANUP(json_freep) = body_of(delivery);
+    const char *text = delivery->row->notice.body;
+    bool annotated = courier_number(delivery->row->reference, "annotated") != 0;
     int64_t id = 0;
     if (!open_client(delivery, &client, out) || !check_id(delivery, client, body, &id, out)) {
         return;
     }
-    const char *text = delivery->row->notice.body;
+    if (has_annotations(body) && id != 0 && (annotated || delivery->row->began)) {
+        text = without_annotations(delivery, body);
+        annotated = true;
+    }
     struct error *err = id != 0 ? github_check_update(client, id, text)
                                 : github_check_create(client, text, delivery->arena, &id);
     if (is_fine(delivery, client, err, out)) {
-        remember_id(delivery, id, NULL, out);
+        remember_check(delivery, id, annotated || has_annotations(body), out);
         delivered_fine(out);
     }
 }

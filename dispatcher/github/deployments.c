@@ -216,6 +216,9 @@ github_deployment_status_add(
     json_set_str(document, "log_url", status->log_url);
     json_set_str(document, "environment_url", status->environment_url);
     json_set_str(document, "environment", status->environment);
+    // GitHub would retire whatever else of the repository runs there, the other apps of a
+    // monorepo included: github_deployment_retire knows which are the same app's.
+    json_set_bool(document, "auto_inactive", false);
     char *body CLEANUP(xfreep) = json_text(document);
     char *path CLEANUP(xfreep) = xasprintf("/deployments/%" PRId64 "/statuses", id);
     const struct github_call call = {

@@ -42,7 +42,7 @@ NODISCARD struct error *github_deployment_status_last(struct github_client *clie
 NODISCARD struct error *github_deployment_status_add(
     struct github_client *client, int64_t id, const struct github_deployment_status *status);
 /// Adds `inactive` to older deployments of (task, environment) and the same app whose newest status
-/// is success (GitHub does so itself for what is neither production nor transient). At most the 10
+/// is success (GitHub's own auto_inactive is off: it does not look at the task). At most the 10
 /// before `id` are looked at. *count: how many.
 NODISCARD struct error *github_deployment_retire(struct github_client *client,
     const struct github_deployment *deployment, int64_t id, struct arena *arena, size_t *count);
