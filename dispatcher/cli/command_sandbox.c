@@ -151,7 +151,8 @@ static const struct cli_option options[] = {
     {"region", CLI_VALUE, "REGION", "the AWS region (us-east-1)", NULL},
     {"registry-auth", CLI_VALUE, "KIND", "how the registry asks for credentials (basic)",
         auth_choices},
-    {"caller", CLI_VALUE, "OWNER/NAME", "repository that OIDC tokens for the shell speak of", NULL},
+    {"caller", CLI_VALUE, "OWNER/NAME",
+        "the app's repository: OIDC tokens speak of it, reports may go to it", NULL},
 };
 
 const struct cli_command command_sandbox = {

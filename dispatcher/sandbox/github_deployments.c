@@ -17,6 +17,16 @@ text_or(const struct json *object, const char *key, const char *fallback)
 // --- making one ----------------------------------------------------------------------------------
 
 static bool
+are_texts(const struct json *list)
+{
+    bool fine = json_is_array(list);
+    for (size_t i = 0; i < json_count(list); i++) {
+        fine = fine && json_str(json_at(list, i)) != NULL;
+    }
+    return fine;
+}
+
+static bool
 check_deployment(const struct report_call *call)
 {
     static const struct report_rule rules[] = {
@@ -35,7 +45,7 @@ check_deployment(const struct report_call *call)
     if (!json_is_null(payload) && !json_is_object(payload) && json_str(payload) == NULL) {
         sandbox_flaw_add(&flaws, "payload", "invalid", NULL);
     }
-    if (!json_is_null(contexts) && !json_is_array(contexts)) {
+    if (!json_is_null(contexts) && !are_texts(contexts)) {
         sandbox_flaw_add(&flaws, "required_contexts", "invalid", NULL);
     }
     return !sandbox_flaws_answer(&flaws, call->response);

@@ -39,7 +39,8 @@ struct sandbox_options {
     const char *region;        // NULL: "us-east-1"
     const char *registry_auth; // "basic" (NULL), "bearer" or "none"
     int64_t rollout_delay;     // ms that a deployment of a service takes; 0: 2 s
-    const char *caller; // "owner/name" that the OIDC tokens for the shell speak of; NULL: the first
+    const char *caller; // "owner/name" of the app: OIDC tokens speak of it, and it is there to be
+                        // reported on; NULL: the first
 };
 
 // What a client needs, told once when the sandbox serves. All borrowed for the call.

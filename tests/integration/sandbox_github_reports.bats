@@ -275,6 +275,10 @@ tour() {
     long=$(printf 'x%.0s' $(seq 141))
     post "$app/deployments" '{"ref": 1, "description": "'"$long"'", "payload": 7, "auto_merge": "no"}'
     assert_flaws '[{"resource":"Deployment","field":"ref","code":"invalid"},{"resource":"Deployment","field":"description","code":"custom","message":"description is too long (maximum is 140 characters)"},{"resource":"Deployment","field":"auto_merge","code":"invalid"},{"resource":"Deployment","field":"payload","code":"invalid"}]'
+    for contexts in '"ci"' '[7]' '{"a": "b"}'; do
+        post "$app/deployments" "{\"ref\": \"$sha\", \"required_contexts\": $contexts}"
+        assert_flaws '[{"resource":"Deployment","field":"required_contexts","code":"invalid"}]'
+    done
     post "$app/deployments" '{}'
     assert_flaws '[{"resource":"Deployment","field":"ref","code":"missing_field"}]'
     post "$app/deployments" '[]'
