@@ -203,7 +203,7 @@ exact_texts() {
 
 check_can_fail() {
     local card='.slack.channels[0].messages[0]' bad
-    for bad in '<!channel>' '<https://evil.example|click>' 'a & b' ' *b*' '@here' '```' '‮'; do
+    for bad in '<!channel>' '<https://evil.example|click>' 'a & b' ' *b*' '@here' '```' $'\u202e'; do
         finds "$card.attachments[0].blocks[0].text.text += \"$bad\"" inbox
     done
     finds "$card.attachments[0].blocks[0].text.verbatim = false" inbox
