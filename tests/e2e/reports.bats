@@ -242,3 +242,41 @@ END
     says "'deploys' (slack): read 'env:SLACK_BOT_TOKEN'" \
         "'oncall' (pagerduty): the routing key is not one" "'audit' (webhook): read 'env:HOOK_SECRET'"
 }
+
+@test "a run that waits for an approval says so, and then goes on in the same message" {
+    local run
+    world_end
+    rm "$world/sandbox.env"
+    sandbox_start --queue-delay 60s
+    reports_to_all
+    deploy_behind
+    until_true 20 grep -q "queued" "$world/out"
+    run=$(control state | jq '.github.runs[-1].id')
+    control github/set-run -d "{\"run_id\": $run, \"status\": \"waiting\"}" >/dev/null
+    until_true 10 eval '[[ "$(cards ".[0].text")" == "✋ Greeter → staging: waiting for approval"* ]]'
+    [[ " $(events) " == *" waiting "* ]]
+    control github/set-run -d "{\"run_id\": $run, \"status\": \"completed\",
+        \"conclusion\": \"success\"}" >/dev/null
+    deploy_end
+    expect 0
+    [ "$(cards)" = 1 ]
+    [[ "$(cards '.[0].text')" == "✅ "* ]]
+}
+
+@test "in a job: what could not be told is one annotation and one line of the summary" {
+    export GITHUB_ACTIONS=true GITHUB_REPOSITORY=demo/greeter GITHUB_RUN_ID=77 GITHUB_JOB=deploy \
+        GITHUB_RUN_ATTEMPT=1 GITHUB_REPOSITORY_ID=5 GITHUB_REF=refs/heads/main \
+        GITHUB_EVENT_NAME=push GITHUB_ACTOR=octocat
+    export GITHUB_OUTPUT=$world/output GITHUB_STEP_SUMMARY=$world/summary
+    control slack -d '{"token": "revoked"}' >/dev/null
+    deploy
+    expect 0
+    [ "$(grep -c "^::warning title=dispatcher::'deploys' has not got its reports (2): " <<<"$output")" = 1 ]
+    [ "$(grep -c "^> ⚠️ 'deploys' has not got its reports" "$world/summary")" = 1 ]
+    # Every secret of a sink is masked before anything else is said.
+    local masks secret
+    masks=$(sed -n '/^::add-mask::/!q;p' <<<"$output")
+    for secret in "$SLACK_BOT_TOKEN" "$SLACK_WEBHOOK_URL" "$PAGERDUTY_ROUTING_KEY"; do
+        [[ "$masks" == *"::add-mask::$secret"* ]] || { echo "not masked: ${secret:0:8}"; return 1; }
+    done
+}
