@@ -12,7 +12,7 @@
 #include "dispatcher/compiler.h"
 #include "dispatcher/str.h"
 
-enum { IPV6_SIZE = 16 };
+enum { IPV6_SIZE = 16, LABEL_MAX = 63 };
 
 struct block_v4 {
     uint32_t network; // host byte order
@@ -160,4 +160,26 @@ address_literal_is_public(const char *host)
     // inet_addr knows the spellings that libcurl and resolvers know; the broadcast, its word for a
     // failure, is not public either.
     return v4_is_public(ntohl(inet_addr(host)));
+}
+
+bool
+address_name_is_local(const char *host)
+{
+    static const char *const suffixes[] = {".localhost", ".local", ".internal", ".home.arpa"};
+    bool local = strchr(host, '.') == NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++) {
+        local = local || str_ends(str_of(host), str_of(suffixes[i]));
+    }
+    return local;
+}
+
+bool
+address_name_is_proper(const char *host)
+{
+    struct str rest = str_of(host), label = {0};
+    bool proper = rest.len > 0 && !str_ends(rest, STR("."));
+    while (proper && str_cut(rest, '.', &label, &rest)) {
+        proper = label.len > 0 && label.len <= LABEL_MAX;
+    }
+    return proper;
 }

@@ -11,33 +11,9 @@
 #include "dispatcher/url.h"
 #include "notify_internal.h"
 
-enum { URL_MAX = 2048, LABEL_MAX = 63, HTTPS_PORT = 443, KEY_MAX = 4096, BODY_MAX = 1024 * 1024 };
+enum { URL_MAX = 2048, HTTPS_PORT = 443, KEY_MAX = 4096, BODY_MAX = 1024 * 1024 };
 
 // --- addresses -----------------------------------------------------------------------------------
-
-static bool
-has_empty_label(const char *host)
-{
-    struct str rest = str_of(host), label = {0};
-    bool any = rest.len == 0 || str_ends(rest, STR("."));
-    while (!any && str_cut(rest, '.', &label, &rest)) {
-        any = label.len == 0 || label.len > LABEL_MAX;
-    }
-    return any;
-}
-
-// Names that mean something within a machine or a network only (RFC 6761, 6762, 8375, and the
-// private-use "internal").
-static bool
-is_local_name(const char *host)
-{
-    static const char *const suffixes[] = {".localhost", ".local", ".internal", ".home.arpa"};
-    bool local = strchr(host, '.') == NULL;
-    for (size_t i = 0; i < ARRAY_LENGTH(suffixes); i++) {
-        local = local || str_ends(str_of(host), str_of(suffixes[i]));
-    }
-    return local;
-}
 
 static const char *
 public_problem(const struct url *url)
@@ -48,10 +24,10 @@ public_problem(const struct url *url)
     if (address_is_literal(url->host)) {
         return "names an address instead of a host";
     }
-    if (has_empty_label(url->host)) {
+    if (!address_name_is_proper(url->host)) {
         return "names no proper host";
     }
-    if (is_local_name(url->host)) {
+    if (address_name_is_local(url->host)) {
         return "names a host that only a local network knows";
     }
     return url->port == HTTPS_PORT ? NULL : "names a port other than 443";

@@ -2,6 +2,7 @@
 // Pure, as checks.c is; whether an address is public is found out when it is connected to.
 #include <string.h>
 
+#include "dispatcher/address.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/url.h"
 #include "spec_internal.h"
@@ -10,7 +11,14 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-enum { URL_MAX = 2048, CHANNEL_MAX = 80, ID_MAX = 32, AUTHOR_MAX = 320, HOST_MAX = 253 };
+enum {
+    URL_MAX = 2048,
+    CHANNEL_MAX = 80,
+    ID_MAX = 32,
+    AUTHOR_MAX = 320,
+    HOST_MAX = 253,
+    HTTPS_PORT = 443
+};
 
 // An id of Slack: a letter of `kinds`, then at least eight of its alphabet.
 static bool
@@ -88,30 +96,6 @@ spec_host_is_listed(const struct str_list *hosts, const char *url_text)
     return false;
 }
 
-// What a resolver takes for an address by itself: "::1", "10.0.0.1", and inet_aton's "2130706433",
-// "127.1" and "0x7f.1". A name's last label holds a letter and is no hexadecimal number.
-static bool
-is_address(struct str host)
-{
-    struct str label = {0}, rest = host;
-    if (str_contains(host, STR(":"))) {
-        return true;
-    }
-    while (str_cut(rest, '.', &label, &rest)) {
-        if (rest.len == 0) { // a dot at the end changes nothing
-            break;
-        }
-    }
-    bool hexadecimal = str_starts(label, STR("0x"));
-    size_t from = hexadecimal ? 2 : 0;
-    for (size_t i = from; i < label.len; i++) {
-        if (strchr(hexadecimal ? DIGITS "abcdef" : DIGITS, label.ptr[i]) == NULL) {
-            return false;
-        }
-    }
-    return label.len > 0;
-}
-
 static const char *
 form_problem(const char *value, const struct error *err, const struct url *url)
 {
@@ -132,6 +116,25 @@ check_hook_url(const char *value)
     return form_problem(value, err, &url);
 }
 
+// What sending would refuse as well (webhook.h), but for what a name resolves to.
+static const char *
+public_problem(const struct url *url)
+{
+    if (address_is_literal(url->host)) {
+        return "must name a host, not an address";
+    }
+    if (url_host_is_loopback(url->host)) {
+        return "must lead to another machine";
+    }
+    if (!address_name_is_proper(url->host)) {
+        return "must name a host, without an empty part";
+    }
+    if (address_name_is_local(url->host)) {
+        return "must name a host of the public internet";
+    }
+    return url->port == HTTPS_PORT ? NULL : "must be on port 443";
+}
+
 const char *
 spec_hook_problem(const char *value, bool to_private)
 {
@@ -144,10 +147,5 @@ spec_hook_problem(const char *value, bool to_private)
     if (strcmp(url.scheme, "https") != 0 && !(to_private && url_host_is_loopback(url.host))) {
         return to_private ? "must be https (plain http only on loopback)" : "must be https";
     }
-    if (to_private) {
-        return NULL;
-    }
-    return is_address(str_of(url.host))     ? "must name a host, not an address"
-           : url_host_is_loopback(url.host) ? "must lead to another machine"
-                                            : NULL;
+    return to_private ? NULL : public_problem(&url);
 }

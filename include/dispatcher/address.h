@@ -17,3 +17,9 @@ bool address_is_public(const struct sockaddr *address);
 bool address_is_literal(const char *host);
 /// address_is_public of such a host; false when no address can be read from it.
 bool address_literal_is_public(const char *host);
+
+/// Does the name (lower case) mean something within a machine or a network only: "metadata",
+/// "x.localhost", "printer.local" (RFC 6761, 6762, 8375, and the private-use "internal")?
+bool address_name_is_local(const char *host);
+/// Every resolver takes it for the same name: no label is empty or over 63 bytes, no dot ends it.
+bool address_name_is_proper(const char *host);

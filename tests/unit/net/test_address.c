@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,10 +283,51 @@ hosts(void **state)
     }
 }
 
+static void
+names(void **state)
+{
+    (void)state;
+    static const char label63[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const struct {
+        const char *host;
+        bool local, proper;
+    } rows[] = {
+        {"example.org", false, true},
+        {"a.b.c.example.org", false, true},
+        {"internal.example.org", false, true},
+        {"localhost.example.org", false, true},
+        {"notlocal.notinternal", false, true},
+        {"localhost", true, true},
+        {"metadata", true, true},
+        {"a.localhost", true, true},
+        {"printer.local", true, true},
+        {"metadata.google.internal", true, true},
+        {"router.home.arpa", true, true},
+        {"home.arpa", false, true},
+        {"", true, false},
+        {".", false, false},
+        {"example.org.", false, false},
+        {".example.org", false, false},
+        {"example..org", false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (address_name_is_local(rows[i].host) != rows[i].local ||
+            address_name_is_proper(rows[i].host) != rows[i].proper) {
+            fail_msg("'%s' is taken for something else", rows[i].host);
+        }
+    }
+    char longest[2 + 2 * sizeof(label63)];
+    (void)snprintf(longest, sizeof(longest), "%s.org", label63);
+    assert_true(address_name_is_proper(longest));
+    (void)snprintf(longest, sizeof(longest), "a%s.org", label63);
+    assert_false(address_name_is_proper(longest));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),
         cmocka_unit_test(the_table),
         cmocka_unit_test(wrappers_follow_what_they_hold),
         cmocka_unit_test(other_families_are_not_public),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../spec/spec_internal.h"
 #include "dispatcher/memory.h"
 #include "http_lab.h"
 #include "notify_fixture.h"
@@ -180,6 +181,23 @@ which_addresses_may_be_sent_to(void **state)
         if (!cstr_equal(problem, corpus[i].problem) ||
             !cstr_equal(in_private, corpus[i].private_problem)) {
             fail_msg("'%s' %s, and if listed %s", corpus[i].url, problem, in_private);
+        }
+    }
+}
+
+// Lint is there so that nobody finds out by a report that is missing.
+static void
+lint_refuses_what_sending_refuses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(corpus); i++) {
+        const char *url = corpus[i].url != NULL ? corpus[i].url : "";
+        for (int to_private = 0; to_private <= 1; to_private++) {
+            bool sent = webhook_url_problem(url, to_private != 0) == NULL;
+            const char *problem = spec_hook_problem(url, to_private != 0);
+            if (sent != (problem == NULL)) {
+                fail_msg("'%s' (%d): lint says %s", url, to_private, problem);
+            }
         }
     }
 }
@@ -413,6 +431,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(which_addresses_may_be_sent_to),
+        cmocka_unit_test(lint_refuses_what_sending_refuses),
         cmocka_unit_test(a_long_address),
         cmocka_unit_test(signatures),
         cmocka_unit_test(what_is_on_the_wire),

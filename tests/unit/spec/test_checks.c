@@ -199,6 +199,7 @@ test_places_of_webhooks(void **state)
 {
     (void)state;
     static const char address[] = "must name a host, not an address";
+    static const char local[] = "must name a host of the public internet";
     static const struct {
         const char *url, *problem, *of_private;
     } cases[] = {
@@ -210,6 +211,16 @@ test_places_of_webhooks(void **state)
         {"http://127.0.0.1:8080/", "must be https", NULL},
         {"http://localhost/", "must be https", NULL},
         {"https://localhost/", "must lead to another machine", NULL},
+        {"https://a.localhost/", local, NULL},
+        {"https://METADATA/", local, NULL},
+        {"https://metadata.google.internal/x", local, NULL},
+        {"https://printer.local/", local, NULL},
+        {"https://router.home.arpa/", local, NULL},
+        {"https://localhost./", "must name a host, without an empty part", NULL},
+        {"https://hooks..example.org/", "must name a host, without an empty part", NULL},
+        {"https://example.org:443/", NULL, NULL},
+        {"https://example.org:8443/", "must be on port 443", NULL},
+        {"https://internal.example.org/", NULL, NULL},
         {"https://127.0.0.1/", address, NULL},
         {"https://10.0.0.1/", address, NULL},
         {"https://10.0.0.1./", address, NULL},
