@@ -1,6 +1,6 @@
-// The courier beside a deployment: a few threads, each with a context, a journal handle and an HTTP
-// client of its own, that deliver what is due and otherwise sleep until they are woken. Several,
-// because one sink that hangs must not keep the others waiting.
+// The courier beside a deployment: threads, each with a context, a journal handle and an HTTP
+// client of its own, that deliver what is due and otherwise sleep until they are woken. One for
+// each sink, because those that hang, and be it all of an app's, must not keep the others waiting.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,8 +10,9 @@
 #include "notice_internal.h"
 
 enum {
-    WORKERS_MAX = 4,
-    NAP_MS = 100,        // while something is due that another worker or process is at
+    WORKERS_MAX = 24,
+    NAP_MS = 100,        // while something is due that another worker or process is at, ...
+    NAP_EACH_MS = 25,    // ... and this for each worker, so that many ask no more often than four
     SLEEP_MAX_MS = 5000, // what other processes put into the outbox does not wake us
     DRAIN_POLL_MS = 25,
 };
@@ -31,17 +32,18 @@ struct deploy_courier {
     struct cancel *stop; // of all requests under way
     atomic_bool stopped;
     struct worker workers[WORKERS_MAX];
-    size_t count;
+    size_t count, wanted;
 };
 
 static int64_t
 nap_ms(const struct worker *worker, int64_t next_ms)
 {
-    int64_t wait = SLEEP_MAX_MS;
+    int64_t wait = SLEEP_MAX_MS, nap = (int64_t)worker->courier->wanted * NAP_EACH_MS;
     if (next_ms != INT64_MAX) {
         wait = next_ms - clock_wall(worker->platform.clock);
     }
-    return wait < NAP_MS ? NAP_MS : wait > SLEEP_MAX_MS ? SLEEP_MAX_MS : wait;
+    nap = nap > NAP_MS ? nap : NAP_MS;
+    return wait < nap ? nap : wait > SLEEP_MAX_MS ? SLEEP_MAX_MS : wait;
 }
 
 // A journal that fails is the deployment's own trouble, and said there.
@@ -101,7 +103,8 @@ deploy_courier_start(struct deploy_context *context, const struct http_client_op
     struct deploy_courier *courier CLEANUP(deploy_courier_freep) = xcalloc(1, sizeof(*courier));
     courier->owner = context;
     courier->stop = cancel_new();
-    for (size_t i = 0; i < workers && i < WORKERS_MAX; i++) {
+    courier->wanted = workers < WORKERS_MAX ? workers : WORKERS_MAX;
+    while (courier->count < courier->wanted) {
         TRY(open_worker(courier, http));
     }
     context->courier = courier;
