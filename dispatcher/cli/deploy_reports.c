@@ -41,6 +41,7 @@ deploy_reports_start(
     }
     struct deploy_reports *reports = xcalloc(1, sizeof(*reports));
     *reports = (struct deploy_reports){.cli = cli, .session = session, .json = json};
+    deploy_mask_sinks(session->context, deployment);
     struct error *err = deploy_courier_start(
         session->context, &cli->http_options, sinks + SPARE_WORKERS, &reports->courier);
     if (err != NULL) { // they wait in the outbox

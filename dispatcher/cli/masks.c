@@ -4,6 +4,7 @@
 
 #include "cli_internal.h"
 #include "dispatcher/secret.h"
+#include "dispatcher/slack.h"
 
 void
 cli_mask_environment(const struct cli *cli)
@@ -22,4 +23,7 @@ cli_mask_environment(const struct cli *cli)
             secret_free(secret_new(str_of(value))); // the mask stays
         }
     }
+    const char *address = env_get(&cli->platform, "SLACK_WEBHOOK_URL");
+    struct secret *webhook CLEANUP(secret_freep) = secret_new(str_of(address));
+    slack_webhook_mask(webhook);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
+#include "dispatcher/slack.h"
+#include "dispatcher/webhook.h"
 #include "notice_internal.h"
 
 void
@@ -67,6 +69,40 @@ courier_secret(const struct delivery *delivery, const char *reference, struct se
     courier_blocked(delivery, error_wrap(err, "read '%s'", reference), out);
     return false;
 }
+
+// --- masks -------------------------------------------------------------------------------------
+
+// NULL: not there, not at hand, or not to be read; who needs it says why.
+static struct secret *
+at_hand(struct deploy_context *context, const struct deployment *d, const char *reference)
+{
+    struct secret *secret = NULL;
+    struct str text = str_of(reference);
+    if (str_starts(text, STR("env:")) || str_starts(text, STR("file:"))) {
+        error_free(secret_reference_read(context, d, reference, &secret));
+    }
+    return secret;
+}
+
+void
+deploy_mask_sinks(struct deploy_context *context, const struct deployment *deployment)
+{
+    for (size_t i = 0; i < deployment->sinks.count; i++) {
+        const struct deployment_sink *sink = deployment_sink_at(deployment, i);
+        struct secret *token CLEANUP(secret_freep) = at_hand(context, deployment, sink->token);
+        struct secret *url CLEANUP(secret_freep) = at_hand(context, deployment, sink->url);
+        struct secret *secret CLEANUP(secret_freep) = at_hand(context, deployment, sink->secret);
+        struct secret *key CLEANUP(secret_freep) = at_hand(context, deployment, sink->routing_key);
+        if (url != NULL) {
+            slack_webhook_mask(url);
+        }
+        if (secret != NULL) {
+            webhook_mask(secret);
+        }
+    }
+}
+
+// --- references --------------------------------------------------------------------------------
 
 const char *
 courier_member(const struct delivery *delivery, const char *reference, const char *name)

@@ -6,7 +6,7 @@
 #include "dispatcher/url.h"
 #include "notify_internal.h"
 
-enum { HTTPS_PORT = 443 };
+enum { HTTPS_PORT = 443, KEY_MIN = 16 };
 
 static const char address_hint[] =
     "An incoming webhook's address starts with https://hooks.slack.com/services/; another host has "
@@ -37,7 +37,9 @@ judge(const struct notify_case *at, const struct http_response *response)
     struct str text = str_trim(buf_str(&response->body));
     bool good = notify_status_is_good(response->status);
     bool word = slack_words_resemble(text);
-    const char *copy = word ? arena_str(at->arena, text) : NULL;
+    // A key looks like a word, too, and problems are kept.
+    const char *copy =
+        word ? notify_words(at->arena, arena_str(at->arena, text), NOTIFY_WORDS_MAX) : NULL;
     if (good && str_equal(text, STR("ok"))) {
         notify_delivered(at);
     } else if (word && (good || (response->status < 500 && slack_words_know(copy)))) {
@@ -62,6 +64,21 @@ send_to(const struct notify_case *at, const char *url, const char *body)
     }
 }
 
+// "https://hooks.slack.com/services/T…/B…/<key>": logs and answers quote the path, or the key.
+void
+slack_webhook_mask(const struct secret *url)
+{
+    struct url parts CLEANUP(url_done) = {0};
+    struct error *err CLEANUP(error_freep) = url_parse(secret_expose(url).ptr, &parts);
+    struct str rest = str_of(parts.path), piece = {0}, key = {0};
+    while (err == NULL && str_cut(rest, '/', &piece, &rest)) {
+        key = piece.len >= KEY_MIN ? piece : key;
+    }
+    if (key.len > 0) {
+        secret_free(secret_new(key)); // the mask stays
+    }
+}
+
 void
 slack_webhook_send(const struct platform *platform, struct http_client *http,
     const struct slack_webhook *webhook, struct arena *arena, struct notify_result *out)
@@ -69,6 +86,7 @@ slack_webhook_send(const struct platform *platform, struct http_client *http,
     struct url parts CLEANUP(url_done) = {0};
     struct notify_case at = {platform, http, arena, "an incoming webhook", out};
     const char *address = secret_expose(webhook->url).ptr;
+    slack_webhook_mask(webhook->url);
     struct error *err CLEANUP(error_freep) = url_parse(address, &parts); // it quotes: never shown
     if (err != NULL) {
         notify_settle(&at, NOTIFY_BLOCKED, address_hint, "its address is no URL");

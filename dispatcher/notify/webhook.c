@@ -62,16 +62,27 @@ webhook_url_problem(const char *url, bool to_private)
 
 // --- signatures ----------------------------------------------------------------------------------
 
+static const struct str key_prefix = {"whsec_", sizeof("whsec_") - 1};
+
+void
+webhook_mask(const struct secret *secret)
+{
+    struct str text = secret_expose(secret);
+    if (str_starts(text, key_prefix)) {
+        secret_free(secret_new(str_skip(text, key_prefix.len))); // the mask stays
+    }
+}
+
 // The bytes that sign; false: "whsec_" is not followed by base64, or there are none.
 static bool
 read_key(const struct secret *secret, struct buf *out)
 {
     struct str text = secret_expose(secret);
-    if (!str_starts(text, STR("whsec_"))) {
+    if (!str_starts(text, key_prefix)) {
         buf_add(out, text);
         return out->len > 0 && !out->failed;
     }
-    struct error *err CLEANUP(error_freep) = base64_decode(str_skip(text, 6), out);
+    struct error *err CLEANUP(error_freep) = base64_decode(str_skip(text, key_prefix.len), out);
     return err == NULL && out->len > 0 && !out->failed;
 }
 
@@ -147,6 +158,9 @@ webhook_send(const struct platform *platform, struct http_client *http,
     struct notify_case at = {platform, http, arena, "a webhook", out};
     if (!address_is_fine(&at, delivery)) {
         return;
+    }
+    if (delivery->secret != NULL) {
+        webhook_mask(delivery->secret);
     }
     if (delivery->secret != NULL && !read_key(delivery->secret, &key)) {
         notify_settle(&at, NOTIFY_BLOCKED,

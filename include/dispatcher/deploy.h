@@ -258,6 +258,9 @@ struct deploy_courier;
 /// it; one courier a context, freed first.
 NODISCARD struct error *deploy_courier_start(struct deploy_context *context,
     const struct http_client_options *http, size_t workers, struct deploy_courier **out);
+/// The secrets of the deployment's sinks that are at hand (`env:`, `file:`) are masked from now on:
+/// the log of a remote run may hold one long before it is used, if it is at all.
+void deploy_mask_sinks(struct deploy_context *context, const struct deployment *deployment);
 /// Something may be due: NULL does nothing.
 void deploy_courier_wake(struct deploy_courier *courier);
 /// Is all told that can be told now of deployment `id`? What is told later: a sink that rests until

@@ -70,6 +70,9 @@ struct slack_webhook {
 /// hooks.slack-gov.com.
 void slack_webhook_send(const struct platform *platform, struct http_client *http,
     const struct slack_webhook *webhook, struct arena *arena, struct notify_result *out);
+/// The end of its address is what makes it a secret, and is masked from now on wherever it stands
+/// alone; sending does that, too.
+void slack_webhook_mask(const struct secret *url);
 
 // --- text (slack_text.c) -----------------------------------------------------------------------
 // Put it where `verbatim` is true: else Slack itself turns bare addresses and names into links.

@@ -22,6 +22,8 @@ void webhook_send(const struct platform *platform, struct http_client *http,
 /// is used as its bytes are.
 void webhook_sign(const struct secret *secret, const char *id, int64_t timestamp_s, struct str body,
     struct buf *out);
+/// What follows "whsec_" is masked from now on where it stands alone; sending does that, too.
+void webhook_mask(const struct secret *secret);
 /// May a message be sent there at all? NULL when fine, else what is wrong with the address ("must
 /// be https", "names an address instead of a host"), for lint and for sending alike.
 const char *webhook_url_problem(const char *url, bool to_private);

@@ -175,6 +175,64 @@ addresses_that_are_not_sent_to(void **state)
     }
 }
 
+// Logs and answers quote an address without its host, or the key alone.
+static void
+the_key_is_masked_by_itself(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *text, *masked;
+    } rows[] = {
+        {"https://hooks.slack.com/services/T1/B1/aaaabbbbccccddddeeee0001",
+            "POST /services/T1/B1/aaaabbbbccccddddeeee0001 at hooks.slack.com",
+            "POST /services/T1/B1/*** at hooks.slack.com"},
+        {"https://chat.corp.example/api/webhooks/1/aaaabbbbccccddddeeee0002/slack?wait=true",
+            "aaaabbbbccccddddeeee0002 chat.corp.example", "*** chat.corp.example"},
+        // neither a host nor what is too short to be a key
+        {"https://hooks.chat.corp.example/hooks/short", "hooks.chat.corp.example short",
+            "hooks.chat.corp.example short"},
+        {"no address: aaaabbbbccccddddeeee0003", "aaaabbbbccccddddeeee0003",
+            "aaaabbbbccccddddeeee0003"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct secret *url CLEANUP(secret_freep) = secret_new(str_of(rows[i].url));
+        struct buf text CLEANUP(buf_done) = BUF_INIT(1024);
+        slack_webhook_mask(url);
+        buf_puts(&text, rows[i].text);
+        secret_mask(&text);
+        assert_string_equal(buf_cstr(&text), rows[i].masked);
+    }
+}
+
+// A key looks like one of Slack's words; what is wrong with a sink is kept in the journal.
+static void
+a_key_that_comes_back_is_not_quoted(void **state)
+{
+    (void)state;
+    static const char url[] = "https://hooks.slack.com/services/T1/B1/aaaabbbbccccddddeeee0004";
+    static const struct {
+        int status;
+        enum notify_verdict verdict;
+        const char *problem;
+    } rows[] = {
+        {200, NOTIFY_BLOCKED, WHO "it refuses for a reason not known here (***)"},
+        {400, NOTIFY_REFUSED, WHO "the message is refused (HTTP 400: ***)"},
+        {500, NOTIFY_DOUBT, WHO "it failed (HTTP 500: ***)"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct script_step step = {.method = HTTP_POST,
+            .must_be_once = true,
+            .url = url,
+            .status = rows[i].status,
+            .reply = "aaaabbbbccccddddeeee0004"};
+        struct notify_fixture *n CLEANUP(notify_fixture_freep) = NULL;
+        struct notify_result result = {0};
+        send_it(url, false, &step, 1, &n, &result);
+        assert_int_equal(result.verdict, rows[i].verdict);
+        assert_string_equal(result.problem, rows[i].problem);
+    }
+}
+
 int
 main(void)
 {
@@ -182,6 +240,8 @@ main(void)
         cmocka_unit_test(what_is_on_the_wire),
         cmocka_unit_test(answers),
         cmocka_unit_test(addresses_that_are_not_sent_to),
+        cmocka_unit_test(the_key_is_masked_by_itself),
+        cmocka_unit_test(a_key_that_comes_back_is_not_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

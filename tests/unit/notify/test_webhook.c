@@ -203,6 +203,24 @@ lint_refuses_what_sending_refuses(void **state)
 }
 
 static void
+the_key_is_masked_without_its_prefix(void **state)
+{
+    (void)state;
+    static const char *const secrets[] = {"whsec_Y2FuYXJ5LWtleS1vbmU=", "canary-key-two"};
+    static const char *const masked[] = {"***, whsec, ***", "whsec_***"};
+    static const char *const texts[] = {
+        "Y2FuYXJ5LWtleS1vbmU=, whsec, whsec_Y2FuYXJ5LWtleS1vbmU=", "whsec_canary-key-two"};
+    for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++) {
+        struct secret *secret CLEANUP(secret_freep) = secret_new(str_of(secrets[i]));
+        struct buf text CLEANUP(buf_done) = BUF_INIT(1024);
+        webhook_mask(secret);
+        buf_puts(&text, texts[i]);
+        secret_mask(&text);
+        assert_string_equal(buf_cstr(&text), masked[i]);
+    }
+}
+
+static void
 a_long_address(void **state)
 {
     (void)state;
@@ -432,6 +450,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(which_addresses_may_be_sent_to),
         cmocka_unit_test(lint_refuses_what_sending_refuses),
+        cmocka_unit_test(the_key_is_masked_without_its_prefix),
         cmocka_unit_test(a_long_address),
         cmocka_unit_test(signatures),
         cmocka_unit_test(what_is_on_the_wire),
