@@ -71,6 +71,7 @@ set_run(struct github_run *run, const struct json *body, struct sandbox_response
         sandbox_reply_problem(response, 422, "'status' and 'conclusion' do not fit together");
         return;
     }
+    run->is_set = true;
     sandbox_run_cancel(run, true); // nothing of it goes on
     run->status = status;
     run->conclusion = conclusion;

@@ -68,6 +68,7 @@ struct github_run {
     char *file, *name, *title, *branch, *ref, *sha, *commit_message, *actor;
     const char *event, *status, *conclusion;
     const char *forced; // conclusion that a test asked for, or NULL
+    bool is_set;        // its state was ordered: what its thread still does changes nothing of it
     int64_t created_ms, started_ms, updated_ms, visible_ms;
     struct json *inputs;
     struct run_job *jobs;

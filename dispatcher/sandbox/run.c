@@ -122,7 +122,7 @@ sandbox_run_cancel(struct github_run *run, bool forced)
 void
 sandbox_run_finish(struct github_run *run, const char *conclusion)
 {
-    if (strcmp(run->status, "completed") != 0) {
+    if (!run->is_set && strcmp(run->status, "completed") != 0) {
         run->status = "completed";
         run->conclusion = conclusion;
         run->updated_ms = sandbox_now(run->sandbox);

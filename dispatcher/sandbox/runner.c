@@ -31,10 +31,11 @@ set_status(struct github_run *run, const char *status)
 {
     struct sandbox *sandbox = run->sandbox;
     (void)pthread_mutex_lock(&sandbox->lock);
-    run->status = status;
-    run->updated_ms = sandbox_now(sandbox);
-    if (strcmp(status, "in_progress") == 0) {
-        run->started_ms = run->updated_ms;
+    if (!run->is_set) {
+        run->status = status;
+        run->updated_ms = sandbox_now(sandbox);
+        bool starts = strcmp(status, "in_progress") == 0;
+        run->started_ms = starts ? run->updated_ms : run->started_ms;
     }
     (void)pthread_mutex_unlock(&sandbox->lock);
 }
