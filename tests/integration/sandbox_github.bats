@@ -284,12 +284,14 @@ jwt() {
     [ "$(run_field "$other" .display_title)" = "$(run_field "$run" .display_title)" ]
     control /github/set-run -d "{\"run_id\": $run, \"status\": \"waiting\"}"
     [ "$(run_field "$run" '[.status, .conclusion] | join(",")')" = "waiting," ]
-    # Also one that is under way: its jobs end, and it stays as it was ordered.
     sandbox_stop
+}
+
+@test "a run whose state was ordered keeps it, also while it is under way" {
     sandbox_start --queue-delay 60s
     dispatch '{"app": "a"}'
     control /github/set-run -d "{\"run_id\": $run, \"status\": \"waiting\"}"
-    sleep 0.5
+    sleep 0.5 # in which its thread ends
     [ "$(run_field "$run" '[.status, .conclusion] | join(",")')" = "waiting," ]
     sandbox_stop
 }
