@@ -24,7 +24,8 @@ look_at_environment(struct doctor *doctor)
     static const char *const names[] = {"HTTPS_PROXY", "https_proxy", "NO_PROXY", "SSL_CERT_FILE",
         "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_ECR",
         "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
-        "AWS_PROFILE", "VAULT_ADDR", "VAULT_NAMESPACE", "GITHUB_API_URL", "DISPATCHER_SPECS",
+        "AWS_PROFILE", "VAULT_ADDR", "VAULT_NAMESPACE", "GITHUB_API_URL", "SLACK_API_URL",
+        "PAGERDUTY_EVENTS_URL", "DISPATCHER_SPECS",
         "DISPATCHER_CONFIG", "DISPATCHER_STATE"};
     struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {

@@ -3,8 +3,8 @@
 // so that making them again changes nothing. What they say is notice_*.c's.
 #include <string.h>
 
+#include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
-#include "dispatcher/name.h"
 #include "dispatcher/url.h"
 #include "notice_internal.h"
 
@@ -240,6 +240,15 @@ host_of(const char *text, struct arena *arena)
     return err == NULL ? arena_dup(arena, url.host) : "?";
 }
 
+// An address of an app's that hangs must not hold up another one at the same host.
+static const char *
+short_hash(const char *text, struct arena *arena)
+{
+    char hex[SHA256_HEX_SIZE];
+    sha256_hex(str_of(text), hex);
+    return arena_str(arena, (struct str){hex, 12});
+}
+
 // Who shares a rate limit: a channel, an integration, a host, an owner's quota.
 static const char *
 lane_of(const struct maker *maker)
@@ -256,7 +265,8 @@ lane_of(const struct maker *maker)
         return arena_printf(maker->arena, "pagerduty:%s", sink->routing_key);
     }
     if (cstr_equal(sink->kind, "webhook")) {
-        return arena_printf(maker->arena, "webhook:%s", host_of(sink->url, maker->arena));
+        return arena_printf(maker->arena, "webhook:%s/%s", host_of(sink->url, maker->arena),
+            short_hash(sink->url, maker->arena));
     }
     struct str owner = {0}, name = {0};
     (void)str_cut(str_of(d->repository), '/', &owner, &name);

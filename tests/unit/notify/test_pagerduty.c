@@ -100,8 +100,8 @@ answers(void **state)
             "'payload.summary' is missing or blank; 'payload.source' is missing or blank; c)",
             NULL},
         {{.status = 400, .reply = "{\"errors\":[7,{},\"a\\u001b[31m\\n\\u202eb " KEY "\"]}"},
-            NOTIFY_REFUSED, -1,
-            "events.pagerduty.com: the message is refused (HTTP 400: a b ***)", NULL},
+            NOTIFY_REFUSED, -1, "events.pagerduty.com: the message is refused (HTTP 400: a b ***)",
+            NULL},
         {{.status = 400,
              .reply = "{\"message\":\"Event object is invalid\",\"errors\":"
                       "[\"'routing_key' is missing or blank\"]}"},
