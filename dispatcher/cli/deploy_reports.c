@@ -12,8 +12,7 @@ enum {
     WAIT_MS = 10 * 1000,
     INTERRUPTED_WAIT_MS = 2 * 1000, // a runner that cancels kills after some seconds
     POLL_MS = 25,
-    QUIET_MS = 1000,   // what takes longer is shown
-    SPARE_WORKERS = 3, // for what earlier deployments left
+    QUIET_MS = 1000, // what takes longer is shown
 };
 
 struct deploy_reports {
@@ -42,8 +41,8 @@ deploy_reports_start(
     struct deploy_reports *reports = xcalloc(1, sizeof(*reports));
     *reports = (struct deploy_reports){.cli = cli, .session = session, .json = json};
     deploy_mask_sinks(session->context, deployment);
-    struct error *err = deploy_courier_start(
-        session->context, &cli->http_options, sinks + SPARE_WORKERS, &reports->courier);
+    struct error *err =
+        deploy_courier_start(session->context, &cli->http_options, sinks, &reports->courier);
     if (err != NULL) { // they wait in the outbox
         warn(cli, "reports are not sent", err);
     }

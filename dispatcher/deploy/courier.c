@@ -222,9 +222,9 @@ work(struct deploy_context *context, struct store *store, const char *name)
         return NULL; // somebody else is at it
     }
     TRY(store_lane_get(store, name, arena, &lane));
-    bool rests = lane.rest_until_ms > now && lane.rest_until_ms < now + DAY_MS;
-    if (rests) {
-        return NULL; // since we looked
+    bool rests = lane.rest_until_ms > now && lane.rest_until_ms < now + DAY_MS; // since we looked
+    if (rests || (context->leaves_trouble && lane.failures > 0)) {
+        return NULL;
     }
     TRY(store_outbox_next(store, name, now, arena, &row));
     return row != NULL ? deliver(context, store, row, &lane, arena) : NULL;

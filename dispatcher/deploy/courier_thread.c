@@ -1,6 +1,8 @@
 // The courier beside a deployment: threads, each with a context, a journal handle and an HTTP
 // client of its own, that deliver what is due and otherwise sleep until they are woken. One for
 // each sink, because those that hang, and be it all of an app's, must not keep the others waiting.
+// A few others go to the lanes in trouble, and they alone: whatever hung before, the first ones are
+// free for what is well.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,7 +12,10 @@
 #include "notice_internal.h"
 
 enum {
-    WORKERS_MAX = 24,
+    SINKS_MAX = 20, // of a deployment, as the files are checked
+    OTHERS = 3,
+    OTHERS_DELAY_MS = 250, // they come to what is left: each would sign in to GitHub anew
+    WORKERS_MAX = SINKS_MAX + OTHERS,
     NAP_MS = 100,        // while something is due that another worker or process is at, ...
     NAP_EACH_MS = 25,    // ... and this for each worker, so that many ask no more often than four
     SLEEP_MAX_MS = 5000, // what other processes put into the outbox does not wake us
@@ -32,13 +37,13 @@ struct deploy_courier {
     struct cancel *stop; // of all requests under way
     atomic_bool stopped;
     struct worker workers[WORKERS_MAX];
-    size_t count, wanted;
+    size_t count, sinks;
 };
 
 static int64_t
 nap_ms(const struct worker *worker, int64_t next_ms)
 {
-    int64_t wait = SLEEP_MAX_MS, nap = (int64_t)worker->courier->wanted * NAP_EACH_MS;
+    int64_t wait = SLEEP_MAX_MS, nap = (int64_t)worker->courier->sinks * NAP_EACH_MS;
     if (next_ms != INT64_MAX) {
         wait = next_ms - clock_wall(worker->platform.clock);
     }
@@ -55,6 +60,10 @@ work(void *ctx)
     while (!atomic_load(&worker->courier->stopped)) {
         int64_t next_ms = INT64_MAX;
         cancel_clear(worker->wake);
+        if (!worker->context->leaves_trouble) {
+            int64_t from = clock_mono(clock) + OTHERS_DELAY_MS;
+            error_free(clock_sleep_until(clock, from, worker->courier->stop));
+        }
         struct error *err = courier_round(worker->context, &next_ms);
         if (err != NULL) {
             log_warn(worker->platform.log, "reports are not delivered",
@@ -87,6 +96,7 @@ open_worker(struct deploy_courier *courier, const struct http_client_options *ht
         .no_proxy = owner->no_proxy,
         .state_path = owner->state_path};
     worker->context = deploy_context_new(&options);
+    worker->context->leaves_trouble = courier->count <= courier->sinks;
     int failed = pthread_create(&worker->thread, NULL, work, worker);
     worker->runs = failed == 0;
     return failed == 0
@@ -96,15 +106,15 @@ open_worker(struct deploy_courier *courier, const struct http_client_options *ht
 
 struct error *
 deploy_courier_start(struct deploy_context *context, const struct http_client_options *http,
-    size_t workers, struct deploy_courier **out)
+    size_t sinks, struct deploy_courier **out)
 {
     struct store *store = NULL;
     TRY(deploy_store(context, &store)); // settles its path, and loads SQLite in one thread
     struct deploy_courier *courier CLEANUP(deploy_courier_freep) = xcalloc(1, sizeof(*courier));
     courier->owner = context;
     courier->stop = cancel_new();
-    courier->wanted = workers < WORKERS_MAX ? workers : WORKERS_MAX;
-    while (courier->count < courier->wanted) {
+    courier->sinks = sinks < SINKS_MAX ? sinks : SINKS_MAX;
+    while (courier->count < courier->sinks + OTHERS) {
         TRY(open_worker(courier, http));
     }
     context->courier = courier;

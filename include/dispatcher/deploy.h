@@ -253,11 +253,11 @@ void deploy_verify(struct deploy_context *context, const struct deploy_request *
 // Reports are written to the outbox with the state that they are about; a courier takes them to
 // their sinks, in threads of its own, so that no sink delays or fails a deployment.
 struct deploy_courier;
-/// Begins to deliver what `context` has to tell, and what earlier processes left. `workers`: 1 to
-/// 24, as many sinks as may hang at a time without the next one having to wait. The context wakes
-/// it; one courier a context, freed first.
+/// Begins to deliver what `context` has to tell, and what earlier processes left. `sinks`: how many
+/// there are, so that those that hang keep none of the others waiting. The context wakes it; one
+/// courier a context, freed first.
 NODISCARD struct error *deploy_courier_start(struct deploy_context *context,
-    const struct http_client_options *http, size_t workers, struct deploy_courier **out);
+    const struct http_client_options *http, size_t sinks, struct deploy_courier **out);
 /// The secrets of the deployment's sinks that are at hand (`env:`, `file:`) are masked from now on:
 /// the log of a remote run may hold one long before it is used, if it is at all.
 void deploy_mask_sinks(struct deploy_context *context, const struct deployment *deployment);

@@ -553,6 +553,13 @@ END
     [ "$(inbox '.slack.channels[0].messages[] | select(.from == "bot") | .replies | length')" = 1 ]
     [ "$(inbox '.pagerduty.changes | length')" = 1 ]
     [ "$(inbox '.hooks.deliveries | map(.json.data.outcome) | join(" ")')" = "started deployed" ]
+    # What they have not got waits, and a deployment of a single sink tries them once more.
+    sed -i '/^deploy: {notify/,$d' "$world/infra/appspecs/greeter.yaml"
+    sinks audit | notify_is
+    control reset -X POST
+    DISPATCHER_REPORT_WAIT_MS=2000 deploy
+    expect 0
+    [ "$(inbox '.hooks.deliveries | map(.json.data.outcome) | join(" ")')" = "started deployed" ] || { show; false; }
 }
 
 # --- secrets -----------------------------------------------------------------------------------

@@ -498,6 +498,33 @@ a_sink_that_cannot_be_reached_is_tried_ever_more_rarely(void **state)
     assert_int_equal(undelivered(town), 0);
 }
 
+// Whatever hung before: of a courier's threads, one a sink is free for what is well.
+static void
+a_lane_in_trouble_is_left_to_those_that_are_there_for_it(void **state)
+{
+    struct town *town = *state;
+    int64_t next = 0;
+    town->webhook = UNREACHABLE;
+    town->moody = 1;
+    add(town, webhook_event(town, "d-0000000001"));
+    assert_null(courier_round(town->context, &next));
+    assert_int_equal(town->webhook_count, 0);
+    fake_platform_advance(town->fake, 3600 * 1000);
+    town->context->leaves_trouble = true;
+    add(town, slack_card(town, "d-0000000001", "under way"));
+    assert_null(courier_round(town->context, &next));
+    assert_int_equal(town->message_count, 1);
+    assert_int_equal(town->webhook_count, 0);
+    town->context->leaves_trouble = false;
+    assert_null(courier_round(town->context, &next));
+    assert_int_equal(town->webhook_count, 1);
+    town->context->leaves_trouble = true; // it is well again
+    fake_platform_advance(town->fake, 1000);
+    add(town, webhook_event(town, "d-0000000002"));
+    assert_null(courier_round(town->context, &next));
+    assert_int_equal(town->webhook_count, 2);
+}
+
 static void
 a_message_that_was_deleted_is_posted_again(void **state)
 {
@@ -567,6 +594,7 @@ main(void)
         TEST(a_revoked_token_blocks_until_it_is_mended_and_nothing_is_lost),
         TEST(retry_after_is_obeyed),
         TEST(a_sink_that_cannot_be_reached_is_tried_ever_more_rarely),
+        TEST(a_lane_in_trouble_is_left_to_those_that_are_there_for_it),
         TEST(a_message_that_was_deleted_is_posted_again),
         TEST(blocks_that_are_refused_leave_the_text),
         TEST(a_missing_secret_is_said_and_waits),
