@@ -99,6 +99,11 @@ fill(struct deploy_context *context, const struct preparation *p, bool tells)
     struct deployment *d = p->deployment;
     struct deployment_sink *sinks = arena_array(p->arena, notify->sink_count, sizeof(*sinks));
     size_t count = 0;
+    // A rollback knows no checkout, but GitHub is to show what runs now: its version may be a
+    // commit.
+    if (d->sha == NULL && d->version != NULL && snapshot_is_commit(d->version)) {
+        d->sha = d->version;
+    }
     d->members = notify->members;
     d->is_production = p->settings->is_production;
     d->environment_url = notify->environment_url;

@@ -185,6 +185,33 @@ test_verbs(void **state)
     }
 }
 
+// Without it GitHub would go on showing the version that a rollback has left.
+static void
+test_commit_of_a_rollback(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sha, *version, *expected;
+    } cases[] = {
+        {NULL, SHA, SHA},
+        {NULL, "v1.2.3", NULL},
+        {SHA, "v1.2.3", SHA},
+        {NULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct fixture f CLEANUP(done) = begin("", "staging");
+        f.d->verb = "rollback";
+        f.d->sha = cases[i].sha;
+        f.d->version = cases[i].version;
+        sinks_prepare(&f.context, &f.preparation);
+        if (cases[i].expected == NULL) {
+            assert_null(f.d->sha);
+        } else {
+            assert_string_equal(f.d->sha, cases[i].expected);
+        }
+    }
+}
+
 static void
 test_incidents(void **state)
 {
@@ -306,6 +333,7 @@ main(void)
         cmocka_unit_test(test_each_kind),
         cmocka_unit_test(test_the_journal_holds_them),
         cmocka_unit_test(test_verbs),
+        cmocka_unit_test(test_commit_of_a_rollback),
         cmocka_unit_test(test_incidents),
         cmocka_unit_test(test_check_runs),
         cmocka_unit_test(test_what_has_no_value),
