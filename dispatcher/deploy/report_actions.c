@@ -1,7 +1,10 @@
 // The result for the job that we run in: $GITHUB_OUTPUT lines and annotations
 // (GitHub's workflow commands; escaping as in actions/toolkit command.ts).
 #include "dispatcher/memory.h"
+#include "notice_internal.h"
 #include "report_internal.h"
+
+enum { NOTES_MAX = 32 * 1024 }; // of a megabyte that a job's outputs may have
 
 static void
 put_output(struct buf *out, const char *random_hex, const char *name, const char *value)
@@ -45,6 +48,9 @@ report_outputs(const struct deployment *d, const char *random_hex, struct buf *o
         : d->unfinished != NULL ? d->unfinished
                                 : "running");
     put_number(out, random_hex, "duration", took);
+    struct buf notes CLEANUP(buf_done) = BUF_INIT(2 * NOTES_MAX);
+    release_notes(d, NOTES_MAX, &notes);
+    put_output(out, random_hex, "release-notes", notes.len > 0 ? buf_cstr(&notes) : NULL);
 }
 
 // Message of a workflow command: %, CR and LF are the only bytes that need care.
