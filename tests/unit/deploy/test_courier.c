@@ -48,7 +48,8 @@ struct town {
     struct message messages[TOWN_MAX];
     size_t message_count;
     int64_t slack_at[TOWN_MAX], pagerduty_at[TOWN_MAX];
-    size_t slack_count, pagerduty_count, webhook_count, histories, gone;
+    int64_t github_at[TOWN_MAX];
+    size_t slack_count, pagerduty_count, webhook_count, github_count, histories, gone;
 };
 
 // --- the vendors
@@ -161,7 +162,11 @@ serve_slack(struct town *town, struct http_exchange *exchange, const char *metho
 static void
 serve_other(struct town *town, struct http_exchange *exchange)
 {
-    if (strstr(exchange->request->url, "pagerduty") != NULL) {
+    if (strstr(exchange->request->url, "/github/") != NULL) {
+        assert_true(town->github_count < TOWN_MAX);
+        town->github_at[town->github_count++] = town->fake->wall_ms;
+        answer(exchange, 201, "{\"id\":1}");
+    } else if (strstr(exchange->request->url, "pagerduty") != NULL) {
         assert_true(town->pagerduty_count < TOWN_MAX);
         town->pagerduty_at[town->pagerduty_count++] = town->fake->wall_ms;
         answer(exchange, 202, "{\"status\":\"success\",\"message\":\"Event processed\"}");
@@ -223,7 +228,7 @@ set_up(void **state)
 {
     static const char *const env[] = {"SLACK_API_URL=https://town.example/slack/api/",
         "PAGERDUTY_EVENTS_URL=https://town.example/pagerduty", "SLACK_TOKEN=xoxb-town-0123456789",
-        "PD_KEY=0123456789abcdef0123456789abcdef", NULL};
+        "PD_KEY=0123456789abcdef0123456789abcdef", "GITHUB_TOKEN=ghp_town0123456789abcdef", NULL};
     struct town *town = xcalloc(1, sizeof(*town));
     // In memory: a thousand deployments make thousands of durable writes.
     snprintf(town->dir, sizeof(town->dir), "/dev/shm/dispatcher-test-XXXXXX");
@@ -329,6 +334,31 @@ webhook_event(struct town *town, const char *id)
         .body = arena_printf(town->arena, "{\"id\":\"%s/deployed\"}", id)};
 }
 
+static struct store_notice
+github_status(struct town *town, const char *id)
+{
+    struct deployment_sink sink = {.name = "github", .kind = "github", .status = true};
+    const struct deployment target = {.id = id,
+        .app = "shop",
+        .env = "production",
+        .version = "v1",
+        .repository = "acme/shop",
+        .github_api = "https://town.example/github",
+        .sinks = {&sink, 1}};
+    struct json *object CLEANUP(json_freep) = deployment_encode(&target);
+    char *text CLEANUP(xfreep) = json_text(object);
+    return (struct store_notice){.key = arena_printf(town->arena, "%s/github/status", id),
+        .deployment = id,
+        .sink = "github",
+        .lane = "github:town.example/acme",
+        .kind = "github-status",
+        .priority = 1,
+        .replaces = true,
+        .target = arena_dup(town->arena, text),
+        .body = "{\"sha\":\"8f14e45fceea167a5a36dedd4bea2543b1a4d3c1\",\"state\":\"success\","
+                "\"context\":\"dispatcher/shop/production\",\"description\":\"deployed\"}"};
+}
+
 static void
 add(struct town *town, struct store_notice notice)
 {
@@ -404,6 +434,23 @@ a_thousand_deployments_at_once_keep_to_every_rate(void **state)
     assert_int_equal(most_within(town->slack_at, town->slack_count, 1000), 1);
     assert_true(most_within(town->pagerduty_at, town->pagerduty_count, 60000) <= 120);
     assert_true(most_within(town->pagerduty_at, town->pagerduty_count, 60000) >= 100);
+}
+
+// At most 80 creations a minute and 500 an hour: more may get an integration banned.
+static void
+github_is_asked_within_its_secondary_limits(void **state)
+{
+    enum { MANY = 600 };
+    struct town *town = *state;
+    for (int i = 0; i < MANY; i++) {
+        add(town, github_status(town, arena_printf(town->arena, "d-%010d", i)));
+    }
+    run_for(town, 3 * 3600 * 1000);
+    assert_int_equal(undelivered(town), 0);
+    assert_int_equal(town->github_count, MANY);
+    assert_true(most_within(town->github_at, town->github_count, 60 * 1000) <= 80);
+    assert_true(most_within(town->github_at, town->github_count, 3600 * 1000) <= 500);
+    assert_true(most_within(town->github_at, town->github_count, 3600 * 1000) >= 400);
 }
 
 static void
@@ -589,6 +636,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_thousand_deployments_at_once_keep_to_every_rate),
+        TEST(github_is_asked_within_its_secondary_limits),
         TEST(an_answer_that_is_lost_posts_no_second_message),
         TEST(a_courier_that_died_after_sending_posts_no_second_message),
         TEST(a_revoked_token_blocks_until_it_is_mended_and_nothing_is_lost),
