@@ -172,6 +172,17 @@ hand_over(struct deploy_context *context, const struct sink_ops *ops,
     }
 }
 
+// We stopped, not the sink: what people should know is that it had not answered.
+static void
+explain_stop(const struct deploy_context *context, struct notify_result *result)
+{
+    bool stopped = cancel_signal(context->platform->cancel) != 0;
+    if (stopped && (result->verdict == NOTIFY_LATER || result->verdict == NOTIFY_DOUBT)) {
+        result->problem = "it had not answered when the wait was over";
+        result->hint = NULL;
+    }
+}
+
 static void
 tell_log(const struct deploy_context *context, const struct store_outbox_row *row,
     const struct notify_result *result)
@@ -197,6 +208,7 @@ deliver(struct deploy_context *context, struct store *store, struct store_outbox
     TRY(store_outbox_begin(store, row, lane, clock_wall(clock)));
     if (ops != NULL) {
         hand_over(context, ops, row, arena, &delivered);
+        explain_stop(context, &delivered.result);
     } else {
         refuse(&delivered, "this release does not know its kind");
     }

@@ -515,8 +515,8 @@ now_ms() {
         (.replies | length)] | join(" ")')" = "#2eb67d 1" ]
     [ "$(inbox '.pagerduty.changes | length')" = 1 ]
     [ "$(inbox '.hooks.deliveries | length')" = 1 ]
-    [ "$(jq -r 'select(.event == "report") | [.sink, .count, .state] | join(" ")' <<<"$output")" = \
-        "audit 2 waiting" ]
+    [ "$(jq -r 'select(.event == "report") | [.sink, .count, .state, .problem] | join(" ")' <<<"$output")" = \
+        "audit 2 waiting it had not answered when the wait was over" ]
 }
 
 # tarpit: takes connections at any address of this machine, and never answers.
@@ -706,6 +706,6 @@ audit_has_one() {
     says "! 'card' has not got its reports (2): 127.0.0.1: '#deploys': the token was revoked (token_revoked)" \
         "! 'line' has not got its report: an incoming webhook of 127.0.0.1: the webhook is gone or disabled (no_service)" \
         "! 'oncall' has not got its reports (2): 127.0.0.1: the routing key is refused" \
-        "! 'audit' has not got its reports (2): 127.0.0.1: interrupted; it waits in the outbox"
+        "! 'audit' has not got its reports (2): it had not answered when the wait was over; it waits in the outbox"
     nothing_leaked revoked
 }
