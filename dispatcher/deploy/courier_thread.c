@@ -19,7 +19,6 @@ enum {
     NAP_MS = 100,        // while something is due that another worker or process is at, ...
     NAP_EACH_MS = 25,    // ... and this for each worker, so that many ask no more often than four
     SLEEP_MAX_MS = 5000, // what other processes put into the outbox does not wake us
-    DRAIN_POLL_MS = 25,
 };
 
 struct worker {
@@ -199,25 +198,6 @@ deploy_courier_freep(struct deploy_courier **courier)
 {
     deploy_courier_free(*courier);
     *courier = NULL;
-}
-
-struct error *
-deploy_deliver(struct deploy_context *context, int64_t until_ms)
-{
-    const struct clock *clock = context->platform->clock;
-    for (;;) {
-        int64_t next_ms = INT64_MAX;
-        TRY(courier_round(context, &next_ms));
-        if (next_ms == INT64_MAX || cancel_signal(context->platform->cancel) != 0) {
-            return NULL;
-        }
-        int64_t wait = next_ms - clock_wall(clock);
-        int64_t at = clock_mono(clock) + (wait > DRAIN_POLL_MS ? wait : DRAIN_POLL_MS);
-        if (at >= until_ms) {
-            return NULL;
-        }
-        error_free(clock_sleep_until(clock, at, context->platform->cancel));
-    }
 }
 
 // --- what is left --------------------------------------------------------------------------------

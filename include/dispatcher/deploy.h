@@ -263,16 +263,13 @@ NODISCARD struct error *deploy_courier_start(struct deploy_context *context,
 void deploy_mask_sinks(struct deploy_context *context, const struct deployment *deployment);
 /// Something may be due: NULL does nothing.
 void deploy_courier_wake(struct deploy_courier *courier);
-/// Is all told that can be told now of deployment `id`? What is told later: a sink that rests until
-/// after `until_ms` (mono).
+/// Is all told that can be told now of deployment `id` (NULL: of all)? What is told later: a sink
+/// that rests until after `until_ms` (mono).
 NODISCARD struct error *deploy_courier_is_done(
     struct deploy_courier *courier, const char *id, int64_t until_ms, bool *done);
 /// Stops at once: an attempt that is under way is looked into by the next courier.
 void deploy_courier_free(struct deploy_courier *courier);
 void deploy_courier_freep(struct deploy_courier **courier);
-
-/// The same in this thread, until `until_ms` (mono), or until nothing is due before that.
-NODISCARD struct error *deploy_deliver(struct deploy_context *context, int64_t until_ms);
 
 // A sink that has not been told all of a deployment.
 struct deploy_untold {
@@ -317,7 +314,7 @@ struct deploy_message {
 NODISCARD struct error *deploy_messages(const struct deployment *deployment,
     const struct str_list *only, struct arena *arena, struct deploy_message **out, size_t *count);
 /// Puts them into the outbox, those that were delivered before once more. Deliver them with
-/// deploy_deliver. *count: how many.
+/// a courier. *count: how many.
 NODISCARD struct error *deploy_tell_again(struct deploy_context *context,
     const struct deployment *deployment, const struct str_list *only, struct arena *arena,
     size_t *count);
