@@ -149,6 +149,12 @@ deliver_card(const struct delivery *delivery, struct delivered *out)
         return;
     }
     send(delivery, client, &message, out);
+    if (out->result.verdict == NOTIFY_ABSENT && reference == NULL && message.ts != NULL) {
+        message.ts = NULL; // what bears our mark is not ours after all
+        message.channel = delivery->sink->channel;
+        send(delivery, client, &message, out);
+        out->cost++;
+    }
 }
 
 static bool
@@ -183,6 +189,13 @@ deliver_thread(const struct delivery *delivery, struct delivered *out)
         return;
     }
     send(delivery, client, &message, out);
+    if (out->result.verdict == NOTIFY_ABSENT && message.thread != NULL) {
+        message.thread = NULL; // somebody deleted the card
+        message.broadcast = false;
+        message.channel = delivery->sink->channel;
+        send(delivery, client, &message, out);
+        out->cost++;
+    }
 }
 
 // The reference may be an app's own: the organisation's list of hosts counts for what it leads to.

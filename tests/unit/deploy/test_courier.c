@@ -148,9 +148,12 @@ serve_slack(struct town *town, struct http_exchange *exchange, const char *metho
         answer(exchange, 200, "{\"ok\":false,\"error\":\"token_revoked\"}");
     } else if (town->slack == PICKY && json_get(body, "blocks") != NULL) {
         answer(exchange, 200, "{\"ok\":false,\"error\":\"invalid_blocks\"}");
-    } else if (town->gone > 0 && strcmp(method, "chat.update") == 0) {
+    } else if (town->gone > 0 &&
+               (strcmp(method, "chat.update") == 0 || json_get(body, "thread_ts") != NULL)) {
         town->gone--;
-        answer(exchange, 200, "{\"ok\":false,\"error\":\"message_not_found\"}");
+        answer(exchange, 200,
+            json_get(body, "thread_ts") != NULL ? "{\"ok\":false,\"error\":\"thread_not_found\"}"
+                                                : "{\"ok\":false,\"error\":\"message_not_found\"}");
     } else {
         take_slack(town, body, method, ts);
         char *text CLEANUP(xfreep) =
@@ -467,6 +470,22 @@ an_answer_that_is_lost_posts_no_second_message(void **state)
     assert_int_equal(undelivered(town), 0);
 }
 
+// What bears our mark and cannot be updated may be somebody else's: it keeps nobody from being
+// told.
+static void
+a_message_that_was_found_and_is_not_ours_is_posted(void **state)
+{
+    struct town *town = *state;
+    town->slack = LOSES_ANSWERS;
+    town->moody = 1;
+    town->gone = 1;
+    add(town, slack_card(town, "d-0000000001", "under way"));
+    run_for(town, 60 * 1000);
+    assert_int_equal(town->histories, 1);
+    assert_int_equal(town->message_count, 2);
+    assert_int_equal(undelivered(town), 0);
+}
+
 static void
 a_courier_that_died_after_sending_posts_no_second_message(void **state)
 {
@@ -587,6 +606,25 @@ a_message_that_was_deleted_is_posted_again(void **state)
 }
 
 static void
+an_answer_to_a_card_that_was_deleted_stands_for_itself(void **state)
+{
+    struct town *town = *state;
+    add(town, slack_card(town, "d-0000000001", "deployed"));
+    run_for(town, 10 * 1000);
+    struct store_notice answer = slack_card(town, "d-0000000001/deployed", "details");
+    answer.key = "d-0000000001/deploys/thread-deployed";
+    answer.kind = "slack-thread";
+    answer.after = "d-0000000001/deploys/card";
+    answer.replaces = false;
+    town->gone = 1;
+    add(town, answer);
+    run_for(town, 10 * 1000);
+    assert_int_equal(town->message_count, 2);
+    assert_string_equal(town->messages[1].text, "details");
+    assert_int_equal(undelivered(town), 0);
+}
+
+static void
 blocks_that_are_refused_leave_the_text(void **state)
 {
     struct town *town = *state;
@@ -638,12 +676,14 @@ main(void)
         TEST(a_thousand_deployments_at_once_keep_to_every_rate),
         TEST(github_is_asked_within_its_secondary_limits),
         TEST(an_answer_that_is_lost_posts_no_second_message),
+        TEST(a_message_that_was_found_and_is_not_ours_is_posted),
         TEST(a_courier_that_died_after_sending_posts_no_second_message),
         TEST(a_revoked_token_blocks_until_it_is_mended_and_nothing_is_lost),
         TEST(retry_after_is_obeyed),
         TEST(a_sink_that_cannot_be_reached_is_tried_ever_more_rarely),
         TEST(a_lane_in_trouble_is_left_to_those_that_are_there_for_it),
         TEST(a_message_that_was_deleted_is_posted_again),
+        TEST(an_answer_to_a_card_that_was_deleted_stands_for_itself),
         TEST(blocks_that_are_refused_leave_the_text),
         TEST(a_missing_secret_is_said_and_waits),
         TEST(a_kind_of_a_later_release_is_refused_alone),
