@@ -235,7 +235,9 @@ work(struct deploy_context *context, struct store *store, const char *name)
     }
     TRY(store_lane_get(store, name, arena, &lane));
     bool rests = lane.rest_until_ms > now && lane.rest_until_ms < now + DAY_MS; // since we looked
-    if (rests || (context->leaves_trouble && lane.failures > 0)) {
+    bool is_others = (context->lanes == COURIER_WELL && lane.failures > 0) ||
+                     (context->lanes == COURIER_IN_TROUBLE && lane.failures == 0);
+    if (rests || is_others) {
         return NULL;
     }
     TRY(store_outbox_next(store, name, now, arena, &row));

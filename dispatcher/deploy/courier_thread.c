@@ -14,7 +14,6 @@
 enum {
     SINKS_MAX = 20, // of a deployment, as the files are checked
     OTHERS = 3,
-    OTHERS_DELAY_MS = 250, // they come to what is left: each would sign in to GitHub anew
     WORKERS_MAX = SINKS_MAX + OTHERS,
     NAP_MS = 100,        // while something is due that another worker or process is at, ...
     NAP_EACH_MS = 25,    // ... and this for each worker, so that many ask no more often than four
@@ -59,10 +58,6 @@ work(void *ctx)
     while (!atomic_load(&worker->courier->stopped)) {
         int64_t next_ms = INT64_MAX;
         cancel_clear(worker->wake);
-        if (!worker->context->leaves_trouble) {
-            int64_t from = clock_mono(clock) + OTHERS_DELAY_MS;
-            error_free(clock_sleep_until(clock, from, worker->courier->stop));
-        }
         struct error *err = courier_round(worker->context, &next_ms);
         if (err != NULL) {
             log_warn(worker->platform.log, "reports are not delivered",
@@ -95,7 +90,7 @@ open_worker(struct deploy_courier *courier, const struct http_client_options *ht
         .no_proxy = owner->no_proxy,
         .state_path = owner->state_path};
     worker->context = deploy_context_new(&options);
-    worker->context->leaves_trouble = courier->count <= courier->sinks;
+    worker->context->lanes = courier->count <= courier->sinks ? COURIER_WELL : COURIER_IN_TROUBLE;
     int failed = pthread_create(&worker->thread, NULL, work, worker);
     worker->runs = failed == 0;
     return failed == 0

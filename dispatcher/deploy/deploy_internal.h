@@ -62,7 +62,8 @@ struct deploy_context {
     struct deploy_courier *courier;
     struct github_client *reports;
     char *reports_of, *scope;
-    bool leaves_trouble; // of a courier's: lanes in trouble are for others
+    // Of a courier's: which lanes it works on.
+    enum { COURIER_ALL, COURIER_WELL, COURIER_IN_TROUBLE } lanes;
     bool undo_disturbed; // a signal has come while something was taken back
     char **leftovers;    // of builds: removed once all is pushed, and at the end
     size_t leftover_count;

@@ -576,15 +576,17 @@ a_lane_in_trouble_is_left_to_those_that_are_there_for_it(void **state)
     assert_null(courier_round(town->context, &next));
     assert_int_equal(town->webhook_count, 0);
     fake_platform_advance(town->fake, 3600 * 1000);
-    town->context->leaves_trouble = true;
+    town->context->lanes = COURIER_WELL;
     add(town, slack_card(town, "d-0000000001", "under way"));
     assert_null(courier_round(town->context, &next));
     assert_int_equal(town->message_count, 1);
     assert_int_equal(town->webhook_count, 0);
-    town->context->leaves_trouble = false;
+    add(town, pagerduty_change(town, "d-0000000001"));
+    town->context->lanes = COURIER_IN_TROUBLE;
     assert_null(courier_round(town->context, &next));
     assert_int_equal(town->webhook_count, 1);
-    town->context->leaves_trouble = true; // it is well again
+    assert_int_equal(town->pagerduty_count, 0); // that one is well
+    town->context->lanes = COURIER_WELL;        // and so is the other now
     fake_platform_advance(town->fake, 1000);
     add(town, webhook_event(town, "d-0000000002"));
     assert_null(courier_round(town->context, &next));
