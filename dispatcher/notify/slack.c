@@ -157,6 +157,8 @@ address_body(const struct slack_message *message, struct buf *out)
     }
     if (message->thread != NULL && message->broadcast) {
         json_set_bool(body, "reply_broadcast", true);
+    } else if (message->thread == NULL && json_get(body, "reply_broadcast") != NULL) {
+        json_set_bool(body, "reply_broadcast", false); // it answers nothing
     }
     json_print(body, false, out);
     return !out->failed;

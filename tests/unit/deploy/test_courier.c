@@ -89,6 +89,8 @@ take_slack(struct town *town, const struct json *body, const char *method, char 
 {
     const char *id = json_str(json_path(body, "metadata.event_payload.id"));
     const char *given = json_str(json_get(body, "ts"));
+    bool alone = json_get(body, "thread_ts") == NULL;
+    assert_false(alone && json_bool(json_get(body, "reply_broadcast"), false));
     struct message *message =
         strcmp(method, "chat.update") == 0 ? find_by(town, NULL, given) : NULL;
     if (message == NULL) {
@@ -616,6 +618,7 @@ an_answer_to_a_card_that_was_deleted_stands_for_itself(void **state)
     struct store_notice answer = slack_card(town, "d-0000000001/deployed", "details");
     answer.key = "d-0000000001/deploys/thread-deployed";
     answer.kind = "slack-thread";
+    answer.body = "{\"text\":\"details\",\"reply_broadcast\":true}";
     answer.after = "d-0000000001/deploys/card";
     answer.replaces = false;
     town->gone = 1;
