@@ -2,37 +2,13 @@
 #include <string.h>
 
 #include "deploy_options.h"
-#include "deploy_ui.h"
+#include "deploy_reports.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
-#include "live.h"
 
-enum { DELIVER_MS = 30 * 1000, POLL_MS = 25, SINKS_AT_ONCE = 4 };
+enum { DELIVER_MS = 30 * 1000, SINKS_AT_ONCE = 4 };
 
 // --- sending -------------------------------------------------------------------------------------
-
-// Until everything of `id` (NULL: at all) is told that can be.
-static struct error *
-wait_for(struct cli *cli, struct deploy_courier *courier, const char *id)
-{
-    const struct platform *platform = &cli->platform;
-    struct live *live CLEANUP(live_freep) = live_new(cli, false);
-    struct buf line CLEANUP(buf_done) = BUF_INIT(256);
-    int64_t now = clock_mono(platform->clock), until = now + DELIVER_MS;
-    bool done = false;
-    buf_puts(&line, LIVE_SPINNER " sending, ");
-    live_elapsed(now, &line);
-    live_update(live, buf_str(&line));
-    for (; now < until && cancel_signal(platform->cancel) == 0; now = clock_mono(platform->clock)) {
-        TRY(deploy_courier_is_done(courier, id, until, &done));
-        if (done) {
-            break;
-        }
-        error_free(clock_sleep_until(platform->clock, now + POLL_MS, platform->cancel));
-    }
-    live_finish(live, STR(""));
-    return NULL;
-}
 
 // Delivers what is due, whatever it is of, and says what is left of `id`: then the exit code is 12.
 static struct error *
@@ -42,7 +18,8 @@ deliver(struct cli *cli, struct deploy_session *session, const char *id, int *ex
     struct deploy_untold *list = NULL;
     size_t count = 0;
     TRY(deploy_courier_start(session->context, &cli->http_options, SINKS_AT_ONCE, &courier));
-    TRY(wait_for(cli, courier, id));
+    int64_t until = clock_mono(cli->platform.clock) + DELIVER_MS;
+    TRY(deploy_reports_wait(cli, courier, id, until, false));
     deploy_courier_freep(&courier);
     TRY(deploy_untold(session->context, id, session->arena, &list, &count));
     struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);

@@ -77,20 +77,19 @@ wait_ms(const struct deploy_reports *reports, const struct deployment *deploymen
     return hurry ? INTERRUPTED_WAIT_MS : WAIT_MS;
 }
 
-// A second signal ends the wait; what is not told by then is told later.
-static struct error *
-wait_for_courier(struct deploy_reports *reports, const struct deployment *deployment)
+struct error *
+deploy_reports_wait(struct cli *cli, struct deploy_courier *courier, const char *id,
+    int64_t until_ms, bool on_stderr)
 {
-    const struct platform *platform = &reports->cli->platform;
-    struct live *live CLEANUP(live_freep) = live_new(reports->cli, reports->json);
+    const struct platform *platform = &cli->platform;
+    struct live *live CLEANUP(live_freep) = live_new(cli, on_stderr);
     struct buf line CLEANUP(buf_done) = BUF_INIT(256);
     int64_t start = clock_mono(platform->clock);
-    int64_t until = start + wait_ms(reports, deployment);
     bool done = false;
     buf_puts(&line, LIVE_SPINNER " sending reports, ");
     live_elapsed(start, &line);
-    for (int64_t now = start; now < until; now = clock_mono(platform->clock)) {
-        TRY(deploy_courier_is_done(reports->courier, deployment->id, until, &done));
+    for (int64_t now = start; now < until_ms; now = clock_mono(platform->clock)) {
+        TRY(deploy_courier_is_done(courier, id, until_ms, &done));
         if (done || cancel_signal(platform->cancel) != 0) {
             break;
         }
@@ -152,7 +151,10 @@ finish(struct deploy_reports *reports, const struct deployment *deployment)
     struct deploy_untold *list = NULL;
     size_t count = 0;
     if (reports->courier != NULL) {
-        TRY(wait_for_courier(reports, deployment));
+        // A second signal ends the wait; what is not told by then is told later.
+        int64_t until = clock_mono(reports->cli->platform.clock) + wait_ms(reports, deployment);
+        TRY(deploy_reports_wait(
+            reports->cli, reports->courier, deployment->id, until, reports->json));
         deploy_courier_freep(&reports->courier);
     }
     TRY(deploy_untold(
