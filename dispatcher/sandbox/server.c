@@ -217,7 +217,7 @@ struct error *
 sandbox_run(const struct platform *platform, const struct sandbox_options *options,
     void (*ready)(void *ctx, const struct sandbox_ready *what), void *ctx)
 {
-    TRY(server_library_load());
+    TRY(server_library_load("the sandbox"));
     struct sandbox sandbox = {.platform = platform, .options = options, .stop = cancel_new()};
     (void)pthread_mutex_init(&sandbox.lock, NULL);
     struct error *err = serve(&sandbox, ready, ctx);

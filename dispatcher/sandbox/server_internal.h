@@ -1,8 +1,8 @@
 // The HTTP side of the sandbox: server.c opens and closes it, connection.c speaks.
 #pragma once
 
+#include "dispatcher/server_library.h"
 #include "sandbox_internal.h"
-#include "server_library.h"
 
 struct exchange; // one request on its way through
 

@@ -1,5 +1,5 @@
 // Describes libmicrohttpd and keeps its functions. Serves nothing.
-#include "server_library.h"
+#include "dispatcher/server_library.h"
 
 #include "dispatcher/library.h"
 
@@ -10,11 +10,11 @@ static const struct library_function functions[] = {SERVER_FUNCTIONS};
 #undef SERVER_FUNCTION
 
 struct error *
-server_library_load(void)
+server_library_load(const char *purpose)
 {
-    static const struct library description = {
+    const struct library description = {
         .kind = ERROR_UNAVAILABLE,
-        .purpose = "the sandbox",
+        .purpose = purpose,
         .name = "libmicrohttpd",
         .file = MHD_SONAME,
         .package = MHD_PACKAGE,
