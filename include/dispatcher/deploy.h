@@ -50,8 +50,11 @@ struct deploy_observer {
 /// The event as one object of `--json` and of the journal (docs/events.md).
 struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
 
+struct deploy_given;    // deploy_service.h
+struct deploy_run_feed; // deploy_service.h
 struct deploy_request {
-    const char *verb;       // NULL: deploy; else rollout | rollback | prove
+    const struct deploy_given *given; // the service: facts in place of checkout and environment
+    const char *verb;                 // NULL: deploy; else rollout | rollback | prove
     const char *app, *env;  // env NULL, to deploy: the one that the branch or tag leads to
     const char *to;         // rollback: the version; NULL: the newest proven one before
     const char *because;    // rollback: the reason
@@ -74,8 +77,10 @@ struct deploy_context_options {
     const struct platform *platform;
     struct http_client *http;               // borrowed
     const char *ca_file, *proxy, *no_proxy; // for git over HTTPS; NULL when there are none
-    const char *state_path; // NULL: $DISPATCHER_STATE and the defaults of spec-format.md
-    bool live;              // somebody watches: jobs are worth a request each poll
+    const char
+        *state_path; // path or URL; NULL: $DISPATCHER_STATE and the defaults of spec-format.md
+    const struct deploy_run_feed *feed;     // NULL: each deployment polls its run itself
+    bool live;                              // somebody watches: jobs are worth a request each poll
     const struct deploy_observer *observer; // may be NULL
 };
 struct deploy_context *deploy_context_new(const struct deploy_context_options *options);

@@ -1,7 +1,6 @@
 // JSON Web Tokens: making RS256 ones for a GitHub App (RFC 7515, RFC 7519).
 //
-// Verification is the service's and comes with it; decoding without verification is only for
-// showing what a token claims. Thread-safe.
+// Decoding without verification is only for showing what a token claims. Thread-safe.
 #pragma once
 
 #include "dispatcher/json.h"
@@ -27,3 +26,25 @@ NODISCARD struct error *jwt_key_public_jwk(
     const struct jwt_key *key, const char *kid, struct json **out);
 /// A fresh 2048-bit key as PEM (PKCS#8), for the sandbox.
 NODISCARD struct error *jwt_key_generate_pem(struct secret **out);
+
+// --- verification against published keys (RFC 7517, RFC 7515 §5.2; protocols.md T06 to T08)
+// --------
+
+struct jwt_keys;
+/// A JWK set: RSA keys of 2048 bits or more with an odd exponent of 65537 or more and a `kid`, 32
+/// at most; others are passed over. ERROR_INPUT when it is no set, larger than 64 KiB, or has no
+/// key.
+NODISCARD struct error *jwt_keys_parse(struct str json, struct jwt_keys **out);
+void jwt_keys_free(struct jwt_keys *keys);
+void jwt_keys_freep(struct jwt_keys **keys);
+
+enum jwt_check {
+    JWT_GOOD,
+    JWT_MALFORMED, // not three strict base64url parts, header or claims no JSON object, too large,
+                   // duplicate keys, `crit`, another `alg` or `typ`
+    JWT_KEY_UNKNOWN, // no key of that `kid`
+    JWT_SIGNATURE,
+};
+/// Claims only when JWT_GOOD. The header must be exactly alg RS256 with a kid; keys or addresses of
+/// keys that it brings itself are never looked at.
+enum jwt_check jwt_keys_check(const struct jwt_keys *keys, struct str token, struct json **claims);

@@ -117,6 +117,62 @@ struct setting_rollout {
 struct setting_allow {
     const char *id;
     struct str_list refs, events;
+    const char *runner;    // any | github-hosted | self-hosted
+    struct str_list teams; // the actor is in one of them; empty: anybody
+    bool deny_bots;
+};
+
+// Who may ask the service to deploy (app, env), and through what; the floor is applied. What is 0,
+// NULL or empty was not said.
+struct setting_identity {
+    int64_t repository_id, owner_id;
+    struct str_list owners;   // policy.owners, decimal
+    const char *mode;         // enforce | audit
+    const char *workflow;     // ".github/workflows/deploy.yaml"
+    const char *via_workflow; // "org/repo/.github/workflows/app-deploy.yaml"
+    struct str_list via_refs; // of that
+    const char *github_environment;
+    struct str_list floor_events; // the only ones that the floor lets pass; empty: the default
+    const char *floor_runner;     // any | github-hosted | self-hosted
+};
+struct setting_promote {
+    const char *environment; // NULL: no order
+    int64_t soak_ms;
+    bool same_digest;
+};
+struct setting_approvals {
+    int64_t count, valid_for_ms;
+    struct str_list teams;
+    bool self, rollback_exempt;
+};
+
+// The `server:` and `state:` blocks, for `dispatcher serve`. *ref* are secret references.
+struct setting_server {
+    const char *listen, *url;
+    const char *tls_certificate, *tls_key;    // paths of PEM files; NULL: plain, behind a proxy
+    const char *state;                        // "sqlite:PATH" or "postgresql://…"
+    const char *specs;                        // directory or git URL; NULL: of workflow.repo
+    int64_t specs_every_ms, specs_max_age_ms; // 1 min, 1 h unless said
+    const char *issuer, *audience,
+        *jwks;                        // GitHub's, `url`, "<issuer>/.well-known/jwks" unless said
+    const char *organization;         // login: whose members may sign in
+    struct str_list admins;           // teams that may lift locks of others, and hurry
+    struct str_list webhook_secrets;  // *ref*, one or two
+    const char *slack_signing_secret; // *ref* or NULL
+    const char *oauth_client_id, *oauth_client_secret; // *ref*; NULL: nobody signs in by GitHub
+    const char *proxy_header;        // of a trusted proxy that signs people in, or NULL
+    struct str_list proxy_addresses; // the only peers whose header counts
+    int64_t workers;                 // threads, 4
+    int64_t connections;             // 4,096
+    int64_t rate;                    // requests a minute of one repository or person, 120
+    int64_t queue_limit;             // queued jobs of one lane, 100
+    int64_t queue_max_age_ms;        // how long one may wait, 7 d
+    int64_t poll_ms;                 // shared poll of an infra repository, 60 s
+    int64_t keep_events_ms, keep_deliveries_ms; // 400 d, 7 d
+    const char *otlp;                           // "http://127.0.0.1:4318" or NULL
+    const char *push_role; // ARN whose narrowed credentials a push may get, or NULL
+    bool proxy;            // HTTPS_PROXY and NO_PROXY are honoured
+    const char *github_api, *github_app_id, *github_app_key, *workflow_repo; // as elsewhere
 };
 
 struct setting_window {
@@ -219,7 +275,13 @@ struct settings {
     size_t allow_count;
     struct setting_window *windows;
     size_t window_count;
-    const char *branch; // the environment's `branch`, or NULL
+    const char *branch;  // the environment's `branch`, or NULL
+    const char *program; // `program:`, else the name
+    struct setting_identity identity;
+    struct setting_promote promote_from;
+    struct setting_approvals approvals;
+    bool queue_latest; // `queue: latest`
+    struct str_list emergency_teams;
     struct setting_target target;
     bool has_target;
     struct setting_workers workers;
@@ -244,6 +306,10 @@ struct settings {
 void settings_resolve(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
+
+/// The service's own settings from its dispatcher.yaml; *out NULL when there is an error.
+void settings_server(const struct spec_document *config, struct arena *arena,
+    struct diagnostics *diagnostics, struct setting_server **out);
 
 /// Is the URL's host among them, or below a "*.example.org"? False for what is no URL.
 bool spec_host_is_listed(const struct str_list *hosts, const char *url);

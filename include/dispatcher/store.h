@@ -1,4 +1,5 @@
-// The journal and history: SQLite, WAL, synchronous=FULL (design.md §5 "Where state lives").
+// The journal and history: SQLite, WAL, synchronous=FULL (design.md §5 "Where state lives"), or
+// PostgreSQL for a service with replicas: the same tables and the same statements.
 //
 // A deployment is one row with its whole document as JSON; every change of a step is committed with
 // the document in one transaction, intent before effect, result after. Whoever advances a
@@ -40,7 +41,10 @@ struct store_filter {
 
 /// Opens or creates (0600, directories 0700), migrates by PRAGMA user_version, refuses a newer
 /// schema, a corrupt file (with what to do) and a file on which locking does not work.
+/// `path` may also be "sqlite:PATH" or "postgresql://…" (libpq's URL): there claims are session
+/// advisory locks, which vanish with the connection; a connection that breaks breaks the handle.
 NODISCARD struct error *store_open(const char *path, struct store **out);
+bool store_is_shared(const struct store *store); // PostgreSQL: replicas may share it
 void store_close(struct store *store);
 void store_closep(struct store **store);
 
@@ -82,3 +86,20 @@ NODISCARD struct error *store_usual_duration(
 /// Records one, with the deployment.
 NODISCARD struct error *store_add_duration(
     struct store *store, const char *id, const char *app, const char *env, int64_t duration_ms);
+
+// --- keeping it (backup.c) -----------------------------------------------------------------------
+
+/// A consistent copy of the whole database into a new SQLite file, while others write; from
+/// PostgreSQL too. ERROR_USAGE when `to` exists.
+NODISCARD struct error *store_backup(struct store *store, const char *to);
+struct store_verification {
+    int64_t deployments, jobs, audit_entries;
+    int64_t schema;
+    const char *problem; // NULL: it is whole
+};
+/// Opens a copy read-only and reads all of it: integrity, schema, documents, the audit chain.
+NODISCARD struct error *store_verify(
+    const char *path, struct arena *arena, struct store_verification *out);
+/// Copies a verified backup into an empty database at `to` (path or URL). ERROR_CONFLICT when it is
+/// not empty.
+NODISCARD struct error *store_restore(const char *from, const char *to);

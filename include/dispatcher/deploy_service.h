@@ -1,0 +1,74 @@
+// Deploying, for the service: the same engine as deploy.h, with the facts of a verified request in
+// place of a checkout, and without a thread that sleeps.
+//
+//     deploy_given → deploy_prepare → deploy_begin → deploy_advance … deploy_advance → final
+//
+// deploy_advance goes on with a deployment until it has to wait for something, and says when to
+// come again; between two calls it needs its row in the journal and a few bytes of pace. All of it
+// may happen in another process, or after a crash: without its pace, waits begin anew.
+#pragma once
+
+#include "dispatcher/deploy.h"
+
+// Facts in place of the checkout and the environment (deploy_request.given). All borrowed.
+struct deploy_given {
+    const char *id; // of the deployment
+    const struct spec_document *config, *app_spec;
+    const char *specs, *specs_commit; // where they were read
+    const char *sha, *ref, *event;    // of the app repository, as its token said
+    const char *repository;           // "owner/name"
+    const char *actor, *caller_url;
+    const char *claim_key;    // what the dispatch id is made of
+    struct pair_list digests; // service to the digest that was pushed; the registry is asked for it
+    const char *trace;        // W3C traceparent, for the workflow's `traceparent` input; or NULL
+    int64_t accepted_ms;
+};
+
+// News of remote runs, where somebody else looks for all deployments at once.
+struct deploy_run_feed {
+    /// Is there news of the run since it was asked for last? Then it is looked at, which costs a
+    /// request. Else `*until_ms` (mono): when to ask again at the latest.
+    bool (*has_news)(void *ctx, const char *repository, int64_t run_id, int64_t *until_ms);
+    void *ctx;
+};
+
+struct deploy_pace; // limits that count on this process's clock
+struct deploy_pace *deploy_pace_new(void);
+void deploy_pace_free(struct deploy_pace *pace);
+
+/// Journals what deploy_prepare made. No effect yet.
+NODISCARD struct error *deploy_begin(
+    struct deploy_context *context, struct deployment *deployment, struct arena *arena);
+
+struct deploy_advanced {
+    bool ended;       // result is final, or it cannot be followed any more (`unfinished`)
+    int64_t until_ms; // mono: when to come again; INT64_MAX: when the run feed has news
+    struct deployment *deployment;
+};
+/// Loads `id` and goes on until it waits or ends. Never sleeps for longer than it takes to send a
+/// request again. ERROR_CONFLICT: somebody else works on it, or has taken it over.
+NODISCARD struct error *deploy_advance(struct deploy_context *context, const char *id,
+    struct deploy_pace *pace, struct arena *arena, struct deploy_advanced *out);
+
+/// How the commit stands to the one that is deployed, by GitHub's compare (protocols: stale).
+enum deploy_ancestry {
+    DEPLOY_ANCESTRY_UNKNOWN,
+    DEPLOY_ANCESTRY_NEWER,
+    DEPLOY_ANCESTRY_SAME,
+    DEPLOY_ANCESTRY_OLDER,
+    DEPLOY_ANCESTRY_DIVERGED,
+};
+/// `repository`: of the app. UNKNOWN with a sentence in *why when GitHub cannot tell.
+NODISCARD struct error *deploy_ancestry(struct deploy_context *context,
+    const struct deploy_request *request, const char *repository, const char *base,
+    const char *head, struct arena *arena, enum deploy_ancestry *out, const char **why);
+
+/// Where the images of (app, env) go, for a caller that pushes them itself.
+struct deploy_place {
+    const char *registry, *region, *account;
+    struct pair_list repositories; // service to repository
+    const char *role;              // that the caller may assume with its own token, or NULL
+};
+NODISCARD struct error *deploy_place(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct deploy_place *out);

@@ -1,0 +1,142 @@
+// Who may deploy what, and when: pure decisions over facts that others have read
+// (facts: orchestrators.md §2.3 in the rules' order; protocols.md §2). Nothing here reads a clock,
+// a file or a network. Every refusal and every wait has a code of reason_codes.def, a sentence for
+// people, and who can lift it.
+//
+//     token → policy_token_check → claims
+//     claims + settings + floor  → policy_decide  → may this job deploy this app there at all?
+//     facts of now               → policy_gate    → may it begin now, must it wait, is it refused?
+#pragma once
+
+#include "dispatcher/jwt.h"
+#include "dispatcher/spec.h"
+
+// REASON_CODE(symbol, "code", http status, exit code, "what it means"): the stable list.
+enum reason_code {
+#define REASON_CODE(symbol, code, http, exit, meaning) REASON_##symbol,
+#include "dispatcher/reason_codes.def"
+#undef REASON_CODE
+    REASON_COUNT
+};
+const char *reason_code_name(enum reason_code code);
+int reason_code_http(enum reason_code code);
+int reason_code_exit(enum reason_code code);
+const char *reason_code_meaning(enum reason_code code);
+/// REASON_COUNT when there is no such name.
+enum reason_code reason_code_of(const char *name);
+
+// --- the token -----------------------------------------------------------------------------------
+
+// A verified token of GitHub Actions. Ids are decimal strings in the token and numbers here.
+struct policy_claims {
+    const char *jti, *subject, *issuer;
+    int64_t issued_s, expires_s;
+    const char *repository, *repository_owner, *visibility;
+    int64_t repository_id, owner_id;
+    const char *ref, *ref_type, *sha, *event, *environment;
+    const char *workflow_ref, *job_workflow_ref, *job_workflow_sha;
+    const char *runner; // github-hosted | self-hosted
+    const char *actor;
+    int64_t actor_id, run_id, run_number, run_attempt, check_run_id;
+    const char *token_hash; // SHA-256 in base64
+};
+
+struct policy_verdict {
+    bool allowed;
+    enum reason_code code; // REASON_ALLOWED when allowed
+    const char *sentence;  // never NULL
+    const char *who;       // who can change it, or NULL
+    const char *rule;      // id of the allow rule that let it pass
+    bool audit_only;       // `mode: audit`: would have been refused by the spec, not by the floor
+    // For explain: which of the caller's own claims failed which rule; nothing of other apps.
+    struct str_list failures;
+};
+
+struct policy_token_rules {
+    const char *issuer, *audience; // exact
+    int64_t now_s;
+};
+/// RS256 by a key of `keys`, and every claim that we use is there and of its form (RFC 7519;
+/// protocols.md T04-T07). REASON_KEY_UNKNOWN: fetch the keys again, at most once a minute.
+void policy_token_check(const struct jwt_keys *keys, struct str token,
+    const struct policy_token_rules *rules, struct arena *arena, struct policy_claims **claims,
+    struct policy_verdict *verdict);
+
+// --- may it ever ---------------------------------------------------------------------------------
+
+// What else must be known of the actor; the service asks GitHub only when a rule needs it.
+struct policy_actor {
+    bool is_bot;
+    bool teams_known;
+    struct str_list teams; // slugs
+};
+/// Does any rule of the settings ask for the actor's teams?
+bool policy_needs_teams(const struct settings *settings);
+/// Rules 2 to 7 and 9. `settings` NULL: there is no such app or it cannot be read, said alike for
+/// every caller.
+void policy_decide(const struct policy_claims *claims, const struct settings *settings,
+    const struct policy_actor *actor, struct arena *arena, struct policy_verdict *verdict);
+/// May this repository look at the app's deployments (T48)?
+bool policy_may_read(const struct policy_claims *claims, const struct settings *settings);
+
+// --- may it now ----------------------------------------------------------------------------------
+
+struct policy_person {
+    const char *login;
+    int64_t id;
+    struct str_list teams;
+};
+struct policy_lock {
+    const char *id, *scope, *level, *reason, *owner, *on_release;
+    const char *app, *env, *program;
+    int64_t starts_ms, expires_ms;
+};
+struct policy_approval {
+    struct policy_person by;
+    bool rejected;
+    const char *version, *diff;
+    int64_t at_ms;
+};
+enum policy_ancestry {
+    POLICY_ANCESTRY_UNKNOWN, // GitHub could not say
+    POLICY_ANCESTRY_NEWER,   // what is deployed is an ancestor of it
+    POLICY_ANCESTRY_SAME,
+    POLICY_ANCESTRY_OLDER,
+    POLICY_ANCESTRY_DIVERGED,
+    POLICY_ANCESTRY_FIRST, // nothing was deployed before
+};
+struct policy_facts {
+    int64_t now_ms;
+    const char *verb; // deploy | rollback | promote
+    const char *version, *digests, *diff;
+    const char *requester; // login
+    int64_t requester_id, accepted_ms;
+    bool emergency;
+    const struct policy_lock *locks; // all that are known; those that do not touch it are passed
+    size_t lock_count;
+    enum policy_ancestry ancestry;
+    const char *deployed_version;
+    // promote_from: since when it was there, 0: never; and with which digests
+    int64_t promoted_since_ms;
+    const char *promoted_digests;
+    const struct policy_approval *approvals;
+    size_t approval_count;
+    bool known_good; // rollback: the version was deployed here before
+};
+struct policy_gate {
+    enum { POLICY_GO, POLICY_WAIT, POLICY_REFUSE } answer;
+    enum reason_code code;
+    const char *sentence, *who;
+    int64_t until_ms;         // WAIT: when it ends by itself (wall); 0: not known
+    const char *on_release;   // WAIT: "will run" or "will be dropped"
+    struct str_list warnings; // GO: locks of level warning, stale: warn
+    int64_t approvals_needed, approvals_given;
+};
+/// Locks → windows and freezes → promotion and stale → approvals, in that order; the first that
+/// holds answers. A rollback passes promotion and stale; an emergency windows, freezes, approvals.
+void policy_gate(const struct settings *settings, const struct policy_facts *facts,
+    struct arena *arena, struct policy_gate *out);
+/// May this person approve, lift locks of others, use the emergency path?
+bool policy_may_approve(const struct settings *settings, const struct policy_person *person,
+    const char *requester, struct arena *arena, const char **why_not);
+bool policy_may_hurry(const struct settings *settings, const struct policy_person *person);
