@@ -24,7 +24,7 @@ layer(base USES PkgConfig::JANSSON PkgConfig::OPENSSL Threads::Threads ${CMAKE_D
 layer(crypto BELOW base net USES PkgConfig::OPENSSL)
 layer(net BELOW base USES PkgConfig::CURL PkgConfig::OPENSSL LOADS PkgConfig::MHD)
 layer(spec BELOW base net crypto USES PkgConfig::YAML)
-layer(store BELOW base net crypto LOADS PkgConfig::SQLITE)
+layer(store BELOW base net crypto LOADS PkgConfig::SQLITE PkgConfig::LIBPQ)
 layer(aws BELOW spec store)
 layer(github BELOW spec store)
 layer(registry BELOW spec store USES PkgConfig::ISAL PkgConfig::DEFLATE PkgConfig::ZSTD

@@ -1,5 +1,6 @@
-// Claims: one locked byte of the file beside the database per deployment. The kernel drops the lock
-// with the last descriptor of the process, however it ends. Says nothing about who holds a claim.
+// Claims, and SQLite's kind of them: one locked byte of the file beside the database per
+// deployment. The kernel drops the lock with the last descriptor of the process, however it ends.
+// Says nothing about who holds a claim.
 #define _GNU_SOURCE // F_OFD_SETLK: a lock of the file description, not of the process
 
 #include <errno.h>
@@ -11,10 +12,6 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
 #include "store_internal.h"
-
-struct store_claim {
-    int fd;
-};
 
 struct error *
 claims_open(const struct store *store, int *out)
@@ -73,7 +70,7 @@ claims_probe(const struct store *store, int first, int second)
 
 // 62 bits of the id's hash: no row has to exist yet, and two ids never meet in practice.
 static int64_t
-claim_byte(const char *id)
+claim_number(const char *id)
 {
     unsigned char hash[SHA256_SIZE];
     sha256_of(str_of(id), hash);
@@ -85,13 +82,29 @@ claim_byte(const char *id)
 }
 
 struct error *
+claims_take(struct store_claim *claim, struct store *store, bool *taken)
+{
+    TRY(claims_open(store, &claim->fd));
+    return claims_lock(store, claim->fd, claim->number, false, taken);
+}
+
+void
+claims_give_back(struct store_claim *claim)
+{
+    if (claim->fd >= 0) {
+        (void)close(claim->fd);
+    }
+}
+
+struct error *
 store_claim(struct store *store, const char *id, struct store_claim **out)
 {
     struct store_claim *claim CLEANUP(store_claim_releasep) = xcalloc(1, sizeof(*claim));
+    claim->driver = store->driver;
+    claim->number = claim_number(id);
     claim->fd = -1;
     bool taken = false;
-    TRY(claims_open(store, &claim->fd));
-    TRY(claims_lock(store, claim->fd, claim_byte(id), false, &taken));
+    TRY(store->driver->claim(claim, store, &taken));
     *out = NULL;
     if (taken) {
         *out = claim;
@@ -103,13 +116,10 @@ store_claim(struct store *store, const char *id, struct store_claim **out)
 void
 store_claim_release(struct store_claim *claim)
 {
-    if (claim == NULL) {
-        return;
+    if (claim != NULL) {
+        claim->driver->release(claim);
+        free(claim);
     }
-    if (claim->fd >= 0) {
-        (void)close(claim->fd);
-    }
-    free(claim);
 }
 
 void

@@ -1,8 +1,7 @@
-// Opening the database file: what is accepted, with which settings (protocols.md §7.4). Knows
-// nothing of what is stored in it.
+// Opening SQLite's file: what is accepted, with which settings (protocols.md §7.4). Knows nothing
+// of what is stored in it.
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -189,7 +188,8 @@ bring_up_to_date(struct store *store)
     TRY(claims_lock(store, fd, CLAIM_BYTE_MIGRATE, true, NULL));
     TRY(set_pragma(store, "PRAGMA synchronous = FULL", NULL));
     TRY(set_pragma(store, "PRAGMA journal_mode = WAL", "wal"));
-    return store_migrate(store);
+    TRY(store_begin(store));
+    return store_end(store, store_migrate(store));
 }
 
 static struct error *
@@ -218,11 +218,11 @@ open_checked(struct store *store)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int code = sqlite3_open_v2(store->path, &store->db, flags, NULL);
     if (code != SQLITE_OK) {
-        return store_error(store, code, "open");
+        return sqlite_error(store, code, "open");
     }
     TRY(configure(store));
     if (sqlite3_db_readonly(store->db, "main") == 1) {
-        return store_error(store, SQLITE_READONLY, "open");
+        return sqlite_error(store, SQLITE_READONLY, "open");
     }
     int64_t version = 0;
     TRY(check_identity(store, &version));
@@ -235,34 +235,10 @@ open_checked(struct store *store)
 }
 
 struct error *
-store_open(const char *path, struct store **out)
+database_open(struct store *store)
 {
     TRY(sqlite_library_load());
-    TRY(prepare_file(path));
-    struct store *store CLEANUP(store_closep) = xcalloc(1, sizeof(*store));
-    store->path = xstrdup(path);
-    store->claims_path = xasprintf("%s-claims", path);
-    TRY(open_checked(store));
-    *out = store;
-    store = NULL;
-    return NULL;
-}
-
-void
-store_close(struct store *store)
-{
-    if (store == NULL) {
-        return;
-    }
-    BUG_ON(sqlite3_close(store->db) != SQLITE_OK); // a statement was left open
-    free(store->path);
-    free(store->claims_path);
-    free(store);
-}
-
-void
-store_closep(struct store **store)
-{
-    store_close(*store);
-    *store = NULL;
+    TRY(prepare_file(store->path));
+    store->claims_path = xasprintf("%s-claims", store->path);
+    return open_checked(store);
 }

@@ -49,7 +49,7 @@ deployments_insert(struct store *store, const struct store_deployment *row)
     bind_row(&query, row);
     query_int(&query, row->created_ms);
     struct error *err = query_run(&query);
-    if (query.code == SQLITE_CONSTRAINT_PRIMARYKEY) {
+    if (query_conflicts(&query)) {
         return error_wrap(err, "deployment '%s' is already in the journal", row->id);
     }
     return err;
@@ -72,7 +72,7 @@ update_row(struct store *store, const struct store_deployment *row)
         " updated_ms = ?, document = ? WHERE id = ?");
     bind_row(&query, row);
     TRY(query_run(&query));
-    if (sqlite3_changes(store->db) != 1) {
+    if (query_changes(&query) != 1) {
         return error_new(
             ERROR_STORAGE, "deployment '%s' is not in journal '%s'", row->id, store->path);
     }
@@ -118,7 +118,7 @@ store_find(struct store *store, const char *id, struct arena *arena, struct stor
     // The whole id wins over a longer one that starts with it. U+10FFFF sorts after all text.
     query_init(&query, store,
         "SELECT " COLUMNS " FROM deployments WHERE id = ?1 OR"
-        " (?2 AND id > ?1 AND id < ?1 || char(0x10ffff)) ORDER BY id LIMIT 2");
+        " (?2 = 1 AND id > ?1 AND id < ?1 || char(0x10ffff)) ORDER BY id LIMIT 2");
     query_text(&query, id);
     query_int(&query, strlen(id) >= PREFIX_MIN);
     struct store_deployment rows[2] = {0};

@@ -7,7 +7,8 @@
 #define CARD_UPDATE                                                                                \
     "UPDATE outbox SET target = ?2, lane = ?3, body = ?4, priority = ?5, kind = ?6,"               \
     " revision = revision + 1, state = CASE state WHEN 'begun' THEN 'begun' ELSE 'waiting' END,"   \
-    " due_ms = max(?7, sent_ms + ?8) WHERE key = ?1 AND (body <> ?4 OR target <> ?2)"
+    " due_ms = CASE WHEN sent_ms + ?8 > ?7 THEN sent_ms + ?8 ELSE ?7 END WHERE key = ?1 AND "      \
+    "(body <> ?4 OR target <> ?2)"
 
 static struct error *
 update_card(struct store *store, const struct store_notice *notice, int64_t now_ms)
@@ -138,8 +139,9 @@ begin(struct store *store, const struct store_outbox_row *row, int64_t now_ms)
     struct query query CLEANUP(query_done);
     // The doubt, and since when, stay those of the first attempt that may have arrived.
     query_init(&query, store,
-        "UPDATE outbox SET in_doubt = in_doubt OR state = 'begun', attempts = attempts + 1,"
-        " begun_ms = CASE WHEN in_doubt OR state = 'begun' THEN begun_ms ELSE ? END,"
+        "UPDATE outbox SET attempts = attempts + 1,"
+        " in_doubt = CASE WHEN in_doubt = 1 OR state = 'begun' THEN 1 ELSE 0 END,"
+        " begun_ms = CASE WHEN in_doubt = 1 OR state = 'begun' THEN begun_ms ELSE ? END,"
         " state = 'begun' WHERE id = ?");
     query_int(&query, now_ms);
     query_int(&query, row->id);

@@ -29,7 +29,7 @@ store_outbox_lanes(
     struct query query CLEANUP(query_done);
     query_init(&query, store,
         "SELECT w.lane FROM (SELECT DISTINCT lane FROM outbox o WHERE " UNDELIVERED
-        ") w LEFT JOIN lanes l ON l.name = w.lane WHERE NOT coalesce(" RESTS ", 0)"
+        ") w LEFT JOIN lanes l ON l.name = w.lane WHERE NOT coalesce(" RESTS ", FALSE)"
         " AND EXISTS (SELECT 1 FROM outbox o WHERE o.lane = w.lane AND " UNDELIVERED
         " AND o.due_ms <= ?1 AND " ITS_TURN ") ORDER BY coalesce(l.rest_until_ms, 0), w.lane");
     query_int(&query, now_ms);
@@ -112,8 +112,9 @@ store_outbox_due(struct store *store, int64_t now_ms, int64_t *out_ms)
     TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT count(*), min(max(o.due_ms, CASE WHEN coalesce(" RESTS
-        ", 0) THEN l.rest_until_ms ELSE 0 END)) FROM outbox o LEFT JOIN lanes l ON l.name = o.lane"
+        "SELECT count(*), min(CASE WHEN coalesce(" RESTS
+        ", FALSE) AND l.rest_until_ms > o.due_ms THEN l.rest_until_ms ELSE o.due_ms END) FROM "
+        "outbox o LEFT JOIN lanes l ON l.name = o.lane"
         " WHERE " UNDELIVERED " AND " ITS_TURN);
     query_int(&query, now_ms);
     int64_t due = INT64_MAX;
@@ -196,7 +197,7 @@ store_outbox_list(struct store *store, const struct store_outbox_filter *filter,
     query_init(&query, store,
         "SELECT " COLUMNS " FROM outbox o WHERE (?1 IS NULL OR o.deployment = ?1)"
         " AND (?2 IS NULL OR o.sink = ?2) AND (?3 IS NULL OR o.lane = ?3)"
-        " AND (NOT ?4 OR o.state <> 'sent') ORDER BY o.id LIMIT ?5");
+        " AND (?4 = 0 OR o.state <> 'sent') ORDER BY o.id LIMIT ?5");
     query_text(&query, filter->deployment);
     query_text(&query, filter->sink);
     query_text(&query, filter->lane);
@@ -222,7 +223,7 @@ discard(struct store *store, const char *deployment, size_t *count)
         "DELETE FROM outbox WHERE state <> 'sent' AND (?1 IS NULL OR deployment = ?1)");
     query_text(&query, deployment);
     TRY(query_run(&query));
-    *count = (size_t)sqlite3_changes(store->db);
+    *count = (size_t)query_changes(&query);
     return store_run(store,
         "DELETE FROM lanes WHERE problem IS NOT NULL AND NOT EXISTS (SELECT 1 FROM outbox o"
         " WHERE o.lane = lanes.name AND " UNDELIVERED ")");

@@ -1,59 +1,9 @@
-// Prepared statements, transactions, and what a failure of SQLite means to people. The only place
-// that steps a statement.
+// Prepared statements and transactions, whatever the database. The only place that runs a
+// statement; how one is told to SQLite or PostgreSQL is the driver's.
 #include <stdlib.h>
 #include <string.h>
 
 #include "store_internal.h"
-
-// After these the file's state is in doubt, and a second fsync may lie: fail-stop (protocols.md
-// C20).
-static bool
-is_in_doubt(int code)
-{
-    int primary = code & 0xff;
-    return primary == SQLITE_IOERR || primary == SQLITE_FULL || primary == SQLITE_CORRUPT ||
-           primary == SQLITE_NOTADB;
-}
-
-static const char *
-hint_for(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_FULL:
-        return "The disk is full: free some space, then run 'dispatcher resume'.";
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return "Restore it from a backup, or move it and its '-wal' and '-shm' files away to begin "
-               "a "
-               "new one; look up deployments that were running in the infra repository first.";
-    case SQLITE_IOERR:
-        return "The disk reported an error or is full; check it, then run 'dispatcher resume'.";
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return "Another process kept the journal locked for more than 10 seconds; find it, or try "
-               "again.";
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return "The journal and its directory must be writable; DISPATCHER_STATE names another "
-               "file.";
-    default:
-        return NULL;
-    }
-}
-
-struct error *
-store_error(struct store *store, int code, const char *doing)
-{
-    store->broken = store->broken || is_in_doubt(code);
-    // The handle's own sentence names the constraint; other texts of a handle may be stale.
-    bool fresh = store->db != NULL && sqlite3_extended_errcode(store->db) == code;
-    const char *text = fresh ? sqlite3_errmsg(store->db) : sqlite3_errstr(code);
-    struct error *err = error_new(ERROR_STORAGE, "%s journal '%s': %s", doing, store->path, text);
-    const char *hint = hint_for(code);
-    return hint != NULL ? error_hint(err, "%s", hint) : err;
-}
 
 struct error *
 store_check(struct store *store)
@@ -70,50 +20,43 @@ void
 query_init(struct query *query, struct store *store, const char *sql)
 {
     *query = (struct query){.store = store, .position = 1};
-    query->code = sqlite3_prepare_v2(store->db, sql, -1, &query->stmt, NULL);
-    query->writes = query->stmt != NULL && sqlite3_stmt_readonly(query->stmt) == 0;
+    store->driver->init(query, sql);
 }
 
 void
 query_done(struct query *query)
 {
-    (void)sqlite3_finalize(query->stmt); // repeats the failure of the last step
-    query->stmt = NULL;
-}
-
-static void
-note(struct query *query, int code)
-{
-    if (query->code == SQLITE_OK) {
-        query->code = code;
+    if (query->store != NULL) {
+        query->store->driver->done(query);
     }
 }
 
 void
 query_text(struct query *query, const char *text)
 {
-    if (query->code == SQLITE_OK) {
-        note(query, sqlite3_bind_text(query->stmt, query->position++, text, -1, SQLITE_STATIC));
+    if (!query->failed) {
+        query->store->driver->text(query, text);
     }
 }
 
 void
 query_int(struct query *query, int64_t number)
 {
-    if (query->code == SQLITE_OK) {
-        note(query, sqlite3_bind_int64(query->stmt, query->position++, number));
+    query_maybe(query, true, number);
+}
+
+void
+query_maybe(struct query *query, bool present, int64_t number)
+{
+    if (!query->failed) {
+        query->store->driver->number(query, present, number);
     }
 }
 
 bool
 query_row(struct query *query)
 {
-    if (query->code != SQLITE_OK) {
-        return false;
-    }
-    int code = sqlite3_step(query->stmt);
-    note(query, code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code);
-    return code == SQLITE_ROW;
+    return !query->failed && query->store->driver->row(query);
 }
 
 struct error *
@@ -127,23 +70,40 @@ query_run(struct query *query)
 struct error *
 query_finish(struct query *query)
 {
-    if (query->code == SQLITE_OK) {
-        return NULL;
-    }
-    return store_error(query->store, query->code, query->writes ? "write" : "read");
+    return query->failed ? query->store->driver->failure(query) : NULL;
 }
 
 const char *
 query_get_text(struct query *query, int column, struct arena *arena)
 {
-    const unsigned char *text = sqlite3_column_text(query->stmt, column);
-    return arena_dup(arena, (const char *)text);
+    return arena_dup(arena, query->store->driver->get_text(query, column));
 }
 
 int64_t
 query_get_int(struct query *query, int column)
 {
-    return sqlite3_column_int64(query->stmt, column);
+    return query->store->driver->get_int(query, column);
+}
+
+int64_t
+query_changes(const struct query *query)
+{
+    return query->changes;
+}
+
+bool
+query_conflicts(const struct query *query)
+{
+    return query->failed && query->conflict;
+}
+
+struct error *
+query_insert_id(struct query *query, int64_t *out)
+{
+    int64_t id = query_row(query) ? query_get_int(query, 0) : 0;
+    TRY(query_run(query)); // SQLite has written once the last row was read
+    *out = id;
+    return NULL;
 }
 
 struct error *
@@ -159,7 +119,13 @@ struct error *
 store_begin(struct store *store)
 {
     TRY(store_check(store));
-    return store_run(store, "BEGIN IMMEDIATE");
+    return store_run(store, store->driver->begin);
+}
+
+struct error *
+store_lock(struct store *store, const char *name)
+{
+    return store->driver->lock(store, name);
 }
 
 struct error *
@@ -168,7 +134,7 @@ store_end(struct store *store, struct error *err)
     if (err == NULL) {
         err = store_run(store, "COMMIT");
     }
-    if (err != NULL && sqlite3_get_autocommit(store->db) == 0) {
+    if (err != NULL && store->driver->in_transaction(store)) {
         error_free(store_run(store, "ROLLBACK")); // the first failure is the one that is told
     }
     return err;

@@ -1,5 +1,6 @@
 // The schema, as the list of steps that made it. A step that was released is never edited: the next
 // change is a new step.
+#include "dispatcher/memory.h"
 #include "store_internal.h"
 
 static const char *const migrations[] = {
@@ -61,26 +62,18 @@ const int store_schema_version = (int)ARRAY_LENGTH(migrations);
 
 // Each statement of a step in turn.
 static struct error *
-apply(struct store *store, const char *sql)
+apply(struct store *store, const char *list)
 {
-    while (*sql != '\0') {
-        const char *rest = NULL;
-        sqlite3_stmt *stmt = NULL;
-        int code = sqlite3_prepare_v2(store->db, sql, -1, &stmt, &rest);
-        if (code == SQLITE_OK) {
-            code = sqlite3_step(stmt);
-        }
-        bool fine = code == SQLITE_DONE || code == SQLITE_ROW;
-        struct error *err = fine ? NULL : store_error(store, code, "write");
-        (void)sqlite3_finalize(stmt);
-        TRY(err);
-        sql = rest;
+    struct str statement = {0};
+    while (dialect_next(&list, &statement)) {
+        char *sql CLEANUP(xfreep) = str_dup(statement);
+        TRY(store_run(store, sql));
     }
     return NULL;
 }
 
-static struct error *
-apply_missing(struct store *store)
+struct error *
+store_migrate(struct store *store)
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store, "PRAGMA user_version");
@@ -91,11 +84,4 @@ apply_missing(struct store *store)
         TRY(apply(store, migrations[version]));
     }
     return NULL;
-}
-
-struct error *
-store_migrate(struct store *store)
-{
-    TRY(store_begin(store));
-    return store_end(store, apply_missing(store));
 }

@@ -39,14 +39,14 @@ refused() {
 @test "the program starts without the libraries that only some commands need" {
     ldd "$DISPATCHER_BIN" >"$world/loaded"
     grep -q libcurl "$world/loaded"
-    for stem in libgit2 libsqlite3 libarchive libmicrohttpd; do
+    for stem in libgit2 libsqlite3 libpq libarchive libmicrohttpd; do
         [ "$(grep -c "$stem" "$world/loaded")" = 0 ]
     done
 }
 
 @test "push, lint and version work where none of them is there" {
     sandbox_start
-    missing libgit2 libsqlite3 libarchive libmicrohttpd
+    missing libgit2 libsqlite3 libpq libarchive libmicrohttpd
     dispatcher version
     expect 0
     dispatcher spec lint "$world/infra/appspecs"

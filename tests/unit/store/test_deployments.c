@@ -9,6 +9,7 @@
 
 #include "dispatcher/memory.h"
 #include "dispatcher/store.h"
+#include "store_lab.h"
 #include "temp_dir.h"
 
 struct fixture {
@@ -22,7 +23,7 @@ set_up(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     fixture->dir = temp_dir_new();
-    fixture->path = temp_dir_path(fixture->dir, "deep/er/state.db");
+    fixture->path = store_lab_place(fixture->dir);
     fixture->arena = arena_new();
     assert_null(store_open(fixture->path, &fixture->store));
     *state = fixture;
@@ -182,15 +183,23 @@ lists_are_filtered_and_newest_first(void **state)
     assert_int_equal(count, 0);
 }
 
+// What the database itself says.
+static const char *
+either(const char *sqlite, const char *postgres)
+{
+    return store_lab_is_postgres() ? postgres : sqlite;
+}
+
 static void
 what_is_wrong_is_refused_whole(void **state)
 {
     struct fixture *fixture = *state;
     struct store_deployment row = deployment("d-0123456789", "payments", 1000);
     char *twice CLEANUP(xfreep) = xasprintf("deployment 'd-0123456789' is already in the journal: "
-                                            "write journal '%s': UNIQUE constraint failed: "
-                                            "deployments.id",
-        fixture->path);
+                                            "write journal '%s': %s",
+        store_name(fixture->store),
+        either("UNIQUE constraint failed: deployments.id",
+            "duplicate key value violates unique constraint \"deployments_pkey\""));
     assert_null(store_insert(fixture->store, &row));
     assert_fails(store_insert(fixture->store, &row), ERROR_STORAGE, twice);
 
@@ -199,7 +208,8 @@ what_is_wrong_is_refused_whole(void **state)
     const struct store_step bad = {1, "push web", "nearly", NULL, 1001};
     struct error *err = store_save(fixture->store, &row, &bad);
     assert_int_equal(error_kind(err), ERROR_STORAGE);
-    assert_non_null(strstr(error_message(err), "CHECK constraint failed"));
+    assert_non_null(strstr(error_message(err),
+        either("CHECK constraint failed", "violates check constraint \"steps_state_check\"")));
     error_free(err);
     struct store_deployment *got = NULL;
     assert_null(store_find(fixture->store, row.id, fixture->arena, &got));
@@ -212,10 +222,11 @@ what_is_wrong_is_refused_whole(void **state)
 
     struct store_deployment unknown = deployment("d-unknown", "payments", 1);
     char *missing CLEANUP(xfreep) =
-        xasprintf("deployment 'd-unknown' is not in journal '%s'", fixture->path);
+        xasprintf("deployment 'd-unknown' is not in journal '%s'", store_name(fixture->store));
     assert_fails(store_save(fixture->store, &unknown, NULL), ERROR_STORAGE, missing);
     err = store_add_event(fixture->store, "d-unknown", "{}", 1);
-    assert_non_null(strstr(error_message(err), "FOREIGN KEY constraint failed"));
+    assert_non_null(strstr(error_message(err),
+        either("FOREIGN KEY constraint failed", "violates foreign key constraint")));
     error_free(err);
 
     // None of this breaks the handle.
@@ -317,5 +328,5 @@ main(void)
         cmocka_unit_test_setup_teardown(events_are_read_from_where_one_was, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_usual_duration_is_the_recent_median, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return store_lab_run(tests, ARRAY_LENGTH(tests));
 }

@@ -10,6 +10,7 @@
 
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
+#include "store_lab.h"
 #include "temp_dir.h"
 
 struct fixture {
@@ -23,7 +24,7 @@ set_up(void **state)
 {
     struct fixture *fixture = xcalloc(1, sizeof(*fixture));
     fixture->dir = temp_dir_new();
-    fixture->path = temp_dir_path(fixture->dir, "state.db");
+    fixture->path = store_lab_place(fixture->dir);
     fixture->arena = arena_new();
     assert_null(store_open(fixture->path, &fixture->store));
     *state = fixture;
@@ -394,5 +395,5 @@ main(void)
         TEST(a_report_by_hand_sends_again_what_was_sent),
         TEST(a_notice_shares_the_fate_of_its_deployment),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return store_lab_run(tests, ARRAY_LENGTH(tests));
 }

@@ -1,0 +1,74 @@
+// Which database a path or URL names, and the end of a handle.
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+#include "store_internal.h"
+
+#define SQLITE_SCHEME "sqlite:"
+
+static bool
+is_postgres(const char *path)
+{
+    return str_starts(str_of(path), STR("postgresql://")) ||
+           str_starts(str_of(path), STR("postgres://"));
+}
+
+static struct error *
+open_sqlite(struct store *store, const char *path)
+{
+    struct str rest = str_of(path);
+    if (str_starts(rest, STR(SQLITE_SCHEME))) {
+        rest = str_skip(rest, strlen(SQLITE_SCHEME));
+    }
+    if (rest.len == 0) {
+        return error_hint(error_new(ERROR_STORAGE, "'%s' names no file for the journal", path),
+            "Give a path, 'sqlite:PATH' or 'postgresql://HOST/DATABASE'.");
+    }
+    store->driver = &sqlite_driver;
+    store->path = str_dup(rest);
+    return database_open(store);
+}
+
+struct error *
+store_open(const char *path, struct store **out)
+{
+    struct store *store CLEANUP(store_closep) = xcalloc(1, sizeof(*store));
+    TRY(is_postgres(path) ? postgres_open(store, path) : open_sqlite(store, path));
+    *out = store;
+    store = NULL;
+    return NULL;
+}
+
+bool
+store_is_shared(const struct store *store)
+{
+    return store->driver == &postgres_driver;
+}
+
+const char *
+store_name(const struct store *store)
+{
+    return store->path;
+}
+
+void
+store_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    if (store->driver != NULL) {
+        store->driver->close(store);
+    }
+    free(store->path);
+    free(store->claims_path);
+    free(store);
+}
+
+void
+store_closep(struct store **store)
+{
+    store_close(*store);
+    *store = NULL;
+}
