@@ -131,7 +131,7 @@ check_server(struct store *store)
     TRY(read_text(store, "SELECT current_setting('fsync')", arena, &sync));
     TRY(read_text(store, "SELECT current_schema()", arena, &schema));
     if (!cstr_equal(commit, "on") && !cstr_equal(commit, "remote_apply")) {
-        return refuse(store, "'synchronous_commit' is off, so what is answered may be lost",
+        return refuse(store, "'synchronous_commit' is not 'on', so what is answered may be lost",
             "Set it to 'on' for this role: ALTER ROLE … SET synchronous_commit = on.");
     }
     if (!cstr_equal(sync, "on")) {

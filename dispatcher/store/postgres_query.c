@@ -89,6 +89,9 @@ postgres_error(struct store *store, const char *doing, const char *state, const 
     struct str line = {0}, rest = {0};
     struct buf clean CLEANUP(buf_done) = BUF_INIT(2 * MESSAGE_MAX);
     (void)str_cut(str_of(message), '\n', &line, &rest); // the next ones are guesses and positions
+    if (str_starts(line, STR("FATAL:"))) {
+        line = str_trim(str_skip(line, strlen("FATAL:")));
+    }
     text_clean(line, MESSAGE_MAX, &clean);
     struct error *err =
         error_new(ERROR_STORAGE, "%s journal '%s': %s", doing, store->path, buf_cstr(&clean));

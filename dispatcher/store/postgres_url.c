@@ -101,10 +101,10 @@ check(struct postgres_target *target)
         return bad_url("has a character in host, port or database that it should not");
     }
     target->local = is_local(address != NULL ? address : host);
-    target->name = host[0] == '/'
-                       ? xasprintf("postgresql:///%s?host=%s", database, host)
-                       : xasprintf("postgresql://%s%s%s/%s", host, port != NULL ? ":" : "",
-                             port != NULL ? port : "", database);
+    bool one = port != NULL && strchr(host, ',') == NULL; // else which is whose is lost by now
+    target->name = host[0] == '/' ? xasprintf("postgresql:///%s?host=%s", database, host)
+                                  : xasprintf("postgresql://%s%s%s/%s", host, one ? ":" : "",
+                                        one ? port : "", database);
     return check_tls(target);
 }
 

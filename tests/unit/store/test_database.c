@@ -22,6 +22,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
 #include "store_internal.h"
+#include "store_lab.h"
 #include "temp_dir.h"
 
 enum { NOBODY = 65534, PAGE = 4096 };
@@ -153,7 +154,7 @@ a_killed_writer_leaves_whole_transactions(void **state)
 {
     (void)state;
     char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
-    char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
+    char *path CLEANUP(xfreep) = store_lab_place(dir);
     for (int round = 0; round < 12; round++) {
         struct child writer;
         struct buf line CLEANUP(buf_done) = BUF_INIT(4096), last CLEANUP(buf_done) = BUF_INIT(4096);
@@ -198,7 +199,7 @@ many_processes_write_one_file(void **state)
 {
     (void)state;
     char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
-    char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
+    char *path CLEANUP(xfreep) = store_lab_place(dir);
     struct child writers[6];
     struct buf line CLEANUP(buf_done) = BUF_INIT(4096);
     for (size_t i = 0; i < ARRAY_LENGTH(writers); i++) {
@@ -598,8 +599,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(modes_are_private),
         cmocka_unit_test(the_settings_are_those_of_the_protocol),
-        cmocka_unit_test(a_killed_writer_leaves_whole_transactions),
-        cmocka_unit_test(many_processes_write_one_file),
         cmocka_unit_test(other_files_are_refused),
         cmocka_unit_test(an_older_journal_is_brought_up_to_date),
         cmocka_unit_test(an_empty_file_is_a_new_journal),
@@ -609,5 +608,9 @@ main(void)
         cmocka_unit_test(a_file_size_limit_stops_everything),
         cmocka_unit_test(a_full_disk_stops_everything),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest both[] = {
+        cmocka_unit_test(a_killed_writer_leaves_whole_transactions),
+        cmocka_unit_test(many_processes_write_one_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) + store_lab_run(both, ARRAY_LENGTH(both));
 }
