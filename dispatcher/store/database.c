@@ -189,7 +189,7 @@ bring_up_to_date(struct store *store)
     TRY(set_pragma(store, "PRAGMA synchronous = FULL", NULL));
     TRY(set_pragma(store, "PRAGMA journal_mode = WAL", "wal"));
     TRY(store_begin(store));
-    return store_end(store, store_migrate(store));
+    return store_end(store, store_migrate(store, store_schema_version));
 }
 
 static struct error *

@@ -210,7 +210,7 @@ migrate_locked(struct store *store)
     TRY(check_identity(store, &version)); // once more: others may have been here meanwhile
     TRY(store_run(store, "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY,"
                          " value INTEGER NOT NULL)"));
-    return store_migrate(store);
+    return store_migrate(store, store_schema_version);
 }
 
 static struct error *

@@ -28,6 +28,7 @@ query_done(struct query *query)
 {
     if (query->store != NULL) {
         query->store->driver->done(query);
+        query->store = NULL;
     }
 }
 

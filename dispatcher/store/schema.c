@@ -73,14 +73,14 @@ apply(struct store *store, const char *list)
 }
 
 struct error *
-store_migrate(struct store *store)
+store_migrate(struct store *store, int to)
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store, "PRAGMA user_version");
     int64_t version = query_row(&query) ? query_get_int(&query, 0) : 0;
     TRY(query_finish(&query));
     query_done(&query);
-    for (; version < store_schema_version; version++) {
+    for (; version < to; version++) {
         TRY(apply(store, migrations[version]));
     }
     return NULL;

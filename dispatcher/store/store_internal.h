@@ -133,8 +133,9 @@ NODISCARD struct error *deployments_insert(struct store *store, const struct sto
 NODISCARD struct error *deployments_update(
     struct store *store, const struct store_deployment *row, const struct store_step *step);
 
-/// Brings the schema up to date, within a transaction of the caller, who knows that it is ours.
-NODISCARD struct error *store_migrate(struct store *store);
+/// Brings the schema to version `to` where it is older, within a transaction of the caller, who
+/// knows that it is ours.
+NODISCARD struct error *store_migrate(struct store *store, int to);
 extern const int store_schema_version;
 enum { STORE_APPLICATION_ID = 0x44495350 }; // "DISP" in PRAGMA application_id
 
