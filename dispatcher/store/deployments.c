@@ -41,6 +41,7 @@ read_row(struct query *query, struct arena *arena, struct store_deployment *out)
 struct error *
 deployments_insert(struct store *store, const struct store_deployment *row)
 {
+    TRY(store_check_fence(store, row->id));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
         "INSERT INTO deployments (app, env, version, state, result, exit_code, updated_ms, "
@@ -58,8 +59,8 @@ deployments_insert(struct store *store, const struct store_deployment *row)
 struct error *
 store_insert(struct store *store, const struct store_deployment *row)
 {
-    TRY(store_check(store));
-    return deployments_insert(store, row);
+    TRY(store_begin(store));
+    return store_end(store, deployments_insert(store, row));
 }
 
 static struct error *
@@ -99,6 +100,7 @@ struct error *
 deployments_update(
     struct store *store, const struct store_deployment *row, const struct store_step *step)
 {
+    TRY(store_check_fence(store, row->id));
     TRY(update_row(store, row));
     return step != NULL ? append_step(store, row->id, step) : NULL;
 }

@@ -63,6 +63,7 @@ store_close(struct store *store)
     }
     free(store->path);
     free(store->claims_path);
+    free(store->fenced);
     free(store);
 }
 

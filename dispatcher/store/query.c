@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dispatcher/memory.h"
 #include "store_internal.h"
 
 struct error *
@@ -120,7 +121,24 @@ struct error *
 store_begin(struct store *store)
 {
     TRY(store_check(store));
-    return store_run(store, store->driver->begin);
+    TRY(store_run(store, store->depth == 0 ? store->driver->begin : "SAVEPOINT part"));
+    store->depth++;
+    return NULL;
+}
+
+static struct error *
+undo_part(struct store *store)
+{
+    TRY(store_run(store, "ROLLBACK TO SAVEPOINT part"));
+    return store_run(store, "RELEASE SAVEPOINT part");
+}
+
+struct error *
+store_undo(struct store *store)
+{
+    BUG_ON(store->depth < 1);
+    store->depth--;
+    return store->depth > 0 ? undo_part(store) : store_run(store, "ROLLBACK");
 }
 
 struct error *
@@ -132,6 +150,15 @@ store_lock(struct store *store, const char *name)
 struct error *
 store_end(struct store *store, struct error *err)
 {
+    BUG_ON(store->depth < 1);
+    store->depth--;
+    if (store->depth > 0) {
+        if (err == NULL) {
+            return store_run(store, "RELEASE SAVEPOINT part");
+        }
+        error_free(undo_part(store)); // where this fails, so does the COMMIT
+        return err;
+    }
     if (err == NULL) {
         err = store_run(store, "COMMIT");
     }

@@ -11,6 +11,7 @@
     SQLITE3_FUNCTION(sqlite3_bind_text)                                                            \
     SQLITE3_FUNCTION(sqlite3_busy_timeout)                                                         \
     SQLITE3_FUNCTION(sqlite3_changes)                                                              \
+    SQLITE3_FUNCTION(sqlite3_clear_bindings)                                                       \
     SQLITE3_FUNCTION(sqlite3_close)                                                                \
     SQLITE3_FUNCTION(sqlite3_column_int64)                                                         \
     SQLITE3_FUNCTION(sqlite3_column_text)                                                          \
@@ -24,6 +25,7 @@
     SQLITE3_FUNCTION(sqlite3_limit)                                                                \
     SQLITE3_FUNCTION(sqlite3_open_v2)                                                              \
     SQLITE3_FUNCTION(sqlite3_prepare_v2)                                                           \
+    SQLITE3_FUNCTION(sqlite3_reset)                                                                \
     SQLITE3_FUNCTION(sqlite3_step)                                                                 \
     SQLITE3_FUNCTION(sqlite3_stmt_readonly)
 
@@ -46,6 +48,7 @@ NODISCARD struct error *sqlite_library_load(void);
 #define sqlite3_bind_text(...) sqlite_library.sqlite3_bind_text(__VA_ARGS__)
 #define sqlite3_busy_timeout(...) sqlite_library.sqlite3_busy_timeout(__VA_ARGS__)
 #define sqlite3_changes(...) sqlite_library.sqlite3_changes(__VA_ARGS__)
+#define sqlite3_clear_bindings(...) sqlite_library.sqlite3_clear_bindings(__VA_ARGS__)
 #define sqlite3_close(...) sqlite_library.sqlite3_close(__VA_ARGS__)
 #define sqlite3_column_int64(...) sqlite_library.sqlite3_column_int64(__VA_ARGS__)
 #define sqlite3_column_text(...) sqlite_library.sqlite3_column_text(__VA_ARGS__)
@@ -59,5 +62,6 @@ NODISCARD struct error *sqlite_library_load(void);
 #define sqlite3_limit(...) sqlite_library.sqlite3_limit(__VA_ARGS__)
 #define sqlite3_open_v2(...) sqlite_library.sqlite3_open_v2(__VA_ARGS__)
 #define sqlite3_prepare_v2(...) sqlite_library.sqlite3_prepare_v2(__VA_ARGS__)
+#define sqlite3_reset(...) sqlite_library.sqlite3_reset(__VA_ARGS__)
 #define sqlite3_step(...) sqlite_library.sqlite3_step(__VA_ARGS__)
 #define sqlite3_stmt_readonly(...) sqlite_library.sqlite3_stmt_readonly(__VA_ARGS__)

@@ -1,5 +1,6 @@
 // The driver for SQLite: statements of one file, and what a failure of SQLite means to people.
 // Opens nothing (database.c).
+#include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -65,22 +66,96 @@ note(struct query *query, int code)
     }
 }
 
+enum { CACHE_PROBES = 8 };
+
+// The place of a text in the cache: one that holds it, else a free one, else the first of its run.
+static size_t
+place_of(const struct sqlite_cache *cache, const char *sql)
+{
+    size_t first = ((uintptr_t)sql >> 3) % ARRAY_LENGTH(cache->entries);
+    size_t found = ARRAY_LENGTH(cache->entries);
+    for (size_t i = 0; i < CACHE_PROBES; i++) {
+        size_t at = (first + i) % ARRAY_LENGTH(cache->entries);
+        if (cache->entries[at].sql == sql && strcmp(cache->entries[at].text, sql) == 0) {
+            return at;
+        }
+        if (found == ARRAY_LENGTH(cache->entries) && cache->entries[at].sql == NULL) {
+            found = at;
+        }
+    }
+    return found < ARRAY_LENGTH(cache->entries) ? found : first;
+}
+
+// A statement is in the cache or in use, never both: two uses of one text at a time are two
+// statements.
+static sqlite3_stmt *
+take(struct sqlite_cache *cache, const char *sql)
+{
+    size_t at = place_of(cache, sql);
+    bool here = cache->entries[at].sql == sql && strcmp(cache->entries[at].text, sql) == 0;
+    sqlite3_stmt *stmt = here ? cache->entries[at].stmt : NULL;
+    if (stmt != NULL) {
+        cache->entries[at].stmt = NULL;
+    }
+    return stmt;
+}
+
+static void
+give_back(struct sqlite_cache *cache, const char *sql, sqlite3_stmt *stmt)
+{
+    size_t at = place_of(cache, sql);
+    (void)sqlite3_reset(stmt); // repeats the failure of the last step
+    (void)sqlite3_clear_bindings(stmt);
+    (void)sqlite3_finalize(cache->entries[at].stmt);
+    cache->entries[at].stmt = stmt;
+    if (cache->entries[at].sql != sql || strcmp(cache->entries[at].text, sql) != 0) {
+        free(cache->entries[at].text);
+        cache->entries[at].text = xstrdup(sql);
+        cache->entries[at].sql = sql;
+    }
+}
+
+static void
+forget(struct sqlite_cache *cache)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(cache->entries); i++) {
+        (void)sqlite3_finalize(cache->entries[i].stmt);
+        free(cache->entries[i].text);
+    }
+    *cache = (struct sqlite_cache){0};
+}
+
 static void
 init(struct query *query, const char *sql)
 {
-    struct buf plain CLEANUP(buf_done) = BUF_INIT(64 * 1024);
-    if (strstr(sql, "FOR UPDATE") != NULL) {
-        dialect_sqlite(sql, &plain);
-        sql = buf_cstr(&plain);
+    query->sql = sql;
+    query->stmt = take(&query->store->cache, sql);
+    if (query->stmt == NULL) {
+        struct buf plain CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+        if (strstr(sql, "FOR UPDATE") != NULL) {
+            dialect_sqlite(sql, &plain);
+            sql = buf_cstr(&plain);
+        }
+        note(query, sqlite3_prepare_v2(query->store->db, sql, -1, &query->stmt, NULL));
     }
-    note(query, sqlite3_prepare_v2(query->store->db, sql, -1, &query->stmt, NULL));
     query->writes = query->stmt != NULL && sqlite3_stmt_readonly(query->stmt) == 0;
+}
+
+// Only rows are read and written again and again; the rest is of opening the file.
+static bool
+is_kept(const char *sql)
+{
+    return strncmp(sql, "PRAGMA", 6) != 0 && strncmp(sql, "CREATE", 6) != 0;
 }
 
 static void
 done(struct query *query)
 {
-    (void)sqlite3_finalize(query->stmt); // repeats the failure of the last step
+    if (query->stmt != NULL && !query->failed && is_kept(query->sql)) {
+        give_back(&query->store->cache, query->sql, query->stmt);
+    } else {
+        (void)sqlite3_finalize(query->stmt);
+    }
     query->stmt = NULL;
 }
 
@@ -145,6 +220,7 @@ static void
 close_database(struct store *store)
 {
     if (store->db != NULL) {
+        forget(&store->cache);
         BUG_ON(sqlite3_close(store->db) != SQLITE_OK); // a statement was left open
     }
 }

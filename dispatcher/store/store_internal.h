@@ -9,12 +9,26 @@ struct postgres;       // postgres_internal.h
 struct postgres_query; // the same
 struct store_driver;
 
+// SQLite's prepared statements that nobody uses at the moment, by the address of their text; the
+// text is kept as well, since another one may get the same address.
+struct sqlite_cache {
+    struct {
+        const char *sql;
+        char *text;
+        sqlite3_stmt *stmt;
+    } entries[256];
+};
+
 struct store {
     const struct store_driver *driver;
+    int depth;    // of store_begin
+    char *fenced; // store_set_fence: the deployment, or NULL
+    int64_t fence;
     char *path;  // what people are told: a file, or the URL without user and password
     bool broken; // a write failed in a way that leaves it in doubt: nothing more goes in
     // SQLite's
     sqlite3 *db;
+    struct sqlite_cache cache;
     char *claims_path; // the file beside the database whose bytes are locked
     // PostgreSQL's
     struct postgres *postgres;
@@ -39,6 +53,7 @@ struct query {
     int64_t changes; // rows that it inserted, updated or deleted, once it ran
     int position;    // of the next parameter
     // SQLite's
+    const char *sql;
     sqlite3_stmt *stmt;
     int code; // of the first failure
     // PostgreSQL's
@@ -75,13 +90,20 @@ void *store_grow(struct arena *arena, void *items, size_t count, size_t size);
 /// One statement without parameters and rows.
 NODISCARD struct error *store_run(struct store *store, const char *sql);
 /// BEGIN IMMEDIATE, so that SQLite's write lock is taken (or waited for) here and nowhere later.
-/// On PostgreSQL others write meanwhile (READ COMMITTED): see store_lock, and FOR UPDATE.
+/// On PostgreSQL others write meanwhile (READ COMMITTED): see store_lock, and FOR UPDATE. Within
+/// another one it is a savepoint.
 NODISCARD struct error *store_begin(struct store *store);
 /// Within a transaction: no other one that takes the same name gets past this before it ends. What
 /// SQLite's write lock does anyway.
 NODISCARD struct error *store_lock(struct store *store, const char *name);
-/// Commits when `err` is NULL, else rolls back and returns `err`.
+/// Commits when `err` is NULL, else rolls back and returns `err`. Both as far as its store_begin.
 NODISCARD struct error *store_end(struct store *store, struct error *err);
+/// Rolls back as far as its store_begin, with nothing wrong.
+NODISCARD struct error *store_undo(struct store *store);
+/// Wakes who waits for something to be due, once this transaction is committed. Only a hint.
+NODISCARD struct error *store_notify(struct store *store);
+/// ERROR_CONFLICT when `id` is the fenced one and has been taken over. Inside a transaction.
+NODISCARD struct error *store_check_fence(struct store *store, const char *id);
 
 // What differs between the databases. A driver sets query->failed (and conflict), and tells what
 // went wrong in `failure`; the rest of store/ calls query_* and store_* only.

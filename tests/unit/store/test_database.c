@@ -21,6 +21,7 @@
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
+#include "dispatcher/queue.h"
 #include "store_internal.h"
 #include "store_lab.h"
 #include "temp_dir.h"
@@ -85,7 +86,7 @@ the_settings_are_those_of_the_protocol(void **state)
         {"PRAGMA trusted_schema", "0"},
         {"PRAGMA busy_timeout", "10000"},
         {"PRAGMA application_id", "1145656144"},
-        {"PRAGMA user_version", "2"},
+        {"PRAGMA user_version", "4"},
     };
     for (int round = 0; round < 2; round++) { // new, and opened again
         struct store *store CLEANUP(store_closep) = NULL;
@@ -277,7 +278,7 @@ other_files_are_refused(void **state)
     char *text CLEANUP(xfreep) = temp_dir_path(dir, "notes.txt");
     fill(newer);
     run_sql(newer, "PRAGMA user_version = 99");
-    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 2 at most",
+    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 4 at most",
         "A newer dispatcher wrote it");
     run_sql(newer, "PRAGMA user_version = -5");
     assert_refused(newer, "journal '@' is damaged: its schema version is gone",
@@ -294,44 +295,71 @@ other_files_are_refused(void **state)
     assert_string_equal(buf_cstr(&content), "dear diary, this is not a database at all\n");
 }
 
-// A journal as release 0.1 left it: the step that made it, and no later one.
+// What each step of the schema made, for going back before it.
+static const char *const undo[][16] = {
+    [2] = {"DROP TABLE outbox", "DROP TABLE lanes"},
+    [3] = {"DROP TABLE jobs", "DROP TABLE job_lanes", "DROP TABLE tokens"},
+    [4] = {"DROP TABLE releases", "DROP TABLE deploy_locks", "DROP TABLE approvals",
+        "DROP TABLE deliveries", "DROP TABLE leader_leases", "DROP TABLE sessions",
+        "DROP TABLE facts", "DROP TABLE audit", "DROP TABLE audit_head",
+        "DROP INDEX events_by_time"},
+};
+
 static void
-an_older_journal_is_brought_up_to_date(void **state)
+go_back_to(const char *path, size_t version)
 {
-    (void)state;
-    char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
-    char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    char *pragma CLEANUP(xfreep) = xasprintf("PRAGMA user_version = %zu", version);
+    for (size_t step = ARRAY_LENGTH(undo) - 1; step > version; step--) {
+        for (size_t i = 0; undo[step][i] != NULL; i++) {
+            run_sql(path, undo[step][i]);
+        }
+    }
+    run_sql(path, pragma);
+}
+
+static void
+assert_brought_up_to_date(const char *path, const struct store_deployment *row)
+{
     struct store *store CLEANUP(store_closep) = NULL;
-    const struct store_deployment row = {.id = "d-0123456789",
-        .app = "shop",
-        .env = "staging",
-        .version = "v1",
-        .state = "running",
-        .created_ms = 1000,
-        .updated_ms = 1000,
-        .document = "{}"};
-    assert_null(store_open(path, &store));
-    assert_null(store_insert(store, &row));
-    store_closep(&store);
-    run_sql(path, "DROP TABLE outbox");
-    run_sql(path, "DROP TABLE lanes");
-    run_sql(path, "PRAGMA user_version = 1");
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
     assert_null(store_open(path, &store));
     struct store_deployment *found = NULL;
-    assert_null(store_find(store, row.id, arena, &found));
+    assert_null(store_find(store, row->id, arena, &found));
     assert_string_equal(found->version, "v1");
     const struct store_notice notice = {.key = "k",
-        .deployment = row.id,
+        .deployment = row->id,
         .sink = "s",
         .lane = "l",
         .kind = "k",
         .target = "{}",
         .body = "{}"};
-    assert_null(store_save_telling(store, &row, NULL, &notice, 1, 2000));
+    assert_null(store_save_telling(store, row, NULL, &notice, 1, 2000));
     int64_t due = 0;
     assert_null(store_outbox_due(store, 2000, &due));
     assert_int_equal(due, 2000);
+    const struct queue_job job = {.id = "d-job", .app = "a", .env = "e", .verb = "deploy"};
+    const struct queue_acceptance acceptance = {.job = &job};
+    enum queue_accepted outcome = QUEUE_FULL;
+    const char *id = NULL;
+    assert_null(queue_accept(store, &acceptance, 2000, arena, &outcome, &id));
+    assert_int_equal(outcome, QUEUE_NEW);
+}
+
+static void
+an_older_journal_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    for (size_t version = 1; version < (size_t)store_schema_version; version++) {
+        char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
+        char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
+        const struct store_deployment row = deployment("d-0123456789");
+        struct store *store CLEANUP(store_closep) = NULL;
+        assert_null(store_open(path, &store));
+        assert_null(store_insert(store, &row));
+        store_closep(&store);
+        go_back_to(path, version);
+        assert_brought_up_to_date(path, &row);
+    }
 }
 
 static void
@@ -543,7 +571,7 @@ a_file_size_limit_stops_everything(void **state)
     (void)state;
     char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
     char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
-    struct limits limits = {path, 512 * 1024};
+    struct limits limits = {path, 1024 * 1024};
     check_full(&limits, "disk I/O error",
         "The disk reported an error or is full; check it, then run 'dispatcher resume'.");
 }
@@ -553,7 +581,7 @@ a_full_disk_stops_everything(void **state)
 {
     (void)state;
     char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
-    if (mount("none", dir, "tmpfs", 0, "size=640k") != 0) {
+    if (mount("none", dir, "tmpfs", 0, "size=1280k") != 0) {
         print_message("cannot mount a small disk here: %s\n", strerror(errno));
         skip();
     }

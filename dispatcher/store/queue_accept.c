@@ -1,0 +1,289 @@
+// Accepting a deployment: once per key and token, at the end of its lane, in place of those that it
+// supersedes; all of it or nothing. Whether it may be asked for was decided before.
+#include "queue_internal.h"
+
+// What an earlier request of the same key or token left.
+struct earlier {
+    const char *job, *key, *hash; // job NULL: there is none
+};
+
+static struct error *
+read_earlier(struct query *query, struct arena *arena, struct earlier *out)
+{
+    if (query_row(query)) {
+        out->job = query_get_text(query, 0, arena);
+        out->key = query_get_text(query, 1, arena);
+        out->hash = query_get_text(query, 2, arena);
+    }
+    return query_finish(query);
+}
+
+static struct error *
+find_key(struct store *store, const struct queue_idempotency *idempotency, struct arena *arena,
+    struct earlier *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT id, key, hash FROM jobs WHERE scope = ? AND key = ?");
+    query_text(&query, idempotency->scope);
+    query_text(&query, idempotency->key);
+    return read_earlier(&query, arena, out);
+}
+
+// A token that made no job (queue_jti_spend) has none; "" tells it from a token never seen.
+static struct error *
+find_token(struct store *store, const char *jti, struct arena *arena, struct earlier *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT coalesce(job, ''), key, hash FROM tokens WHERE jti = ?");
+    query_text(&query, jti);
+    return read_earlier(&query, arena, out);
+}
+
+static struct error *
+spend_token(struct store *store, const struct queue_acceptance *acceptance, bool *is_new)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "INSERT INTO tokens (jti, until_ms, key, hash, job) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (jti) DO NOTHING RETURNING 1");
+    query_text(&query, acceptance->jti);
+    query_int(&query, acceptance->jti_until_ms);
+    query_text(&query, acceptance->idempotency.key);
+    query_text(&query, acceptance->idempotency.hash);
+    query_text(&query, acceptance->job->id);
+    return queue_run_found(&query, is_new);
+}
+
+// The same request once more, with the token that it came with then?
+static bool
+is_retry(const struct earlier *by_token, const struct queue_idempotency *idempotency,
+    const char *earlier)
+{
+    return by_token->job[0] != '\0' && cstr_equal(by_token->job, earlier) &&
+           idempotency->hash != NULL && cstr_equal(by_token->hash, idempotency->hash) &&
+           cstr_equal(by_token->key, idempotency->key);
+}
+
+// Is it a repetition? *outcome stays QUEUE_NEW when it is not, and the token is spent then.
+static struct error *
+check_once(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
+    enum queue_accepted *outcome, const char **id)
+{
+    const struct queue_idempotency *idempotency = &acceptance->idempotency;
+    struct earlier by_key = {0}, by_token = {0};
+    if (idempotency->key != NULL) {
+        TRY(find_key(store, idempotency, arena, &by_key));
+    }
+    if (by_key.job != NULL && !cstr_equal(by_key.hash, idempotency->hash)) {
+        *outcome = QUEUE_OTHER;
+        return NULL;
+    }
+    if (acceptance->jti != NULL) {
+        bool is_new = by_key.job != NULL;
+        if (!is_new) {
+            TRY(spend_token(store, acceptance, &is_new));
+        }
+        if (by_key.job != NULL || !is_new) {
+            TRY(find_token(store, acceptance->jti, arena, &by_token));
+        }
+    }
+    const char *earlier = by_key.job != NULL ? by_key.job : by_token.job;
+    if (by_token.job != NULL && !is_retry(&by_token, idempotency, earlier)) {
+        *outcome = QUEUE_REPLAY;
+    } else if (earlier != NULL) {
+        *outcome = QUEUE_SAME;
+        *id = earlier;
+    }
+    return NULL;
+}
+
+// One more is queued in the lane, which is locked by it; *queued: how many there are now.
+static struct error *
+enter_lane(struct store *store, const struct queue_job *job, int64_t now_ms, int64_t *queued)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "INSERT INTO job_lanes (app, env, queued, due_ms) VALUES (?1, ?2, 1, ?3)"
+        " ON CONFLICT (app, env) DO UPDATE SET queued = job_lanes.queued + 1, due_ms ="
+        " CASE WHEN job_lanes.queued = 0 AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.app = ?1"
+        "  AND r.env = ?2 AND r.state = 'running') THEN ?3 ELSE job_lanes.due_ms END"
+        " RETURNING queued");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    query_int(&query, now_ms);
+    if (query_row(&query)) {
+        *queued = query_get_int(&query, 0);
+    }
+    return query_run(&query);
+}
+
+static struct error *
+wants_latest(struct store *store, const struct queue_job *job, bool *out)
+{
+    if (job->latest) {
+        *out = true;
+        return NULL;
+    }
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT 1 FROM jobs WHERE app = ? AND env = ? AND state = 'queued' AND latest = 1 LIMIT 1");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    return queue_run_found(&query, out);
+}
+
+// What a newer one of the lane may drop: an emergency stays for anything less.
+#define DROPPABLE                                                                                  \
+    "app = ?1 AND env = ?2 AND state = 'queued' AND verb = 'deploy' AND emergency <= ?3"
+
+static struct error *
+count_droppable(struct store *store, const struct queue_job *job, int64_t *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT count(*) FROM jobs WHERE " DROPPABLE);
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    query_int(&query, job->emergency ? 1 : 0);
+    if (query_row(&query)) {
+        *out = query_get_int(&query, 0);
+    }
+    return query_finish(&query);
+}
+
+static struct error *
+drop_older(struct store *store, const struct queue_job *job, int64_t number, int64_t now_ms,
+    const char *reason)
+{
+    struct query query CLEANUP(query_done);
+    // Its fence as well: somebody may be deciding about it at this moment.
+    query_init(&query, store,
+        "UPDATE jobs SET state = 'final', result = 'superseded', exit_code = 11,"
+        " code = 'superseded', reason = ?5, who = NULL, until_ms = 0, superseded_by = ?6,"
+        " ended_ms = ?7, owner = NULL, lease_until_ms = 0, fence = fence + 1 WHERE " DROPPABLE
+        " AND number < ?4");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    query_int(&query, job->emergency ? 1 : 0);
+    query_int(&query, number);
+    query_text(&query, reason);
+    query_text(&query, job->id);
+    query_int(&query, now_ms);
+    return query_run(&query);
+}
+
+// *number 0: its key is there by now, from another replica.
+static struct error *
+insert(
+    struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms, int64_t *number)
+{
+    const struct queue_job *job = acceptance->job;
+    const struct queue_idempotency *idempotency = &acceptance->idempotency;
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "INSERT INTO jobs (id, app, env, verb, version, request, state, code, reason, who,"
+        " until_ms, latest, emergency, urgent, requester, repository, repository_id, infra, trace,"
+        " created_ms, due_ms, scope, key, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8,"
+        " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21, ?22)"
+        " ON CONFLICT (scope, key) WHERE key IS NOT NULL DO NOTHING RETURNING number");
+    query_text(&query, job->id);
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    query_text(&query, job->verb);
+    query_text(&query, job->version);
+    query_text(&query, job->request != NULL ? job->request : "{}");
+    query_text(&query, job->code);
+    query_text(&query, job->reason);
+    query_text(&query, job->who);
+    query_int(&query, job->until_ms);
+    query_int(&query, job->latest ? 1 : 0);
+    query_int(&query, job->emergency ? 1 : 0);
+    query_int(&query, job->urgent ? 1 : 0);
+    query_text(&query, job->requester);
+    query_text(&query, job->repository);
+    query_int(&query, job->repository_id);
+    query_text(&query, job->infra);
+    query_text(&query, job->trace);
+    query_int(&query, now_ms);
+    query_text(&query, idempotency->scope);
+    query_text(&query, idempotency->key);
+    query_text(&query, idempotency->hash);
+    *number = query_row(&query) ? query_get_int(&query, 0) : 0;
+    return query_run(&query);
+}
+
+static struct error *
+supersede(struct store *store, const struct queue_job *job, int64_t number, int64_t now_ms,
+    struct arena *arena)
+{
+    const char *reason = arena_printf(arena, "#%lld took its place%s%s", (long long)number,
+        job->version != NULL ? " with version " : "", job->version != NULL ? job->version : "");
+    return drop_older(store, job, number, now_ms, reason);
+}
+
+static struct error *
+accept(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+    struct arena *arena, enum queue_accepted *outcome, const char **id)
+{
+    const struct queue_job *job = acceptance->job;
+    TRY(check_once(store, acceptance, arena, outcome, id));
+    if (*outcome != QUEUE_NEW) {
+        return NULL;
+    }
+    int64_t queued = 0, dropped = 0, number = 0;
+    bool latest = false;
+    TRY(enter_lane(store, job, now_ms, &queued));
+    if (queued > 1) {
+        TRY(wants_latest(store, job, &latest));
+    }
+    if (latest) {
+        TRY(count_droppable(store, job, &dropped));
+    }
+    if (acceptance->limit > 0 && queued - dropped > acceptance->limit) {
+        *outcome = QUEUE_FULL;
+        return NULL;
+    }
+    TRY(insert(store, acceptance, now_ms, &number));
+    if (number == 0) {
+        return error_new(
+            ERROR_CONFLICT, "key '%s' was used meanwhile", acceptance->idempotency.key);
+    }
+    if (dropped > 0) {
+        TRY(supersede(store, job, number, now_ms, arena));
+    }
+    if (dropped > 0 || (job->urgent && queued > 1)) {
+        TRY(queue_lane_settle(store, job->app, job->env, -dropped));
+    }
+    *id = arena_dup(arena, job->id);
+    return store_notify(store);
+}
+
+// An outcome that is none of the caller's doing leaves nothing behind, its lane and token included.
+static struct error *
+accept_or_undo(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+    struct arena *arena, enum queue_accepted *outcome, const char **id)
+{
+    TRY(store_begin(store));
+    struct error *err = accept(store, acceptance, now_ms, arena, outcome, id);
+    if (err == NULL && *outcome != QUEUE_NEW) {
+        return store_undo(store);
+    }
+    return store_end(store, err);
+}
+
+struct error *
+queue_accept(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+    struct arena *arena, enum queue_accepted *outcome, const char **id)
+{
+    enum queue_accepted what = QUEUE_NEW;
+    const char *made = NULL;
+    struct error *err = accept_or_undo(store, acceptance, now_ms, arena, &what, &made);
+    if (err != NULL && error_kind(err) == ERROR_CONFLICT) {
+        error_free(err); // now its key is there to be found
+        what = QUEUE_NEW;
+        err = accept_or_undo(store, acceptance, now_ms, arena, &what, &made);
+    }
+    TRY(err);
+    *outcome = what;
+    *id = made;
+    return NULL;
+}

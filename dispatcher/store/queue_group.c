@@ -1,0 +1,64 @@
+// What holds the queue's transactions together: groups of requests in one commit, the fence of a
+// handle, wake-ups. Knows no rule of the queue.
+#include <stdlib.h>
+
+#include "dispatcher/memory.h"
+#include "queue_internal.h"
+
+struct error *
+store_notify(struct store *store)
+{
+    return store_is_shared(store) ? store_run(store, "NOTIFY dispatcher") : NULL;
+}
+
+// Groups lock several lanes in the order of their requests, and the audit's head. Two of them at a
+// time would wait for each other, so that whoever has the head goes first.
+static struct error *
+lock_groups(struct store *store)
+{
+    return store_run(store, "SELECT sequence FROM audit_head WHERE one = 1 FOR UPDATE");
+}
+
+static struct error *
+run_ops(struct store *store, struct store_op *ops, size_t count)
+{
+    TRY(lock_groups(store));
+    for (size_t i = 0; i < count; i++) {
+        TRY(store_begin(store)); // a handle that broke takes all of them along
+        ops[i].err = store_end(store, ops[i].run(store, ops[i].ctx));
+    }
+    return NULL;
+}
+
+struct error *
+store_group(struct store *store, struct store_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ops[i].err = NULL;
+    }
+    TRY(store_begin(store));
+    return store_end(store, run_ops(store, ops, count));
+}
+
+void
+store_set_fence(struct store *store, const char *id, int64_t fence)
+{
+    free(store->fenced);
+    store->fenced = id != NULL ? xstrdup(id) : NULL;
+    store->fence = fence;
+}
+
+struct error *
+store_check_fence(struct store *store, const char *id)
+{
+    if (store->fenced == NULL || !cstr_equal(store->fenced, id)) {
+        return NULL;
+    }
+    struct query query CLEANUP(query_done);
+    // The row's lock holds whoever would take it over until this transaction has ended.
+    query_init(&query, store, "SELECT fence FROM jobs WHERE id = ? FOR UPDATE");
+    query_text(&query, id);
+    int64_t fence = query_row(&query) ? query_get_int(&query, 0) : -1;
+    TRY(query_finish(&query));
+    return fence == store->fence ? NULL : queue_taken_over(id);
+}

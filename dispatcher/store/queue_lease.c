@@ -1,0 +1,228 @@
+// Leases: who works on a job until when. A lease that ran out raises the job's attempts, and after
+// the third the job is set aside: whatever it is, it must not take a worker down for ever.
+#include <stdlib.h>
+
+#include "queue_internal.h"
+
+enum { ATTEMPTS_MAX = 3 };
+
+struct lease {
+    const char *owner;
+    int64_t now_ms, until_ms;
+};
+
+// Jobs or lanes that were picked; their rows are locked where replicas share the database.
+struct picks {
+    struct queue_job *items; // number; or app and env
+    size_t count;
+};
+
+// The lease itself. A job that still has an owner was never given back.
+#define TAKE                                                                                       \
+    "UPDATE jobs SET attempts = CASE WHEN owner IS NULL THEN attempts ELSE attempts + 1 END,"      \
+    " owner = ?1, lease_until_ms = ?2, due_ms = ?2, fence = fence + 1, nudged = 0"
+
+static struct error *
+pick(struct query *query, const struct lease *lease, size_t max, struct arena *arena,
+    struct picks *out)
+{
+    query_int(query, lease->now_ms);
+    query_int(query, max < INT64_MAX ? (int64_t)max : INT64_MAX);
+    while (query_row(query)) {
+        out->items = store_grow(arena, out->items, out->count, sizeof(out->items[0]));
+        out->items[out->count++] = (struct queue_job){
+            .number = query_get_int(query, 0),
+            .app = query_get_text(query, 1, arena),
+            .env = query_get_text(query, 2, arena),
+        };
+    }
+    return query_finish(query);
+}
+
+// Sets a job aside that was leased just now, or whose lease ran out: it is final, and whoever still
+// works on it writes no more.
+static struct error *
+set_aside(struct store *store, const struct queue_job *job, int64_t now_ms, bool *done)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE jobs SET result = CASE state WHEN 'queued' THEN 'refused' ELSE 'unknown' END,"
+        " state = 'final', exit_code = 9, code = 'quarantined',"
+        " reason = 'working on it ended without a word three times', who = NULL, until_ms = 0,"
+        " ended_ms = ?1, owner = NULL, lease_until_ms = 0, fence = fence + 1"
+        " WHERE number = ?2 AND state <> 'final' AND owner IS NOT NULL AND attempts >= ?3"
+        " RETURNING number");
+    query_int(&query, now_ms);
+    query_int(&query, job->number);
+    query_int(&query, job->attempts);
+    return queue_run_found(&query, done);
+}
+
+// --- heads ---------------------------------------------------------------------------------------
+
+static struct error *
+pick_lanes(struct store *store, const struct lease *lease, size_t max, struct arena *arena,
+    struct picks *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT 0, app, env FROM job_lanes WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2"
+        " FOR UPDATE SKIP LOCKED");
+    return pick(&query, lease, max, arena, out);
+}
+
+static struct error *
+take_head(struct store *store, const struct queue_job *lane, const struct lease *lease,
+    struct arena *arena, struct queue_job *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        TAKE
+        " WHERE number = (SELECT number FROM jobs WHERE app = ?3 AND env = ?4"
+        " AND state = 'queued' ORDER BY urgent DESC, number LIMIT 1) RETURNING " QUEUE_COLUMNS);
+    query_text(&query, lease->owner);
+    query_int(&query, lease->until_ms);
+    query_text(&query, lane->app);
+    query_text(&query, lane->env);
+    if (query_row(&query)) {
+        *out = queue_read_job(&query, arena);
+    }
+    return query_run(&query);
+}
+
+static struct error *
+lease_heads(struct store *store, const struct lease *lease, size_t max, struct arena *arena,
+    struct picks *out)
+{
+    struct picks lanes = {0};
+    TRY(pick_lanes(store, lease, max, arena, &lanes));
+    for (size_t i = 0; i < lanes.count; i++) {
+        const struct queue_job *lane = &lanes.items[i];
+        struct queue_job job = {0};
+        bool aside = false;
+        TRY(take_head(store, lane, lease, arena, &job));
+        if (job.attempts >= ATTEMPTS_MAX) {
+            TRY(set_aside(store, &job, lease->now_ms, &aside));
+        }
+        TRY(queue_lane_settle(store, lane->app, lane->env, aside ? -1 : 0));
+        if (job.id != NULL && !aside) {
+            out->items = store_grow(arena, out->items, out->count, sizeof(job));
+            out->items[out->count++] = job;
+        }
+    }
+    return NULL;
+}
+
+struct error *
+queue_lease_heads(struct store *store, const char *owner, int64_t now_ms, int64_t lease_ms,
+    size_t max, struct arena *arena, struct queue_job **jobs, size_t *count)
+{
+    const struct lease lease = {owner, now_ms, now_ms + lease_ms};
+    struct picks found = {0};
+    TRY(store_begin(store));
+    TRY(store_end(store, lease_heads(store, &lease, max, arena, &found)));
+    *jobs = found.items;
+    *count = found.count;
+    return NULL;
+}
+
+// --- running jobs --------------------------------------------------------------------------------
+
+// Those that would be leased for a fourth time. The lane is locked before its job.
+static struct error *
+quarantine(struct store *store, const struct lease *lease, size_t max, struct arena *arena)
+{
+    struct picks worn = {0};
+    {
+        struct query query CLEANUP(query_done);
+        query_init(&query, store,
+            "SELECT number, app, env FROM jobs WHERE state = 'running' AND due_ms <= ?1"
+            " AND owner IS NOT NULL AND attempts >= 2 ORDER BY due_ms LIMIT ?2");
+        TRY(pick(&query, lease, max, arena, &worn));
+    }
+    for (size_t i = 0; i < worn.count; i++) {
+        struct queue_job *job = &worn.items[i];
+        bool aside = false;
+        job->attempts = ATTEMPTS_MAX - 1;
+        TRY(queue_lane_lock(store, job->app, job->env));
+        TRY(set_aside(store, job, lease->now_ms, &aside));
+        if (aside) {
+            TRY(queue_lane_settle(store, job->app, job->env, 0));
+            TRY(store_notify(store));
+        }
+    }
+    return NULL;
+}
+
+#define PICK_RUNNING                                                                               \
+    "SELECT number, app, env FROM jobs WHERE state = 'running' AND due_ms <= ?1"                   \
+    " AND (owner IS NULL OR attempts < 2) ORDER BY due_ms LIMIT ?2 FOR UPDATE SKIP LOCKED"
+
+static struct error *
+take_running(struct store *store, int64_t number, const struct lease *lease, struct arena *arena,
+    struct queue_job *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, TAKE " WHERE number = ?3 RETURNING " QUEUE_COLUMNS);
+    query_text(&query, lease->owner);
+    query_int(&query, lease->until_ms);
+    query_int(&query, number);
+    if (query_row(&query)) {
+        *out = queue_read_job(&query, arena);
+    }
+    return query_run(&query);
+}
+
+static struct error *
+lease_running(struct store *store, const struct lease *lease, size_t max, struct arena *arena,
+    struct picks *out)
+{
+    TRY(quarantine(store, lease, max, arena));
+    {
+        struct query query CLEANUP(query_done);
+        query_init(&query, store, PICK_RUNNING);
+        TRY(pick(&query, lease, max, arena, out));
+    }
+    for (size_t i = 0; i < out->count; i++) {
+        TRY(take_running(store, out->items[i].number, lease, arena, &out->items[i]));
+    }
+    return NULL;
+}
+
+struct error *
+queue_lease_running(struct store *store, const char *owner, int64_t now_ms, int64_t lease_ms,
+    size_t max, struct arena *arena, struct queue_job **jobs, size_t *count)
+{
+    const struct lease lease = {owner, now_ms, now_ms + lease_ms};
+    struct picks found = {0};
+    TRY(store_begin(store));
+    TRY(store_end(store, lease_running(store, &lease, max, arena, &found)));
+    *jobs = found.items;
+    *count = found.count;
+    return NULL;
+}
+
+// --- while it is held ----------------------------------------------------------------------------
+
+static struct error *
+renew(struct store *store, const struct queue_job *job, int64_t until_ms)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE jobs SET lease_until_ms = ?1, due_ms = ?1 WHERE id = ?2 AND fence = ?3"
+        " AND owner IS NOT NULL AND state <> 'final' RETURNING 1");
+    query_int(&query, until_ms);
+    query_text(&query, job->id);
+    query_int(&query, job->fence);
+    bool found = false;
+    TRY(queue_lane_lock(store, job->app, job->env));
+    TRY(queue_run_found(&query, &found));
+    return found ? queue_lane_settle(store, job->app, job->env, 0) : queue_taken_over(job->id);
+}
+
+struct error *
+queue_renew(struct store *store, const struct queue_job *job, int64_t lease_until_ms)
+{
+    TRY(store_begin(store));
+    return store_end(store, renew(store, job, lease_until_ms));
+}
