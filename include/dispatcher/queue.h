@@ -53,8 +53,8 @@ struct queue_job {
     int64_t run_id;    // of the infra workflow, once known
     const char *trace; // W3C trace id, 32 hexadecimal digits, or NULL
     int64_t created_ms, started_ms, ended_ms; // 0: not yet
-    int64_t due_ms;                           // running: when it is to be looked at again
-    int64_t attempts;  // leases that ended without a word: 3 and it is set aside
+    int64_t due_ms;    // when it is to be decided or looked at (again); leased: the lease's end
+    int64_t attempts;  // leases in a row that ended without a word: 3 and it is set aside
     bool cancel;       // somebody asked
     const char *owner; // of the lease, NULL: nobody's
     int64_t lease_until_ms, fence;
@@ -77,10 +77,11 @@ struct queue_acceptance {
     struct queue_idempotency idempotency;
     const char *jti; // spent with it, kept until `jti_until_ms`; NULL: a person asked
     int64_t jti_until_ms;
-    int64_t limit; // of the lane
+    int64_t limit; // of the lane; 0: none
 };
 /// Writes the job at the end of its lane. With job->latest, or where a queued job has it, the
-/// queued deploys before it end as superseded by this one. Same key and hash: nothing is written.
+/// queued deploys before it end as superseded by this one (an emergency only by an emergency). Same
+/// key and hash: nothing is written.
 NODISCARD struct error *queue_accept(struct store *store, const struct queue_acceptance *acceptance,
     int64_t now_ms, struct arena *arena, enum queue_accepted *outcome, const char **id);
 
@@ -111,6 +112,8 @@ NODISCARD struct error *queue_count(struct store *store, struct queue_counts *ou
 NODISCARD struct error *queue_lease_heads(struct store *store, const char *owner, int64_t now_ms,
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// Running jobs that are due, or whose lease ran out (attempts is raised then), leased likewise.
+/// Both set aside what would be leased for the fourth time without a word from its worker: it ends
+/// with the code quarantined and exit code 9, as refused when it was queued, else as unknown.
 NODISCARD struct error *queue_lease_running(struct store *store, const char *owner, int64_t now_ms,
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// Renews; ERROR_CONFLICT when it is not `job->fence` any more.
@@ -120,7 +123,12 @@ NODISCARD struct error *queue_renew(
 /// job's fence is `fence` (ERROR_CONFLICT else). NULL: none.
 void store_set_fence(struct store *store, const char *id, int64_t fence);
 
-/// The job begins: *started false when another one of its lane runs.
+// The next four need the fence of the job's lease: ERROR_CONFLICT when somebody else has it by now,
+// or it has ended. What happened meanwhile (a poke, a cancellation, a stir) makes it due at once
+// when it is given back, whatever due_ms says.
+
+/// The job begins, still leased: *started false when another one of its lane runs or, by now, goes
+/// before it.
 NODISCARD struct error *queue_start(
     struct store *store, const struct queue_job *job, int64_t now_ms, bool *started);
 /// It stays queued: for what, and when to decide again (job->code, reason, who, until_ms, due_ms).
@@ -132,7 +140,7 @@ NODISCARD struct error *queue_park(struct store *store, const struct queue_job *
 /// It is final: job->result, exit_code, code, reason, who, superseded_by.
 NODISCARD struct error *queue_end(struct store *store, const struct queue_job *job, int64_t now_ms);
 /// Asks for the end of a job. One that is queued ends as cancelled; *running: one that runs is due
-/// now, and sees job->cancel.
+/// now, and sees job->cancel, with `by` and `reason` in who and reason. A final one stays as it is.
 NODISCARD struct error *queue_cancel(struct store *store, const char *id, const char *by,
     const char *reason, int64_t now_ms, bool *running);
 /// To the front of its lane.
@@ -260,8 +268,9 @@ NODISCARD struct error *queue_fact_get(
 NODISCARD struct error *queue_fact_set(struct store *store, const char *name, const char *value);
 
 struct queue_retention {
-    int64_t events_ms, deliveries_ms, logs_ms; // older than that are dropped; 0: kept
+    int64_t events_ms, deliveries_ms; // older than that are dropped; 0: kept
 };
-/// Drops what is old, expired sessions and spent tokens included; how many rows.
+/// Drops what is old, expired sessions and spent tokens included, at most 1,000 rows of each kind;
+/// how many. Again while there were any. Events of a deployment that runs are kept.
 NODISCARD struct error *queue_retain(
     struct store *store, const struct queue_retention *retention, int64_t now_ms, size_t *count);

@@ -11,9 +11,11 @@ struct queue_fixture {
     struct arena *arena;
 };
 
-/// For cmocka_unit_test_setup_teardown; the fixture is *state.
+/// The fixture is *state.
 int queue_fixture_set_up(void **state);
 int queue_fixture_tear_down(void **state);
+#define QUEUE_TEST(test)                                                                           \
+    cmocka_unit_test_setup_teardown(test, queue_fixture_set_up, queue_fixture_tear_down)
 
 /// A deploy of "v<id>" by "octocat", to be changed before it is accepted.
 struct queue_job queue_fixture_job(const char *id, const char *app, const char *env);

@@ -440,9 +440,6 @@ the_usual_time_is_the_median_of_the_last(void **state)
     assert_int_equal(usual, 500);
 }
 
-#define QUEUE_TEST(test)                                                                           \
-    cmocka_unit_test_setup_teardown(test, queue_fixture_set_up, queue_fixture_tear_down)
-
 int
 main(void)
 {
