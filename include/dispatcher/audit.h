@@ -1,9 +1,11 @@
 // The audit log: who decided what, when and by which rule. Append-only; each entry holds the hash
 // of the one before it, so that a change of an old one is seen (audit_verify).
 //
-// An entry is one JSON object with sorted keys and no blanks; its hash is SHA-256 of
-// "<previous hash>\n<object>" in hexadecimal, the first one's previous hash 64 zeros. Written
-// inside the transaction of what it tells (store_group, or audit_add alone).
+// An entry is one JSON object with sorted keys and no blanks (RFC 8785), its absent members left
+// out; its hash is SHA-256 of "<previous hash>\n<object>" in hexadecimal, the first one's previous
+// hash 64 zeros. So a line of JSONL is checked with `jq -cjS 'del(.hash)'`. Written inside the
+// transaction of what it tells (store_group, or audit_add alone). Whoever may write the database
+// can write a whole new chain: keep the head's hash (audit_verify) elsewhere as well.
 #pragma once
 
 #include "dispatcher/buf.h"
@@ -21,9 +23,10 @@ struct audit_entry {
     int64_t actor_id, repository_id, run_id, run_attempt, check_run_id; // 0: none
     const char *jti, *token_hash; // SHA-256 of the token in base64, as GitHub's audit log has it
     const char *rule, *spec_commit, *floor_commit;
-    const char *detail;          // JSON object, or NULL
+    const char *detail;          // JSON object of 64 KiB at most, or NULL
     const char *previous, *hash; // given by audit_add
 };
+/// ERROR_INPUT when `detail` is no such object.
 NODISCARD struct error *audit_add(
     struct store *store, const struct audit_entry *entry, int64_t now_ms);
 
@@ -40,10 +43,10 @@ NODISCARD struct error *audit_list(struct store *store, const struct audit_filte
     struct arena *arena, struct audit_entry **out, size_t *count);
 
 struct audit_verdict {
-    int64_t entries;   // that were read
+    int64_t entries;   // that were read and fit
     int64_t broken_at; // sequence of the first that does not fit; 0: the chain is whole
     const char *why;
-    const char *head; // hash of the newest
+    const char *head; // hash of the newest that fits
 };
 /// Reads the whole chain, a thousand at a time.
 NODISCARD struct error *audit_verify(

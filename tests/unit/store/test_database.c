@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "child.h"
+#include "dispatcher/audit.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
@@ -343,6 +344,11 @@ assert_brought_up_to_date(const char *path, const struct store_deployment *row)
     const char *id = NULL;
     assert_null(queue_accept(store, &acceptance, 2000, arena, &outcome, &id));
     assert_int_equal(outcome, QUEUE_NEW);
+    const struct audit_entry entry = {.kind = "decision", .verdict = "allow"};
+    struct audit_verdict verdict = {0};
+    assert_null(audit_add(store, &entry, 2000));
+    assert_null(audit_verify(store, arena, &verdict));
+    assert_int_equal(verdict.entries, 1);
 }
 
 static void
