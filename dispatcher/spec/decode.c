@@ -256,6 +256,9 @@ static void
 decode_list_str(const struct spec_source *source, const struct field *field,
     const struct yaml_node *node, char *slot)
 {
+    if (!is_short_enough(source, field, node)) {
+        return;
+    }
     const char **items = arena_array(source->arena, node->count, sizeof(*items));
     size_t count = 0;
     for (const struct yaml_node *item = node->first; item != NULL; item = item->next) {

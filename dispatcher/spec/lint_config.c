@@ -59,4 +59,5 @@ lint_config(struct spec_documents *documents)
     check_map_of_environments(documents, spec_node_at(documents->config_root, "policy"));
     lint_policy_events(documents);
     lint_notify_config(documents);
+    lint_server(documents);
 }

@@ -40,6 +40,14 @@ environment_of(const struct spec_documents *documents, const char *environment)
     return NULL;
 }
 
+bool
+environment_is_production(const struct spec_documents *documents, const char *environment)
+{
+    const struct str_list *listed = &documents->config.environments;
+    return strcmp(environment, "production") == 0 ||
+           (listed->count > 0 && strcmp(environment, listed->items[listed->count - 1]) == 0);
+}
+
 static void
 check_service_exists(
     const struct spec_documents *documents, const struct yaml_node *at, const char *key)
@@ -220,6 +228,7 @@ lint_deploy(struct spec_documents *documents)
     }
     check_behaviour(documents, deploy->at.node);
     lint_owner(documents);
+    lint_pins(documents);
     lint_notify_app(documents);
     const struct spec_environment *items = deploy->environments.items;
     const struct yaml_node *map = yaml_get(deploy->at.node, "environments");
@@ -230,5 +239,6 @@ lint_deploy(struct spec_documents *documents)
         check_allow(documents, &items[i]);
         check_promotion(documents, &items[i]);
         lint_floor(documents, &items[i]);
+        lint_served(documents, &items[i]);
     }
 }

@@ -108,6 +108,23 @@ check_rule(struct spec_documents *documents, const struct spec_allow *rule,
     }
 }
 
+static void
+check_teams(struct spec_documents *documents, const struct yaml_node *teams,
+    const struct config_policy_env *floor)
+{
+    const struct yaml_node *base = yaml_get(floor->approvals.at.node, "teams");
+    const struct yaml_node *item =
+        teams != NULL && teams->kind == YAML_SEQUENCE ? teams->first : NULL;
+    for (; floor->approvals.teams.count > 0 && item != NULL; item = item->next) {
+        if (yaml_text(item) != NULL && !str_list_has(&floor->approvals.teams, item->text)) {
+            complain_weaker(documents, item, base,
+                arena_printf(documents->app_source.arena,
+                    "team '%.80s' is not among those that approve by the policy of '%.80s'",
+                    item->text, floor->at.key));
+        }
+    }
+}
+
 // Only what the spec writes can be weaker; what it leaves out, the floor fills in.
 static void
 check_approvals(struct spec_documents *documents, const struct spec_approvals *own,
@@ -116,16 +133,20 @@ check_approvals(struct spec_documents *documents, const struct spec_approvals *o
     const struct yaml_node *node = own->at.node, *base = floor->approvals.at.node;
     const struct {
         const char *key;
-        bool weaker;
+        bool weaker, unwritten; // does a floor that does not write the key bind as well?
     } checks[] = {
-        {"count", own->count < floor->approvals.count},
-        {"self", own->self && !floor->approvals.self},
-        {"valid_for", own->valid_for_ms > floor->approvals.valid_for_ms},
-        {"rollback_exempt", own->rollback_exempt && !floor->approvals.rollback_exempt},
+        {"count", own->count < floor->approvals.count, false},
+        {"self", own->self && !floor->approvals.self, floor->approvals.count > 0},
+        {"valid_for", own->valid_for_ms > floor->approvals.valid_for_ms, false},
+        {"rollback_exempt", own->rollback_exempt && !floor->approvals.rollback_exempt, false},
     };
+    if (node != NULL && base != NULL) {
+        check_teams(documents, yaml_get(node, "teams"), floor);
+    }
     for (size_t i = 0; node != NULL && base != NULL && i < ARRAY_LENGTH(checks); i++) {
         const struct yaml_node *mine = yaml_get(node, checks[i].key);
         const struct yaml_node *theirs = yaml_get(base, checks[i].key);
+        theirs = theirs == NULL && checks[i].unwritten ? base : theirs;
         if (mine != NULL && theirs != NULL && checks[i].weaker) {
             complain_weaker(documents, mine, theirs,
                 arena_printf(documents->app_source.arena,

@@ -357,7 +357,9 @@ resolve_settings(
         &resolve, "workflow.queue_timeout", false, "30m", &settings->workflow_queue_timeout_ms);
     resolve_image_scan(&resolve);
     check_workflow_repo(&resolve);
+    settings->is_production = environment_is_production(documents, env);
     resolve_rules(&resolve);
+    resolve_policy(&resolve);
     resolve_services(&resolve);
     resolve_targets(&resolve);
     resolve_workers(&resolve);

@@ -35,6 +35,8 @@ void resolve_origin(struct resolve *resolve, const char *key, const char *value,
 
 void resolve_services(struct resolve *resolve);
 void resolve_rules(struct resolve *resolve);
+/// Identity, promotion, approvals, queue and emergency: what the service decides by.
+void resolve_policy(struct resolve *resolve);
 /// `branch` and `allow` of an environment into `resolve->settings`; needs nothing else of it.
 void resolve_allow(struct resolve *resolve, const struct spec_environment *environment);
 /// `deploy.target` and that of each deployable service; decides `has_image`.

@@ -468,19 +468,14 @@ void
 resolve_notify(struct resolve *resolve)
 {
     const struct spec_documents *documents = resolve->documents;
-    struct settings *settings = resolve->settings;
     const struct notify_places places = {
         .sources = {&documents->app_source, &documents->app_source, &documents->config_source},
         .blocks = {spec_node_at(resolve->layers[LAYER_ENVIRONMENT], "notify"),
             spec_node_at(resolve->layers[LAYER_DEPLOY], "notify"),
             spec_node_at(resolve->layers[LAYER_CONFIG], "notify")}};
-    const struct str_list *listed = &documents->config.environments;
-    settings->is_production =
-        strcmp(settings->env, "production") == 0 ||
-        (listed->count > 0 && strcmp(settings->env, listed->items[listed->count - 1]) == 0);
     resolve_sinks(resolve, &places);
     resolve_members(resolve, &places);
     resolve_environment_url(resolve);
     resolve_verbs(resolve);
-    resolve->settings->notify.private_hosts = resolve->documents->config.notify.private_hosts;
+    resolve->settings->notify.private_hosts = documents->config.notify.private_hosts;
 }

@@ -20,6 +20,40 @@ default_events(const struct resolve *resolve, const struct config_policy_env *fl
     return out;
 }
 
+// The stricter of the two; in production a rule that says nothing means GitHub's own machines.
+static const char *
+runner_of(const struct resolve *resolve, const char *environment, const char *own,
+    const struct config_policy_env *floor)
+{
+    if (floor != NULL && floor->runner != NULL && strcmp(floor->runner, "any") != 0) {
+        return floor->runner;
+    }
+    if (own != NULL) {
+        return own;
+    }
+    return environment_is_production(resolve->documents, environment) ? "github-hosted" : "any";
+}
+
+// What a rule writes and the floor does not allow is lint's error: it is left out here all the
+// same.
+static struct str_list
+events_of(const struct resolve *resolve, const struct spec_allow *rule,
+    const struct config_policy_env *floor)
+{
+    bool narrowed = floor != NULL && yaml_get(floor->at.node, "events") != NULL;
+    if (yaml_get(rule->at.node, "events") == NULL) {
+        return default_events(resolve, floor);
+    }
+    const struct str_list *own = &rule->events;
+    struct str_list out = {arena_array(resolve->arena, own->count, sizeof(char *)), 0};
+    for (size_t i = 0; i < own->count; i++) {
+        if (!narrowed || str_list_has(&floor->events, own->items[i])) {
+            out.items[out.count++] = own->items[i];
+        }
+    }
+    return out;
+}
+
 void
 resolve_allow(struct resolve *resolve, const struct spec_environment *environment)
 {
@@ -35,15 +69,19 @@ resolve_allow(struct resolve *resolve, const struct spec_environment *environmen
     if (environment->branch != NULL) {
         const char **ref = arena_array(resolve->arena, 1, sizeof(*ref));
         ref[0] = arena_printf(resolve->arena, "refs/heads/%s", environment->branch);
-        settings->allow[0] = (struct setting_allow){
-            .id = "branch", .refs = {ref, 1}, .events = default_events(resolve, floor)};
+        settings->allow[0] = (struct setting_allow){.id = "branch",
+            .refs = {ref, 1},
+            .events = default_events(resolve, floor),
+            .runner = runner_of(resolve, environment->at.key, NULL, floor)};
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        bool own = yaml_get(rules[i].at.node, "events") != NULL;
         settings->allow[i] = (struct setting_allow){.id = rules[i].id,
             .refs = rules[i].refs,
-            .events = own ? rules[i].events : default_events(resolve, floor)};
+            .events = events_of(resolve, &rules[i], floor),
+            .runner = runner_of(resolve, environment->at.key, rules[i].runner, floor),
+            .teams = rules[i].actors.teams,
+            .deny_bots = rules[i].actors.deny_bots};
     }
 }
 
@@ -114,6 +152,7 @@ resolve_rest(struct resolve *resolve)
         {"approvals", EXPAND_NOT},
         {"windows", EXPAND_NOT},
         {"emergency", EXPAND_NOT},
+        {"mode", EXPAND_NOT},
         {"repository_id", EXPAND_NOT},
         {"owner_id", EXPAND_NOT},
         {"workflow", EXPAND_NOT},

@@ -139,7 +139,11 @@ field_schema(struct json *defs, const struct field *field)
     case FIELD_OBJECT:
         return reference_to(defs, field->table);
     case FIELD_LIST_STR:
-        return list_schema(text_schema(field));
+        schema = list_schema(text_schema(field));
+        if (field->max > 0) {
+            json_set_int(schema, "maxItems", field->max);
+        }
+        return schema;
     case FIELD_LIST_INT:
         return list_schema(number_schema(field));
     case FIELD_LIST_OBJECT:

@@ -261,8 +261,9 @@ find_in_child(const struct finder *finder, const struct yaml_node *node,
     bool texts = field != NULL && field->kind == FIELD_MAP_STR;
     const char *label = child->text;
     if (node->kind == YAML_SEQUENCE) {
+        bool texts_of_list = field != NULL && field->kind == FIELD_LIST_STR;
         label = field != NULL ? field->name : "an item";
-        find_below(finder, child, NULL, table, label);
+        find_below(finder, child, texts_of_list ? field : NULL, table, label);
     } else if (texts) {
         if (child->value->kind != YAML_SCALAR && (field->secret_ref || names_a_secret(label))) {
             mask_node(child->value, finder->display); // the wrong type, and not to be shown either

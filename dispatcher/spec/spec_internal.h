@@ -203,7 +203,7 @@ struct spec_deploy {
     struct spec_at at;
     struct spec_behaviour behaviour;
     int64_t repository_id, owner_id;
-    const char *workflow;
+    const char *mode, *workflow;
     struct spec_via_workflow via_workflow;
     struct object_list environments; // spec_environment
 };
@@ -258,9 +258,35 @@ struct config_state {
     struct spec_at at;
     const char *url;
 };
+struct config_tls {
+    struct spec_at at;
+    const char *certificate, *key;
+};
+struct config_oauth {
+    struct spec_at at;
+    const char *client_id, *client_secret;
+};
+struct config_proxy_auth {
+    struct spec_at at;
+    const char *header;
+    struct str_list addresses;
+};
+struct config_retention {
+    struct spec_at at;
+    int64_t events_ms, deliveries_ms;
+};
 struct config_server {
     struct spec_at at;
-    const char *listen, *url;
+    const char *listen, *url, *specs, *issuer, *audience, *jwks, *organization;
+    const char *slack_signing_secret, *otlp, *push_role;
+    struct config_tls tls;
+    struct config_oauth oauth;
+    struct config_proxy_auth proxy_auth;
+    struct config_retention retention;
+    struct str_list admins, webhook_secrets;
+    int64_t specs_every_ms, specs_max_age_ms, queue_max_age_ms, poll_ms;
+    int64_t workers, connections, rate, queue_limit;
+    bool proxy;
 };
 struct config {
     struct spec_at at;
@@ -286,6 +312,7 @@ extern const struct field_table spec_workers_table;
 extern const struct field_table spec_approvals_table;
 extern const struct field_table spec_notify_table;   // of an app
 extern const struct field_table config_notify_table; // of the organisation
+extern const struct field_table config_server_table;
 extern const struct field_table config_table;
 
 // yaml.c, plain_text.c
@@ -360,6 +387,13 @@ const char *check_registry(const char *value);
 /// Host of "127.0.0.1:5000", "localhost", "[::1]:80": this machine only.
 bool spec_host_is_loopback(struct str host);
 
+// checks_server.c
+const char *check_base_url(const char *value);
+const char *check_organization(const char *value);
+const char *check_header(const char *value);
+const char *check_ip_address(const char *value);
+const char *check_specs_location(const char *value);
+
 // checks_notify.c
 const char *check_channel(const char *value);
 const char *check_member_id(const char *value);
@@ -408,13 +442,19 @@ void documents_load_config(struct spec_documents *documents, const struct spec_d
 void documents_load_app(struct spec_documents *documents, const struct spec_document *app_spec,
     struct arena *arena, struct diagnostics *diagnostics);
 
-// lint_app.c, lint_deploy.c, lint_policy.c, lint_config.c, lint_notify.c
+// lint_app.c, lint_deploy.c, lint_policy.c, lint_config.c, lint_notify.c, lint_server.c
 void lint_app(struct spec_documents *documents, const char *stem);
 void lint_deploy(struct spec_documents *documents);
 /// One environment of the app against the organisation's floor.
 void lint_floor(struct spec_documents *documents, const struct spec_environment *environment);
 void lint_owner(struct spec_documents *documents);
 void lint_config(struct spec_documents *documents);
+/// Is the app one that the service can tell by its numbers on GitHub?
+void lint_pins(const struct spec_documents *documents);
+void lint_server(const struct spec_documents *documents);
+/// One environment of the app, as the service would take it.
+void lint_served(
+    const struct spec_documents *documents, const struct spec_environment *environment);
 void lint_notify_config(const struct spec_documents *documents);
 void lint_notify_app(const struct spec_documents *documents);
 void lint_policy_events(struct spec_documents *documents);
@@ -429,6 +469,8 @@ const struct config_policy_env *policy_of(
 const struct spec_environment *environment_of(
     const struct spec_documents *documents, const char *environment);
 const struct spec_service *service_of(const struct spec_documents *documents, const char *key);
+/// The last of `environments`, or the one called "production".
+bool environment_is_production(const struct spec_documents *documents, const char *environment);
 bool str_list_has(const struct str_list *list, const char *text);
 
 // resolve.c

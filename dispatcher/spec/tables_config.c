@@ -134,19 +134,6 @@ static const struct field state_fields[] = {
 static const struct field_table state_table =
     FIELD_TABLE("state", struct config_state, state_fields);
 
-static const struct field server_fields[] = {
-    FIELD(struct config_server, listen, "listen", FIELD_STR, .check = check_listen,
-        .pattern = PATTERN_LISTEN, .fallback = "127.0.0.1:8080", .doc = "Address and port."),
-    FIELD(struct config_server, url, "url", FIELD_STR, .check = check_url, .pattern = PATTERN_URL,
-        .doc = "Public address of the service."),
-};
-static const struct field_table server_table = {.name = "server",
-    .size = sizeof(struct config_server),
-    .fields = server_fields,
-    .count = ARRAY_LENGTH(server_fields),
-    .doc = "Keys that are not listed here are accepted unchecked.",
-    .open = true};
-
 static const struct field config_fields[] = {
     FIELD(struct config, version, "version", FIELD_INT, .required = true, .min = 1, .max = 1,
         .doc = "Version of this format: 1."),
@@ -170,8 +157,8 @@ static const struct field config_fields[] = {
         .doc = "Whom to tell."),
     FIELD(struct config, policy, "policy", FIELD_OBJECT, .table = &policy_table,
         .doc = "The floor: a spec may be stricter, never looser."),
-    FIELD(struct config, server, "server", FIELD_OBJECT, .table = &server_table,
-        .doc = "The service."),
+    FIELD(struct config, server, "server", FIELD_OBJECT, .table = &config_server_table,
+        .doc = "The service, `dispatcher serve`."),
 };
 const struct field_table config_table = {.name = "dispatcher.yaml",
     .size = sizeof(struct config),

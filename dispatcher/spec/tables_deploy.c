@@ -74,7 +74,7 @@ static const struct field via_workflow_fields[] = {
         .check = check_ref_to, .pattern = PATTERN_REF_TO,
         .doc = "The reusable workflow that the caller's job must run inside."),
     FIELD(struct spec_via_workflow, refs, "refs", FIELD_LIST_STR, .check = check_ref_pattern,
-        .pattern = PATTERN_REF, .doc = "At which refs of it."),
+        .pattern = PATTERN_REF, .doc = "At which refs of it. Empty: none, so nobody may deploy."),
 };
 static const struct field_table via_workflow_table =
     FIELD_TABLE("via_workflow", struct spec_via_workflow, via_workflow_fields);
@@ -96,7 +96,8 @@ static const struct field allow_fields[] = {
         .doc = "Refs that may deploy; `*` inside a segment, `**` across. Empty: never."),
     FIELD(struct spec_allow, events, "events", FIELD_LIST_STR,
         .fallback = "[push, workflow_dispatch]", .doc = "GitHub Actions events that may deploy."),
-    FIELD(struct spec_allow, runner, "runner", FIELD_STR, .values = runners, .fallback = "any",
+    FIELD(struct spec_allow, runner, "runner", FIELD_STR, .values = runners,
+        .fallback = "`any`; in production `github-hosted`",
         .doc = "Where the caller's job must run."),
     FIELD(struct spec_allow, actors, "actors", FIELD_OBJECT, .table = &actors_table,
         .doc = "Who may deploy."),
@@ -119,7 +120,8 @@ static const struct field approvals_fields[] = {
     FIELD(struct spec_approvals, count, "count", FIELD_INT, .min = 0, .max = 10, .fallback = "0",
         .doc = "How many people must approve."),
     FIELD(struct spec_approvals, teams, "teams", FIELD_LIST_STR, .check = check_key_name,
-        .pattern = PATTERN_KEY_NAME, .doc = "GitHub teams whose members may approve."),
+        .pattern = PATTERN_KEY_NAME,
+        .doc = "GitHub teams whose members may approve; none: everybody who may sign in."),
     FIELD(struct spec_approvals, self, "self", FIELD_BOOL, .fallback = "false",
         .doc = "Whether the requester's own approval counts."),
     FIELD(struct spec_approvals, valid_for_ms, "valid_for", FIELD_DURATION, .min = 60000,
@@ -244,6 +246,11 @@ static const struct field deploy_fields[] = {
         .doc = "GitHub's number of the app repository; `spec pin` fills it in."),
     FIELD(struct spec_deploy, owner_id, "owner_id", FIELD_INT, .min = 1, .max = INT64_MAX,
         .doc = "GitHub's number of its owner; `spec pin` fills it in."),
+    FIELD(struct spec_deploy, mode, "mode", FIELD_STR,
+        .values = (const char *const[]){"enforce", "audit", NULL}, .fallback = "enforce",
+        .doc = "`audit`: the service writes down what `allow`, `workflow` and "
+               "`github_environment` would refuse, and lets it pass; identity and the "
+               "organisation's floor still hold."),
     FIELD(struct spec_deploy, workflow, "workflow", FIELD_STR, .check = check_workflow_path,
         .pattern = PATTERN_WORKFLOW_PATH, .doc = "The caller's workflow file, exact."),
     FIELD(struct spec_deploy, via_workflow, "via_workflow", FIELD_OBJECT,

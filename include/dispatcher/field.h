@@ -67,7 +67,7 @@ struct field {
     const struct field_table *table; // OBJECT, LIST_OBJECT, MAP_OBJECT
     const char *const *values;       // STR: the allowed words, NULL-terminated
     const char *(*check)(const char *value); // STR: NULL when fine, else what is wrong with it
-    int64_t min, max;     // INT: both 0 means any; MAP_*, LIST_OBJECT: at most `max`, 0 any
+    int64_t min, max;     // INT: both 0 means any; MAP_*, LIST_STR, LIST_OBJECT: at most `max`
     const char *fallback; // the default, as text, for the reference
     const char *doc;      // one sentence for the reference and the schema
     const char *pattern;  // what `check` accepts, as a regular expression (schema)
