@@ -6,7 +6,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-enum { NOT_A_DIGIT = 255 };
+enum { NOT_A_DIGIT = 255, BLOCK_BYTES = 768 };
 
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -102,18 +102,29 @@ digits_are_valid(struct str text, const unsigned char values[256])
     return (last & spare) == 0;
 }
 
+// In blocks: what is decoded for each request of the service goes through here.
 static void
 decode_digits(struct str text, const unsigned char values[256], struct buf *out)
 {
+    char block[BLOCK_BYTES];
     unsigned value = 0, bits = 0;
+    size_t len = 0;
     for (size_t i = 0; i < text.len; i++) {
         value = (value << 6 | values[(unsigned char)text.ptr[i]]) & 0xFFFFU;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
-            buf_putc(out, (char)(unsigned char)(value >> bits & 0xFF));
+            block[len++] = (char)(unsigned char)(value >> bits & 0xFF);
+        }
+        if (len == sizeof(block)) {
+            buf_append(out, block, len);
+            len = 0;
         }
     }
+    if (len > 0) {
+        buf_append(out, block, len);
+    }
+    OPENSSL_cleanse(block, sizeof(block));
 }
 
 static struct error *
