@@ -37,7 +37,13 @@ bool clock_parse_duration(struct str text, int64_t *ms);
 /// "45s", "3m 12s", "2h 5m", "3d 4h"; out holds at least 32 bytes.
 void clock_format_duration(int64_t ms, char out[32]);
 
-/// Minutes since Monday 00:00 at `wall_ms` in an IANA time zone ("America/New_York", "UTC"). False
-/// when this machine does not know the zone. Changes TZ for the moment of the call: one thread
-/// only.
+/// An IANA time zone ("America/New_York", "UTC") as this machine's database has it; immutable.
+struct clock_zone;
+/// NULL when this machine does not know the zone.
+struct clock_zone *clock_zone_read(const char *name);
+void clock_zone_free(struct clock_zone *zone);
+void clock_zone_freep(struct clock_zone **zone);
+/// Minutes since Monday 00:00 at `wall_ms` in the zone.
+int clock_zone_week_minute(const struct clock_zone *zone, int64_t wall_ms);
+/// The same for a zone by name; false when this machine does not know it.
 bool clock_week_minute(int64_t wall_ms, const char *zone, int *out);

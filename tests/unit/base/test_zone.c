@@ -3,8 +3,10 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -74,6 +76,54 @@ the_zone_of_the_process_stays(void **state)
     assert_null(getenv("TZ"));
 }
 
+static int
+minute_by_libc(int64_t seconds)
+{
+    struct tm local = {0};
+    time_t at = (time_t)seconds;
+    assert_non_null(localtime_r(&at, &local));
+    return ((local.tm_wday + 6) % 7 * 24 + local.tm_hour) * 60 + local.tm_min;
+}
+
+// Every zone of the database against the C library: each third day's odd hour from 1950 to 2090,
+// and every odd quarter of an hour of a year; past 2037 only the rule at the end of the file is
+// left.
+static void
+as_the_c_library_has_it(void **state)
+{
+    (void)state;
+    FILE *table = fopen("/usr/share/zoneinfo/tzdata.zi", "re");
+    table = table != NULL ? table : fopen("/usr/share/zoneinfo/zone1970.tab", "re");
+    assert_non_null(table);
+    char line[512], name[128];
+    size_t zones = 0;
+    while (fgets(line, sizeof(line), table) != NULL) {
+        bool named = sscanf(line, "Z %127s", name) == 1 ||
+                     (line[0] != '#' && sscanf(line, "%*[A-Z,] %*s %127s", name) == 1);
+        struct clock_zone *zone CLEANUP(clock_zone_freep) = named ? clock_zone_read(name) : NULL;
+        if (zone == NULL) {
+            continue;
+        }
+        zones++;
+        assert_int_equal(setenv("TZ", name, 1), 0);
+        tzset();
+        for (int64_t at = INT64_C(-631152000); at < INT64_C(3786912000); at += 17 * 86400 + 3677) {
+            if (clock_zone_week_minute(zone, at * 1000) != minute_by_libc(at)) {
+                fail_msg("%s at %lld", name, (long long)at);
+            }
+        }
+        for (int64_t at = INT64_C(1767225600); at < INT64_C(1798761600); at += 6300) {
+            if (clock_zone_week_minute(zone, at * 1000 + 999) != minute_by_libc(at)) {
+                fail_msg("%s at %lld", name, (long long)at);
+            }
+        }
+    }
+    (void)fclose(table);
+    assert_int_equal(unsetenv("TZ"), 0);
+    tzset();
+    assert_true(zones >= 300);
+}
+
 int
 main(void)
 {
@@ -82,6 +132,7 @@ main(void)
         cmocka_unit_test(zones_and_summer_time),
         cmocka_unit_test(unknown_zones_are_not_utc),
         cmocka_unit_test(the_zone_of_the_process_stays),
+        cmocka_unit_test(as_the_c_library_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
