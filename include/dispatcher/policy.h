@@ -56,11 +56,18 @@ struct policy_token_rules {
     const char *issuer, *audience; // exact
     int64_t now_s;
 };
-/// RS256 by a key of `keys`, and every claim that we use is there and of its form (RFC 7519;
-/// protocols.md T04-T07). REASON_KEY_UNKNOWN: fetch the keys again, at most once a minute.
+/// RS256 by a key of `keys` (NULL: none was ever read), and every claim that we use is there and of
+/// its form (RFC 7519; protocols.md T04-T07): exact issuer, exactly our audience, 60 s of leeway, a
+/// life of 15 min and an age of 10 min at most, ids in plain decimal. REASON_KEY_UNKNOWN: fetch the
+/// keys again, at most once a minute. *claims is set only when allowed. Thread-safe.
 void policy_token_check(const struct jwt_keys *keys, struct str token,
     const struct policy_token_rules *rules, struct arena *arena, struct policy_claims **claims,
     struct policy_verdict *verdict);
+
+/// The same claims from a document that nobody signed, to explain what a rule would say: neither
+/// signature nor issuer, audience or times are looked at, and what decides nothing may be missing.
+void policy_claims_read(const struct json *object, struct arena *arena,
+    struct policy_claims **claims, struct policy_verdict *verdict);
 
 // --- may it ever ---------------------------------------------------------------------------------
 
@@ -73,7 +80,10 @@ struct policy_actor {
 /// Does any rule of the settings ask for the actor's teams?
 bool policy_needs_teams(const struct settings *settings);
 /// Rules 2 to 7 and 9. `settings` NULL: there is no such app or it cannot be read, said alike for
-/// every caller.
+/// every caller, and exactly as a repository hears it whose app it is not. `mode: audit` lets pass
+/// what the environment's rules, `workflow`, `via_workflow` and `github_environment` refuse; never
+/// another repository, a forbidden event, what is no branch or tag, the floor, or an environment
+/// without any rule. Thread-safe.
 void policy_decide(const struct policy_claims *claims, const struct settings *settings,
     const struct policy_actor *actor, struct arena *arena, struct policy_verdict *verdict);
 /// May this repository look at the app's deployments (T48)?
@@ -133,10 +143,17 @@ struct policy_gate {
     int64_t approvals_needed, approvals_given;
 };
 /// Locks → windows and freezes → promotion and stale → approvals, in that order; the first that
-/// holds answers. A rollback passes promotion and stale; an emergency windows, freezes, approvals.
+/// holds answers. The owner of a lock passes it. A rollback passes promotion and stale, but must be
+/// known good, and approvals where they say so. An emergency passes windows that say
+/// `manual: emergency`, freezes and approvals, each of them with a warning. An ancestry that nobody
+/// knows waits for a quarter of an hour from accepted_ms and is then refused (`stale: reject`), or
+/// is a warning. Thread-safe.
 void policy_gate(const struct settings *settings, const struct policy_facts *facts,
     struct arena *arena, struct policy_gate *out);
-/// May this person approve, lift locks of others, use the emergency path?
+/// May this person approve? Of the teams that may, or of the organisation where none are named; not
+/// the requester unless `self` says so. *why_not: a sentence when not.
 bool policy_may_approve(const struct settings *settings, const struct policy_person *person,
     const char *requester, struct arena *arena, const char **why_not);
+/// May this person take the emergency path? Of `emergency.teams`; without them nobody may. Admins
+/// of the service (setting_server.admins) are the caller's.
 bool policy_may_hurry(const struct settings *settings, const struct policy_person *person);
