@@ -42,6 +42,7 @@ deploy_context_new(const struct deploy_context_options *options)
     context->no_proxy = options->no_proxy;
     context->state_path = options->state_path != NULL ? xstrdup(options->state_path) : NULL;
     context->live = options->live;
+    context->feed = options->feed;
     context->observer = options->observer;
     return context;
 }
@@ -76,12 +77,14 @@ deploy_context_free(struct deploy_context *context)
         return;
     }
     context_tidy(context);
-    apprunner_forget(context);
+    apprunner_memory_free(context->apprunner);
     registry_client_free(context->registry);
     github_client_free(context->github);
     github_client_free(context->reports);
     free(context->reports_of);
     free(context->scope);
+    free(context->aws_scope);
+    free(context->github_scope);
     secret_reference_forget(context);
     aws_session_free(context->aws);
     store_close(context->store);

@@ -13,18 +13,19 @@
 #pragma once
 
 #include "dispatcher/aws.h"
-#include "dispatcher/deploy.h"
+#include "dispatcher/deploy_service.h"
 #include "dispatcher/git.h"
 #include "dispatcher/github.h"
 #include "dispatcher/registry.h"
 #include "dispatcher/spec.h"
+#include "pace.h"
 
 struct vault_client;
 struct secret_entry;
 // target_apprunner_memory.c: what a process remembers of App Runner, beside the journal.
 struct apprunner_memory;
 struct deploy_context;
-void apprunner_forget(struct deploy_context *context);
+void apprunner_memory_free(struct apprunner_memory *memory);
 
 struct deploy_context {
     const struct platform *platform;
@@ -42,20 +43,12 @@ struct deploy_context {
     char *vault_sts_region;       // its AWS login is signed for; NULL: the global endpoint
     struct secret_entry *secrets; // what references gave
     size_t secret_count;
-    // Limits of this process's wait, on the monotonic clock; 0: not yet.
-    int64_t wait_mono_ms, running_mono_ms, missing_mono_ms;
-    // The scan step at work; both as new for the next one.
-    int64_t scan_mono_ms;
-    bool scan_asked;
-    // The rollout at work: since when it is followed, proven, and out of reach.
-    int64_t rollout_mono_ms, prove_mono_ms, unseen_mono_ms;
-    // The checks at work: since when, and how often all of them were asked.
-    int64_t verify_mono_ms, verify_rounds;
+    struct deploy_pace *pace; // of the deployment that is driven, while it is
     bool ecs_classic; // service deployments may not be read: only the classic ids are followed
-    struct apprunner_memory *apprunner; // NULL until it is needed
-    // The one-off task at work, in the deployment's arena, and since when it is followed.
-    struct one_off *one_off;
-    int64_t one_off_mono_ms;
+    struct apprunner_memory *apprunner; // of a plan; the pace of whoever drives it takes it over
+    // The place that the clients are opened for (place.c), and what GitHub's had counted before.
+    char *aws_scope, *github_scope;
+    int64_t quota_base;
     // Reporting: whom to wake when there is something to tell; and of a courier's context, the
     // client for the app's repository, which one that is, and the place that all clients are opened
     // for.
@@ -64,8 +57,8 @@ struct deploy_context {
     char *reports_of, *scope;
     // Of a courier's: which lanes it works on.
     enum { COURIER_ALL, COURIER_WELL, COURIER_IN_TROUBLE } lanes;
-    bool undo_disturbed; // a signal has come while something was taken back
-    char **leftovers;    // of builds: removed once all is pushed, and at the end
+    const struct deploy_run_feed *feed;
+    char **leftovers; // of builds: removed once all is pushed, and at the end
     size_t leftover_count;
 };
 
@@ -192,9 +185,15 @@ struct source_access {
 };
 void provider_source(struct deploy_context *context, const struct deployment *deployment,
     const char *target, struct source_access *out);
+/// How many requests to GitHub the deployment has cost so far, into it.
+void provider_count(struct deploy_context *context, struct deployment *deployment);
 /// Token for reading a git repository at `url`, NULL when none applies to that host.
 NODISCARD struct error *provider_git_token(
     struct deploy_context *context, const char *url, struct secret **out);
+
+// --- place.c -----------------------------------------------------------------------------------
+/// Forgets the clients that are another place's, where the context serves many deployments.
+void place_enter(struct deploy_context *context, const struct deployment *deployment);
 
 // --- secret_reference.c ------------------------------------------------------------------------
 /// "env:VAR", "file:PATH", "ssm:/path", "secretsmanager:ID#key" or "vault:mount/data/path#key" to
@@ -248,7 +247,8 @@ struct step_ops {
     struct error *(*run)(const struct step_run *run, struct step_result *result);
     /// NULL when there is nothing to take back. It says how that went where the report looks:
     /// service->restore, target->restore.
-    struct error *(*undo)(const struct step_run *run);
+    /// Waits like `run`.
+    struct error *(*undo)(const struct step_run *run, struct step_result *result);
 };
 
 extern const struct step_ops step_build, step_push, step_scan, step_write;
@@ -288,10 +288,34 @@ void context_emit_text(struct deploy_context *context, const struct deployment *
     enum deploy_event_kind kind, const char *text);
 
 // engine.c
-/// Drives what is not done yet; fills result, exit_code, message. Errors: ERROR_STORAGE only.
+/// Goes on with what is not done yet until a step has to wait (pace->waits), or fills result,
+/// exit_code, message. Errors: ERROR_STORAGE; and, with pace->is_advanced, ERROR_CANCELLED, with
+/// everything left as it is.
+NODISCARD struct error *engine_go(struct deploy_context *context, struct deployment *deployment,
+    struct deploy_pace *pace, struct arena *arena);
+/// The same, sleeping through all waits. Errors: ERROR_STORAGE only.
 NODISCARD struct error *engine_drive(
     struct deploy_context *context, struct deployment *deployment, struct arena *arena);
-/// outcome.c: decides what is true after `err` (consumed) ended `step`, undoing what must be
+/// The exclusive right to work on `id`, ERROR_CONFLICT when another process has it.
+NODISCARD struct error *engine_claim(
+    struct deploy_context *context, const char *id, struct store_claim **out);
+/// Journals it as new. `*job`: the claim of its CI job, while it has not dispatched.
+NODISCARD struct error *engine_begin(struct deploy_context *context, struct deployment *deployment,
+    struct arena *arena, struct store_claim **job);
+/// One that has not dispatched yet will: alone among its CI job's, and over no open question of
+/// them.
+NODISCARD struct error *engine_clear_to_send(struct deploy_context *context,
+    const struct deployment *deployment, struct arena *arena, struct store_claim **job);
+/// The journal gets how it stands, and who looks is told that nothing comes any more.
+NODISCARD struct error *engine_finish(
+    struct deploy_context *context, struct deployment *deployment);
+/// Makes what has changed since the last writing (pace->written) durable.
+NODISCARD struct error *engine_keep(
+    struct deploy_context *context, const struct deployment *deployment);
+
+/// outcome.c: a signal came while we slept. Goes on with taking back the first time.
+NODISCARD struct error *outcome_interrupted(const struct step_run *run, struct error *err);
+/// decides what is true after `err` (consumed) ended `step`, undoing what must be
 /// undone.
 NODISCARD struct error *outcome_failed(const struct step_run *run, struct error *err);
 /// Goes on with an ending that a dead process had begun.
@@ -303,22 +327,30 @@ void outcome_triggered(const struct step_run *run);
 // step_write.c: the parts that restore.c needs, too.
 struct ssm_put;
 struct ssm_parameter;
-/// Puts until it is known to be there; versions up to `after` are older. ERROR_UNKNOWN when that
-/// cannot be read.
-NODISCARD struct error *version_put(const struct step_run *run, struct aws_session *aws,
-    const struct ssm_put *put, int64_t after, int64_t *version);
-/// Finds out whether a write that was begun has arrived.
-NODISCARD struct error *version_settle(
-    const struct step_run *run, struct aws_session *aws, struct deployment_service *service);
+/// Puts until it is known to be there; versions up to put->after are older. ERROR_UNKNOWN when that
+/// cannot be read. Waits between two reads of what became of a lost answer: then it is called again
+/// with the same.
+struct version_write {
+    struct aws_session *aws;
+    const struct ssm_put *put;
+    int64_t after;
+    int64_t version; // that it became
+};
+NODISCARD struct error *version_put(
+    const struct step_run *run, struct version_write *write, struct step_result *result);
+/// Finds out whether a write that was begun has arrived. Waits likewise.
+NODISCARD struct error *version_settle(const struct step_run *run, struct aws_session *aws,
+    struct deployment_service *service, struct step_result *result);
 /// Did this deployment write it?
 bool version_is_ours(const struct deployment *d, const struct ssm_parameter *version);
 
 // restore.c
 /// May the parameter say something because of us?
 bool version_is_touched(const struct deployment_service *service);
-/// Puts back what stood before and sets service->restore; does nothing when that is done.
+/// Puts back what stood before and sets service->restore; does nothing when that is done. Waits
+/// likewise.
 NODISCARD struct error *version_restore(
-    const struct step_run *run, struct deployment_service *service);
+    const struct step_run *run, struct deployment_service *service, struct step_result *result);
 
 // standing.c: how everything that a deployment may have changed stands, for outcome.c.
 /// May this step have changed something that its undo takes back?
@@ -354,8 +386,9 @@ struct reconcile_result {
     struct github_run run;
     const char *explanation; // what was looked for and seen
 };
-NODISCARD struct error *reconcile(
-    const struct step_run *run, int64_t window_ms, struct reconcile_result *out);
+/// One listing; waits for the next one while that may tell more and the window lasts.
+NODISCARD struct error *reconcile(const struct step_run *run, int64_t window_ms,
+    struct reconcile_result *out, struct step_result *result);
 /// One listing for the run of this dispatch; *found false when it shows none.
 NODISCARD struct error *reconcile_once(
     const struct step_run *run, struct github_run *out, bool *found);

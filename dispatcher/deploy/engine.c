@@ -1,8 +1,9 @@
 // Drives a deployment step by step through the journal: intent durable before each effect, result
-// after it. A step that waits gives control back; the CLI's loop sleeps here, a service would come
-// back when the row is due. What an end means is outcome.c's.
+// after it. A step that waits gives control back: engine_drive sleeps then, for commands; the
+// service comes back when it is due (advance.c). What an end means is outcome.c's.
 #include <string.h>
 
+#include "dispatcher/digest.h"
 #include "dispatcher/memory.h"
 #include "notice_internal.h"
 #include "target_internal.h"
@@ -21,6 +22,31 @@ print_document(const struct deployment *d, struct buf *out)
     struct json *document CLEANUP(json_freep) = deployment_encode(d);
     json_print(document, false, out);
     secret_mask(out);
+}
+
+// Somebody else has taken the deployment over: nothing of ours may follow (queue.h, fences). To the
+// steps it is as if the journal could not be written.
+static struct error *
+unsaved(struct deploy_context *context, const struct deployment *d, struct error *err)
+{
+    if (context->pace != NULL && error_kind(err) == ERROR_CONFLICT) {
+        context->pace->is_fenced = true;
+    }
+    if (d->result != NULL) { // what is true does not depend on our disk
+        return error_wrap_as(ERROR_STORAGE, err,
+            "write the journal (the deployment itself ended as '%s', exit code %d)", d->result,
+            (int)d->exit_code);
+    }
+    return error_wrap_as(ERROR_STORAGE, err, "write the journal");
+}
+
+// So that what has not changed since is not written again.
+static void
+note_written(struct deploy_context *context, const struct buf *text)
+{
+    if (context->pace != NULL) {
+        sha256_of(buf_str(text), context->pace->written);
+    }
 }
 
 static struct error *
@@ -43,6 +69,7 @@ save(struct deploy_context *context, const struct deployment *d, const struct st
         .updated_ms = clock_wall(context->platform->clock),
         .document = buf_cstr(&text),
     };
+    note_written(context, &text);
     // What is told of this state is as durable as the state, and is told whatever comes after it.
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct notices notices = {0};
@@ -50,12 +77,18 @@ save(struct deploy_context *context, const struct deployment *d, const struct st
     struct error *err =
         store_save_telling(store, &row, step, notices.items, notices.count, row.updated_ms);
     deploy_courier_wake(context->courier);
-    if (err != NULL && d->result != NULL) { // what is true does not depend on our disk
-        return error_wrap_as(ERROR_STORAGE, err,
-            "write the journal (the deployment itself ended as '%s', exit code %d)", d->result,
-            (int)d->exit_code);
-    }
-    return err != NULL ? error_wrap_as(ERROR_STORAGE, err, "write the journal") : NULL;
+    return err != NULL ? unsaved(context, d, err) : NULL;
+}
+
+struct error *
+engine_keep(struct deploy_context *context, const struct deployment *d)
+{
+    unsigned char hash[SHA256_SIZE];
+    struct buf text CLEANUP(buf_done) = BUF_INIT(DOCUMENT_MAX);
+    print_document(d, &text);
+    sha256_of(buf_str(&text), hash);
+    bool same = memcmp(hash, context->pace->written, sizeof(hash)) == 0;
+    return same ? NULL : save(context, d, NULL);
 }
 
 static int
@@ -93,22 +126,22 @@ enter(const struct step_run *run, const char *state)
     return NULL;
 }
 
-// Runs one step to its end, sleeping through its waits.
+// One call of the step: to its end, or until it waits.
 static struct error *
 run_step(const struct step_run *run)
 {
     const struct step_ops *ops = step_ops_find(run->step->kind);
-    const struct platform *platform = run->context->platform;
+    struct deploy_pace *pace = run->context->pace;
+    struct step_result result = {0};
     BUG_ON(ops == NULL);
-    for (;;) {
-        struct step_result result = {0};
-        TRY(ops->run(run, &result));
-        if (result.outcome != STEP_WAIT) {
-            run->step->note = result.note != NULL ? result.note : run->step->note;
-            return enter(run, result.outcome == STEP_SKIPPED ? "skipped" : "done");
-        }
-        TRY(clock_sleep_until(platform->clock, result.until_ms, platform->cancel));
+    TRY(ops->run(run, &result));
+    pace->waits = result.outcome == STEP_WAIT;
+    pace->until_ms = result.until_ms;
+    if (pace->waits) {
+        return NULL;
     }
+    run->step->note = result.note != NULL ? result.note : run->step->note;
+    return enter(run, result.outcome == STEP_SKIPPED ? "skipped" : "done");
 }
 
 static bool
@@ -124,52 +157,159 @@ needs_leftovers(const struct deployment_step *step)
     return strcmp(step->kind, "build") == 0 || strcmp(step->kind, "push") == 0;
 }
 
+// Enters the step, unless we come back to it after a wait.
+static struct error *
+begin_step(struct step_run *run, size_t index)
+{
+    struct deploy_pace *pace = run->context->pace;
+    if (pace->step == index + 1) {
+        run->resumed = pace->resumed;
+        return NULL;
+    }
+    run->resumed = run->step->state != NULL;
+    pace->step = index + 1;
+    pace->resumed = run->resumed;
+    return enter(run, run->step->skip ? "skipped" : "intent");
+}
+
+// Shutting down is no end: whoever comes next goes on where we stop, as after a crash, but knowing
+// what we know.
+static struct error *
+put_down(const struct step_run *run, struct error *err)
+{
+    run->step->state = "waiting";
+    struct error *storage = engine_save(run, "waiting", "put down");
+    if (storage != NULL) {
+        error_free(err);
+    }
+    return storage != NULL ? storage : err;
+}
+
+static struct error *
+step_failed(const struct step_run *run, struct error *err)
+{
+    struct deploy_pace *pace = run->context->pace;
+    pace_drop_step(pace);
+    return pace->is_advanced && error_kind(err) == ERROR_CANCELLED ? put_down(run, err)
+                                                                   : outcome_failed(run, err);
+}
+
+static struct error *
+triggered(const struct step_run *run)
+{
+    outcome_triggered(run);
+    struct error *err = save(run->context, run->deployment, NULL);
+    return err != NULL ? outcome_failed(run, err) : NULL;
+}
+
+static struct error *
+go(struct step_run *run)
+{
+    struct deployment *d = run->deployment;
+    struct deploy_pace *pace = run->context->pace;
+    for (size_t i = 0; i < d->steps.count; i++) {
+        run->step = deployment_step_at(d, i);
+        if (!needs_leftovers(run->step)) {
+            context_tidy(run->context);
+        }
+        if (is_over(run->step)) {
+            continue;
+        }
+        if (d->no_wait && run->step->skip && strcmp(run->step->kind, "follow") == 0) {
+            return triggered(run);
+        }
+        struct error *err = begin_step(run, i);
+        if (err == NULL && !run->step->skip) {
+            err = run_step(run);
+        }
+        if (err != NULL) {
+            return step_failed(run, err);
+        }
+        if (pace->waits) {
+            return NULL;
+        }
+    }
+    outcome_succeeded(run);
+    return save(run->context, d, NULL);
+}
+
+struct error *
+engine_go(struct deploy_context *context, struct deployment *d, struct deploy_pace *pace,
+    struct arena *arena)
+{
+    struct step_run run = {.context = context, .deployment = d, .arena = arena};
+    struct error *err = NULL;
+    struct deploy_pace *before = context->pace;
+    context->pace = pace;
+    pace->waits = false;
+    if (d->ending_kind != 0) {
+        run.step = deployment_step_at(d, d->steps.count - 1);
+        // What a dead process was about to ask for is looked for first.
+        run.resumed = !pace->undoing || pace->resumed;
+        err = outcome_continue(&run);
+    } else {
+        if (pace->step == 0) {
+            build_forget(d);
+        }
+        err = go(&run);
+    }
+    context->pace = before;
+    return err;
+}
+
+static struct deployment_step *
+step_at_work(const struct deployment *d, const struct deploy_pace *pace)
+{
+    return deployment_step_at(d, pace->step > 0 ? pace->step - 1 : d->steps.count - 1);
+}
+
+// A signal while we slept.
+static struct error *
+disturbed(struct deploy_context *context, struct deployment *d, struct deploy_pace *pace,
+    struct arena *arena, struct error *err)
+{
+    const struct step_run run = {.context = context,
+        .deployment = d,
+        .step = step_at_work(d, pace),
+        .arena = arena,
+        .resumed = pace->resumed};
+    context->pace = pace;
+    pace->waits = false;
+    err = d->ending_kind != 0 ? outcome_interrupted(&run, err) : step_failed(&run, err);
+    context->pace = NULL;
+    return err;
+}
+
+// To the end, sleeping through the waits; `pace->waits`: there is one to begin with.
+static struct error *
+drive(struct deploy_context *context, struct deployment *d, struct deploy_pace *pace,
+    struct arena *arena)
+{
+    const struct platform *platform = context->platform;
+    while (pace->waits) {
+        struct error *err = clock_sleep_until(platform->clock, pace->until_ms, platform->cancel);
+        if (err == NULL) {
+            TRY(engine_go(context, d, pace, arena));
+        } else {
+            TRY(disturbed(context, d, pace, arena, err));
+        }
+    }
+    return NULL;
+}
+
 struct error *
 engine_drive(struct deploy_context *context, struct deployment *d, struct arena *arena)
 {
-    struct step_run run = {.context = context, .deployment = d, .arena = arena};
-    context->wait_mono_ms = context->running_mono_ms = context->missing_mono_ms = 0;
-    context->scan_mono_ms = 0;
-    context->rollout_mono_ms = context->prove_mono_ms = context->unseen_mono_ms = 0;
-    context->verify_mono_ms = context->verify_rounds = 0;
-    context->one_off = NULL;
-    context->one_off_mono_ms = 0;
-    context->scan_asked = context->undo_disturbed = false;
-    if (d->ending_kind != 0) {
-        run.step = deployment_step_at(d, d->steps.count - 1);
-        run.resumed = true; // what it was about to ask for when it died is looked for first
-        return outcome_continue(&run);
-    }
-    build_forget(d);
-    for (size_t i = 0; i < d->steps.count; i++) {
-        run.step = deployment_step_at(d, i);
-        if (!needs_leftovers(run.step)) {
-            context_tidy(context);
-        }
-        if (is_over(run.step)) {
-            continue;
-        }
-        if (d->no_wait && run.step->skip && strcmp(run.step->kind, "follow") == 0) {
-            outcome_triggered(&run);
-            struct error *unsaved = save(context, d, NULL);
-            return unsaved != NULL ? outcome_failed(&run, unsaved) : NULL;
-        }
-        run.resumed = run.step->state != NULL;
-        struct error *err = enter(&run, run.step->skip ? "skipped" : "intent");
-        if (err == NULL && !run.step->skip) {
-            err = run_step(&run);
-        }
-        if (err != NULL) {
-            return outcome_failed(&run, err);
-        }
-    }
-    outcome_succeeded(&run);
-    return save(context, d, NULL);
+    struct deploy_pace *pace CLEANUP(deploy_pace_freep) = deploy_pace_new();
+    pace->apprunner = context->apprunner; // what the plan has listed
+    context->apprunner = NULL;
+    TRY(engine_go(context, d, pace, arena));
+    return drive(context, d, pace, arena);
 }
 
 // The claim is an OS lock: it ends with this process, however that ends.
-static struct error *
-claim(struct deploy_context *context, const char *id, struct store_claim **out)
+struct error *
+engine_claim(struct deploy_context *context, const char *id, struct store_claim **out)
 {
     struct store *store = NULL;
     TRY(deploy_store(context, &store));
@@ -187,7 +327,7 @@ claim_job(struct deploy_context *context, const struct deployment *d, struct are
     struct store_claim **out)
 {
     const char *name = dispatch_id_make(arena, d->claim_key, 0);
-    struct error *err = claim(context, name, out);
+    struct error *err = engine_claim(context, name, out);
     if (err != NULL && error_kind(err) == ERROR_CONFLICT) {
         error_free(err);
         return error_hint(
@@ -198,13 +338,10 @@ claim_job(struct deploy_context *context, const struct deployment *d, struct are
     return err;
 }
 
-static struct error *
-finish(struct deploy_context *context, struct deployment *d)
+struct error *
+engine_finish(struct deploy_context *context, struct deployment *d)
 {
-    struct github_client *github = context->github;
-    if (github != NULL) {
-        d->quota_requests = github_client_counters(github).counted;
-    }
+    provider_count(context, d);
     TRY(save(context, d, NULL));
     if (d->result != NULL && cstr_equal(d->run_conclusion, "success") &&
         d->run_completed_ms > d->run_started_ms) {
@@ -221,13 +358,11 @@ finish(struct deploy_context *context, struct deployment *d)
 }
 
 struct error *
-deploy_run(struct deploy_context *context, struct deployment *d, struct arena *arena)
+engine_begin(struct deploy_context *context, struct deployment *d, struct arena *arena,
+    struct store_claim **job)
 {
-    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
-    struct store_claim *job CLEANUP(store_claim_releasep) = NULL;
     struct store *store = NULL;
-    TRY(claim(context, d->id, &held));
-    TRY(claim_job(context, d, arena, &job));
+    TRY(claim_job(context, d, arena, job));
     TRY(earlier_check(context, d, arena));
     TRY(deploy_store(context, &store));
     struct buf text CLEANUP(buf_done) = BUF_INIT(DOCUMENT_MAX);
@@ -246,8 +381,18 @@ deploy_run(struct deploy_context *context, struct deployment *d, struct arena *a
     TRY(store_insert_telling(store, &row, notices.items, notices.count, d->created_ms));
     deploy_courier_wake(context->courier);
     context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
+    return NULL;
+}
+
+struct error *
+deploy_run(struct deploy_context *context, struct deployment *d, struct arena *arena)
+{
+    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct store_claim *job CLEANUP(store_claim_releasep) = NULL;
+    TRY(engine_claim(context, d->id, &held));
+    TRY(engine_begin(context, d, arena, &job));
     TRY(engine_drive(context, d, arena));
-    return finish(context, d);
+    return engine_finish(context, d);
 }
 
 // --no-wait left the rest of the plan for now.
@@ -285,11 +430,9 @@ reopen(struct deployment *d)
     d->finished_ms = 0;
 }
 
-// One that has not dispatched yet will: alone among its CI job's, and over no open question of
-// them.
-static struct error *
-clear_to_send(struct deploy_context *context, const struct deployment *d, struct arena *arena,
-    struct store_claim **job)
+struct error *
+engine_clear_to_send(struct deploy_context *context, const struct deployment *d,
+    struct arena *arena, struct store_claim **job)
 {
     if (d->ending_kind != 0 || d->run_id != 0 || d->dispatch_state != NULL) {
         return NULL;
@@ -307,17 +450,17 @@ deploy_resume(
     struct deployment *d = NULL;
     TRY(deploy_load(context, id, arena, &d));
     if (is_open(d)) {
-        TRY(claim(context, d->id, &held));
+        TRY(engine_claim(context, d->id, &held));
         TRY(deploy_load(context, d->id, arena, &d)); // again: the owner may have ended it just now
     }
     if (is_open(d)) {
-        TRY(clear_to_send(context, d, arena, &job));
+        TRY(engine_clear_to_send(context, d, arena, &job));
         reopen(d);
         wait_after_all(d);
         context_emit(
             context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
         TRY(engine_drive(context, d, arena));
-        TRY(finish(context, d));
+        TRY(engine_finish(context, d));
     }
     *out = d;
     return NULL;
@@ -338,12 +481,16 @@ find_step(const struct deployment *d, const char *kind)
 static struct error *
 abandon(struct deploy_context *context, struct deployment *d, struct arena *arena)
 {
+    struct deploy_pace *pace CLEANUP(deploy_pace_freep) = deploy_pace_new();
     struct step_run run = {
         .context = context, .deployment = d, .arena = arena, .step = find_step(d, "trigger")};
     d->dispatch_state = "rejected";
     reopen(d);
-    return outcome_failed(
+    context->pace = pace;
+    struct error *err = outcome_failed(
         &run, error_new(ERROR_REFUSED, "declared as never run by 'dispatcher resolve --abandon'"));
+    context->pace = NULL;
+    return err != NULL ? err : drive(context, d, pace, arena);
 }
 
 // A slip of the finger must not make us report somebody else's run.
@@ -376,7 +523,7 @@ deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, s
     struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
     struct deployment *d = NULL;
     TRY(deploy_load(context, id, arena, &d));
-    TRY(claim(context, d->id, &held));
+    TRY(engine_claim(context, d->id, &held));
     TRY(deploy_load(context, d->id, arena, &d));
     bool is_ending = d->ending_kind != 0; // refused for certain: `resume` takes the rest back
     if (!is_open(d) || is_ending || d->run_id != 0 || d->dispatch_state == NULL) {
@@ -397,7 +544,7 @@ deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, s
             arena, "%s/%s/actions/runs/%lld", d->github_web, d->workflow_repo, (long long)run_id);
         TRY(engine_drive(context, d, arena));
     }
-    TRY(finish(context, d));
+    TRY(engine_finish(context, d));
     *out = d;
     return NULL;
 }

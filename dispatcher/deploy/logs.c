@@ -149,22 +149,21 @@ look(const struct logs_reading *reading)
 
 // Somebody who follows is not sent away by an answer that fails to come once.
 static struct error *
-bear(const struct logs_reading *reading, struct error *err)
+bear(struct logs_reading *reading, struct error *err)
 {
-    struct deploy_context *context = reading->run.context;
-    int64_t now = clock_mono(context->platform->clock);
+    int64_t now = clock_mono(reading->run.context->platform->clock);
     if (err == NULL) {
-        context->unseen_mono_ms = 0;
+        reading->unseen_mono_ms = 0;
         return NULL;
     }
     if (error_kind(err) != ERROR_UNAVAILABLE || !reading->request->follow) {
         return err;
     }
-    if (context->unseen_mono_ms == 0) {
+    if (reading->unseen_mono_ms == 0) {
         char *text CLEANUP(xfreep) = error_text(err);
         logs_note(reading, "trying again: %s", text);
-        context->unseen_mono_ms = now;
-    } else if (now - context->unseen_mono_ms >= LOST_MS) {
+        reading->unseen_mono_ms = now;
+    } else if (now - reading->unseen_mono_ms >= LOST_MS) {
         return err;
     }
     error_free(err);
@@ -204,7 +203,7 @@ wait_more(const struct logs_reading *reading)
 }
 
 static struct error *
-read_all(const struct logs_reading *reading)
+read_all(struct logs_reading *reading)
 {
     size_t told = 0;
     for (;;) {

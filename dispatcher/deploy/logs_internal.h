@@ -39,6 +39,7 @@ struct logs_reading {
     const struct deploy_logs_request *request;
     const struct deploy_logs_observer *observer;
     struct logs_sources sources;
+    int64_t unseen_mono_ms; // since when looks fail; 0: they do not
 };
 void logs_note(const struct logs_reading *reading, const char *format, ...) PRINTF_LIKE(2, 3);
 

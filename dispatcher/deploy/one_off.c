@@ -208,16 +208,24 @@ end(const struct step_run *run, struct one_off *task, const struct ecs_task *see
 }
 
 // CloudWatch shows the last lines a moment after the task has ended.
-static struct error *
-drain_log(const struct step_run *run, struct aws_session *aws, struct one_off *task)
+static void
+drain_log(const struct step_run *run, struct one_off *task)
 {
-    const struct platform *platform = run->context->platform;
     int64_t pause = context_tuning_ms(run->context, "DISPATCHER_LOG_DRAIN_MS", DRAIN_MS);
-    if (task->log_stream != NULL) {
-        TRY(clock_sleep_until(
-            platform->clock, clock_mono(platform->clock) + pause, platform->cancel));
+    task->verdict = task->outcome;
+    task->outcome = NULL;
+    task->drain_mono_ms = clock_mono(run->context->platform->clock) + pause;
+}
+
+static struct error *
+end_log(const struct step_run *run, struct aws_session *aws, struct one_off *task)
+{
+    if (clock_mono(run->context->platform->clock) < task->drain_mono_ms) {
+        return NULL;
     }
-    return follow_log(run, aws, task);
+    TRY(follow_log(run, aws, task));
+    task->outcome = task->verdict;
+    return NULL;
 }
 
 struct error *
@@ -227,14 +235,19 @@ one_off_look(const struct step_run *run, struct one_off *task)
     struct aws_session *aws = NULL;
     struct ecs_task seen = {0};
     TRY(provider_aws(run->context, run->deployment, &aws));
+    if (task->verdict != NULL) {
+        return end_log(run, aws, task);
+    }
     TRY(ecs_tasks_describe(aws, task->cluster, &task->task, 1, scratch, &seen));
     TRY(follow_log(run, aws, task));
     if (seen.arn == NULL) {
         task->outcome = "unknown";
         task->reason = arena_printf(run->arena, "ECS knows no task '%s' any more", task->task);
     } else if (cstr_equal(seen.last_status, "STOPPED")) {
-        TRY(drain_log(run, aws, task));
         end(run, task, &seen);
+        if (task->log_stream != NULL) {
+            drain_log(run, task);
+        }
     }
     return NULL;
 }

@@ -3,7 +3,8 @@
 //     struct one_off task = {.cluster = "blue", .task_definition = arn, .client_token = token, …};
 //     TRY(one_off_use_service(&task, &service, arena));
 //     TRY(one_off_start(run, &task));
-//     while (task.outcome == NULL) { sleep; TRY(one_off_look(run, &task)); }
+//     while (task.outcome == NULL) { sleep, until task.drain_mono_ms at most if that is set;
+//                                    TRY(one_off_look(run, &task)); }
 //
 // Lines of the log are told as DEPLOY_EVENT_OUTPUT as they come. `run->step` may be NULL. Names are
 // borrowed; what comes back lives in run->arena. One thread, as the context.
@@ -31,6 +32,10 @@ struct one_off {
     bool never_started;    // of one that failed: none of its containers has run
     const char *reason;    // one sentence, sanitized: why it failed
     const char *log_token; // how far its log was read
+    // It has ended, and its last lines come a moment later: what its outcome will be, and when to
+    // look for them (mono).
+    const char *verdict;
+    int64_t drain_mono_ms;
     // Of its task definition, read once.
     bool has_log;
     const char *log_group, *log_stream, *log_region;
@@ -41,8 +46,8 @@ void one_off_use_service(
     struct one_off *task, const struct ecs_service *service, struct arena *arena);
 /// RunTask. ERROR_REFUSED with what ECS says is missing.
 NODISCARD struct error *one_off_start(const struct step_run *run, struct one_off *task);
-/// One look at task and log. A task that has ended has its outcome set, and its log read to the
-/// end.
+/// One look at task and log. A task that has ended has its outcome set once its log was read to the
+/// end; until then there is a drain_mono_ms.
 NODISCARD struct error *one_off_look(const struct step_run *run, struct one_off *task);
 /// StopTask; the next looks see it end.
 NODISCARD struct error *one_off_stop(

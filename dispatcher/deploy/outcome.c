@@ -53,53 +53,92 @@ outcome_succeeded(const struct step_run *run)
 // --- undoing -----------------------------------------------------------------------------------
 
 // One more signal does not stop the taking back, a second one does: `resume` goes on with it then.
+// In a service a signal is for all that it does.
+static bool
+goes_on(const struct deploy_context *context)
+{
+    struct deploy_pace *pace = context->pace;
+    bool again = !pace->is_advanced && !pace->undo_disturbed;
+    if (again) {
+        pace->undo_disturbed = true;
+        cancel_clear(context->platform->cancel);
+    }
+    return again;
+}
+
 static struct error *
-undo_patiently(const struct step_run *here, const struct step_ops *ops)
+undo_patiently(const struct step_run *here, const struct step_ops *ops, struct step_result *result)
 {
     struct deploy_context *context = here->context;
-    struct error *err = ops->undo(here);
-    if (err != NULL && cancel_signal(context->platform->cancel) != 0 && !context->undo_disturbed) {
-        context->undo_disturbed = true;
-        cancel_clear(context->platform->cancel);
+    struct error *err = ops->undo(here, result);
+    if (err != NULL && cancel_signal(context->platform->cancel) != 0 && goes_on(context)) {
         error_free(err);
-        err = ops->undo(here);
+        *result = (struct step_result){0};
+        err = ops->undo(here, result);
     }
     return err;
+}
+
+static struct error *
+undone(struct step_run *here)
+{
+    const char *note = NULL;
+    bool restored = standing_is_restored(here->deployment, here->step, &note);
+    here->step->state = restored ? "undone" : "undo-failed";
+    here->step->note = note;
+    TRY(engine_save(here, here->step->state, here->step->note));
+    context_emit(here->context,
+        &(struct deploy_event){
+            .kind = DEPLOY_EVENT_STEP, .deployment = here->deployment, .step = here->step});
+    return NULL;
 }
 
 static struct error *
 undo_step(const struct step_run *run, size_t index)
 {
     struct step_run here = *run;
+    struct deploy_pace *pace = run->context->pace;
+    struct step_result result = {0};
     here.step = deployment_step_at(run->deployment, index);
     const struct step_ops *ops = step_ops_find(here.step->kind);
     if (ops->undo == NULL || here.step->state == NULL || here.step->skip ||
         !standing_is_touched(run->deployment, here.step)) {
         return NULL;
     }
-    TRY(engine_save(&here, "undoing", NULL));
-    struct error *err = undo_patiently(&here, ops);
+    if (!pace->undo_begun) {
+        TRY(engine_save(&here, "undoing", NULL));
+        pace->undo_begun = true;
+    }
+    struct error *err = undo_patiently(&here, ops, &result);
     if (err != NULL && cancel_signal(run->context->platform->cancel) != 0) {
         return err;
     }
+    pace->waits = err == NULL && result.outcome == STEP_WAIT;
+    pace->until_ms = result.until_ms;
     error_free(err); // the service and the target say it in their own words
-    const char *note = NULL;
-    here.step->state =
-        standing_is_restored(run->deployment, here.step, &note) ? "undone" : "undo-failed";
-    here.step->note = note;
-    TRY(engine_save(&here, here.step->state, here.step->note));
-    context_emit(run->context,
-        &(struct deploy_event){
-            .kind = DEPLOY_EVENT_STEP, .deployment = run->deployment, .step = here.step});
-    return NULL;
+    return pace->waits ? NULL : undone(&here);
 }
 
-// The saga backwards. Fails when the journal does, or when it is interrupted.
+// The saga backwards, until a step has to wait (pace->waits). Fails when the journal does, or when
+// it is interrupted.
 static struct error *
 undo_all(const struct step_run *run)
 {
-    for (size_t i = run->deployment->steps.count; i > 0; i--) {
-        TRY(undo_step(run, i - 1));
+    struct deploy_pace *pace = run->context->pace;
+    if (!pace->undoing) {
+        pace->undoing = true;
+        pace->resumed = run->resumed;
+        pace->undo_left = run->deployment->steps.count;
+    }
+    while (pace->undo_left > 0) {
+        TRY(undo_step(run, pace->undo_left - 1));
+        if (pace->waits) {
+            return NULL;
+        }
+        pace->undo_begun = false;
+        pace->restores = 0;
+        pace->back = BACK_NEW;
+        pace->undo_left--;
     }
     return NULL;
 }
@@ -289,17 +328,27 @@ static struct error *
 end_failed(const struct step_run *run, struct error *err)
 {
     struct deployment *d = run->deployment;
+    struct deploy_pace *pace = run->context->pace;
     struct error *stop = NULL;
-    cancel_clear(run->context->platform->cancel); // from here on we tidy up
+    if (!pace->is_advanced && !pace->undoing) {
+        cancel_clear(run->context->platform->cancel); // from here on we tidy up
+    }
     if (standing_has_run(d) && cstr_equal(d->on_failure, "keep")) {
         standing_keep(d);
     } else {
         stop = undo_all(run);
     }
+    if (stop == NULL && pace->waits) {
+        error_free(err);
+        return NULL; // engine_go comes back by outcome_continue
+    }
     if (stop == NULL) {
         close_ending(run, err);
     } else if (error_kind(stop) == ERROR_STORAGE) {
         return unrecorded(run, stop, err);
+    } else if (pace->is_advanced) {
+        error_free(err);
+        return stop; // it stands in the journal, and is gone on with
     } else {
         leave_ending(run, err);
         error_free(stop);
@@ -308,16 +357,31 @@ end_failed(const struct step_run *run, struct error *err)
     return NULL;
 }
 
+// What had gone wrong, as the journal has it.
+static struct error *
+ending_of(const struct deployment *d)
+{
+    enum error_kind kind = (enum error_kind)(d->ending_kind - 1);
+    struct error *err = error_new(kind, "%s", d->ending_text != NULL ? d->ending_text : "failed");
+    return d->ending_hint != NULL ? error_hint(err, "%s", d->ending_hint) : err;
+}
+
 struct error *
 outcome_continue(const struct step_run *run)
 {
-    const struct deployment *d = run->deployment;
-    enum error_kind kind = (enum error_kind)(d->ending_kind - 1);
-    struct error *err = error_new(kind, "%s", d->ending_text != NULL ? d->ending_text : "failed");
-    if (d->ending_hint != NULL) {
-        err = error_hint(err, "%s", d->ending_hint);
+    return end_failed(run, ending_of(run->deployment));
+}
+
+struct error *
+outcome_interrupted(const struct step_run *run, struct error *err)
+{
+    error_free(err);
+    if (goes_on(run->context)) {
+        return outcome_continue(run);
     }
-    return end_failed(run, err);
+    struct error *ending CLEANUP(error_freep) = ending_of(run->deployment);
+    leave_ending(run, ending);
+    return NULL;
 }
 
 static struct error *

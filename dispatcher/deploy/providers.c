@@ -130,6 +130,15 @@ provider_github(
     return NULL;
 }
 
+void
+provider_count(struct deploy_context *context, struct deployment *deployment)
+{
+    if (context->github != NULL) {
+        deployment->quota_requests =
+            context->quota_base + github_client_counters(context->github).counted;
+    }
+}
+
 // A job's own token is of the app's repository and of nothing else: the least that will do.
 static struct error *
 open_reports(struct deploy_context *context, const struct deployment *deployment,

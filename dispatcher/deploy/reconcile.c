@@ -225,40 +225,56 @@ conclude(const struct step_run *run, const struct found *found, struct reconcile
     return NULL;
 }
 
-struct error *
-reconcile(const struct step_run *run, int64_t window_ms, struct reconcile_result *out)
+// 1, 2, 4, 8, 16, 30, 30 … s
+static int64_t
+first_pause_ms(int64_t window_ms)
 {
-    const struct platform *platform = run->context->platform;
+    return window_ms < 60000 ? window_ms / 60 + 1 : 1000;
+}
+
+static void
+begin_search(const struct step_run *run, int64_t window_ms)
+{
+    struct pace_search *search = &run->context->pace->search;
+    if (search->pause_ms == 0) {
+        search->end_mono_ms = clock_mono(run->context->platform->clock) + window_ms;
+        search->pause_ms = first_pause_ms(window_ms);
+    }
+}
+
+struct error *
+reconcile(const struct step_run *run, int64_t window_ms, struct reconcile_result *out,
+    struct step_result *result)
+{
     const struct deployment *d = run->deployment;
-    int64_t end = clock_mono(platform->clock) + window_ms;
-    int64_t pause = window_ms < 60000 ? window_ms / 60 + 1 : 1000; // 1, 2, 4, 8, 16, 30, 30 … s
-    int64_t longest = pause * 30;
-    size_t readings = 0, failures = 0, lone = 0;
-    for (;;) {
-        struct found found = {0};
-        struct error *err = look(run, d->dispatched_at_ms - SLACK_MS, d->dispatch_id, &found);
-        if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
-            return err;
-        }
-        bool is_read = err == NULL;
-        error_free(err);
-        readings += is_read ? 1 : 0;
-        failures += is_read ? 0 : 1;
-        // Without an id, the only run that is seen may be another's, and ours not be listed yet.
-        lone = found.matches == 1 ? lone + 1 : lone;
-        bool sure = d->id_input != NULL || found.matches > 1 || lone >= LONE_READINGS;
-        if (is_read && found.matches > 0 && sure) {
-            return conclude(run, &found, out);
-        }
-        int64_t next = clock_mono(platform->clock) + pause;
-        if (next > end) {
-            break;
-        }
-        TRY(clock_sleep_until(platform->clock, next, platform->cancel));
-        pause = pause * 2 < longest ? pause * 2 : longest;
+    struct pace_search *search = &run->context->pace->search;
+    struct found found = {0};
+    begin_search(run, window_ms);
+    struct error *err = look(run, d->dispatched_at_ms - SLACK_MS, d->dispatch_id, &found);
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    bool is_read = err == NULL;
+    error_free(err);
+    search->readings += is_read ? 1 : 0;
+    search->failures += is_read ? 0 : 1;
+    // Without an id, the only run that is seen may be another's, and ours not be listed yet.
+    search->lone = found.matches == 1 ? search->lone + 1 : search->lone;
+    bool sure = d->id_input != NULL || found.matches > 1 || search->lone >= LONE_READINGS;
+    if (is_read && found.matches > 0 && sure) {
+        return conclude(run, &found, out);
+    }
+    int64_t next = clock_mono(run->context->platform->clock) + search->pause_ms;
+    if (next <= search->end_mono_ms) {
+        int64_t longest = first_pause_ms(window_ms) * 30;
+        search->pause_ms = search->pause_ms * 2 < longest ? search->pause_ms * 2 : longest;
+        result->outcome = STEP_WAIT;
+        result->until_ms = next;
+        return NULL;
     }
     out->outcome = RECONCILE_NONE;
-    out->explanation = arena_printf(run->arena,
-        "no run shows it in %zu complete listings (%zu could not be read)", readings, failures);
+    out->explanation =
+        arena_printf(run->arena, "no run shows it in %zu complete listings (%zu could not be read)",
+            search->readings, search->failures);
     return NULL;
 }

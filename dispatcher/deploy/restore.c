@@ -108,11 +108,12 @@ is_settled(const struct step_run *run, struct aws_session *aws, struct deploymen
     return is_back;
 }
 
+// Sets service->restore when nobody wrote in between. Waits like version_put.
 static struct error *
-put_back(const struct step_run *run, struct aws_session *aws, struct deployment_service *service,
-    const struct standing *standing, bool *clean)
+put_back(const struct step_run *run, struct version_write *write,
+    struct deployment_service *service, const struct standing *standing, struct step_result *result)
 {
-    int64_t version = 0;
+    struct pace_put *pace = &run->context->pace->put;
     int64_t base = standing->stale ? service->written_version : standing->last->version;
     const struct ssm_put put = {
         .name = service->parameter,
@@ -122,30 +123,41 @@ put_back(const struct step_run *run, struct aws_session *aws, struct deployment_
         .type = service->parameter_type,
         .overwrite = true,
     };
-    TRY(version_put(run, aws, &put, base, &version));
-    *clean = version == base + 1;
-    note_says(run, service, put.value, version);
-    if (*clean) {
-        note_restored(run, service, put.value, version);
-        carry_labels(aws, service->parameter, standing->foreign, version);
+    // One that is looked into was made on what stood then.
+    pace->after = pace->error != NULL ? pace->after : base;
+    write->after = base = pace->after;
+    write->put = &put;
+    TRY(version_put(run, write, result));
+    write->put = NULL;
+    if (result->outcome == STEP_WAIT) {
+        return NULL;
+    }
+    note_says(run, service, put.value, write->version);
+    if (write->version == base + 1) { // nobody wrote in between
+        note_restored(run, service, put.value, write->version);
+        carry_labels(write->aws, service->parameter, standing->foreign, write->version);
     }
     return NULL;
 }
 
 static struct error *
-restore(const struct step_run *run, struct aws_session *aws, struct deployment_service *service)
+restore(const struct step_run *run, struct aws_session *aws, struct deployment_service *service,
+    struct step_result *result)
 {
-    bool clean = false;
-    for (int round = 0; round < ROUNDS_MAX && !clean; round++) {
+    struct deploy_pace *pace = run->context->pace;
+    struct version_write write = {.aws = aws};
+    while (pace->restores < ROUNDS_MAX) {
         struct standing standing = {0};
         TRY(look(run, aws, service, &standing));
         if (is_settled(run, aws, service, &standing)) {
+            pace_drop_put(pace); // what was looked into has arrived
             return NULL;
         }
-        TRY(put_back(run, aws, service, &standing, &clean));
-    }
-    if (clean) {
-        return NULL;
+        TRY(put_back(run, &write, service, &standing, result));
+        if (result->outcome == STEP_WAIT || service->restore != NULL) {
+            return NULL;
+        }
+        pace->restores++;
     }
     return error_new(ERROR_CONFLICT,
         "parameter '%s' is being written by somebody else all the time", service->parameter);
@@ -158,7 +170,8 @@ version_is_touched(const struct deployment_service *service)
 }
 
 struct error *
-version_restore(const struct step_run *run, struct deployment_service *service)
+version_restore(
+    const struct step_run *run, struct deployment_service *service, struct step_result *result)
 {
     struct aws_session *aws = NULL;
     bool again = service->restore == NULL || cstr_equal(service->restore, "failed") ||
@@ -167,8 +180,11 @@ version_restore(const struct step_run *run, struct deployment_service *service)
         return NULL;
     }
     TRY(provider_aws(run->context, run->deployment, &aws));
-    TRY(version_settle(run, aws, service));
+    TRY(version_settle(run, aws, service, result));
+    if (result->outcome == STEP_WAIT) {
+        return NULL;
+    }
     service->restore = NULL;
     service->restore_note = NULL;
-    return service->written_version != 0 ? restore(run, aws, service) : NULL;
+    return service->written_version != 0 ? restore(run, aws, service, result) : NULL;
 }

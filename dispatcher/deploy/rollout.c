@@ -67,15 +67,15 @@ bear(const struct step_run *run, struct error *err)
                    ? err
                    : error_wrap_as(ERROR_UNKNOWN, err, "the rollout cannot be followed any more");
     }
-    if (context->unseen_mono_ms == 0) {
-        context->unseen_mono_ms = now;
+    if (context->pace->unseen_mono_ms == 0) {
+        context->pace->unseen_mono_ms = now;
         char *text CLEANUP(xfreep) = error_text(err);
         context_emit_text(context, run->deployment, DEPLOY_EVENT_WARNING,
             context_clean(run->arena,
                 arena_printf(run->arena, "cannot look at the rollout, trying on: %s", text),
                 REASON_MAX));
     }
-    if (now - context->unseen_mono_ms < LOST_MS) {
+    if (now - context->pace->unseen_mono_ms < LOST_MS) {
         error_free(err);
         return NULL;
     }
@@ -214,7 +214,7 @@ look_at_kind(const struct step_run *run, const struct target_ops *ops, struct ta
     if (err != NULL) {
         return bear(run, err);
     }
-    run->context->unseen_mono_ms = 0;
+    run->context->pace->unseen_mono_ms = 0;
     return NULL;
 }
 

@@ -186,9 +186,9 @@ bool
 standing_is_sent(const struct deployment *d)
 {
     return d->run_id != 0 || cstr_equal(d->dispatch_state, "intent") ||
-           cstr_equal(d->dispatch_state, "sent") || cstr_equal(d->dispatch_state, "unknown") ||
-           cstr_equal(d->migrate.state, "intent") || cstr_equal(d->migrate.state, "running") ||
-           cstr_equal(d->migrate.state, "unknown") ||
+           cstr_equal(d->dispatch_state, "limited") || cstr_equal(d->dispatch_state, "sent") ||
+           cstr_equal(d->dispatch_state, "unknown") || cstr_equal(d->migrate.state, "intent") ||
+           cstr_equal(d->migrate.state, "running") || cstr_equal(d->migrate.state, "unknown") ||
            is_any_target_touched(d);
 }
 

@@ -36,7 +36,7 @@ now_ms(const struct step_run *run)
 static struct error *
 wait_more(const struct step_run *run, struct step_result *out)
 {
-    int64_t waited = now_ms(run) - run->context->wait_mono_ms;
+    int64_t waited = now_ms(run) - run->context->pace->wait_mono_ms;
     int64_t poll = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
     if (waited > SLOW_AFTER_MS && poll == POLL_MS) {
         poll = SLOW_POLL_MS;
@@ -71,8 +71,8 @@ static struct error *
 check_time(const struct step_run *run)
 {
     const struct deployment *d = run->deployment;
-    bool queued = run->context->running_mono_ms == 0;
-    int64_t start = queued ? run->context->wait_mono_ms : run->context->running_mono_ms;
+    bool queued = run->context->pace->running_mono_ms == 0;
+    int64_t start = queued ? run->context->pace->wait_mono_ms : run->context->pace->running_mono_ms;
     int64_t limit = queued ? d->queue_timeout_ms : d->timeout_ms;
     limit += d->cancel_requested ? CANCEL_GRACE_MS : 0;
     if (now_ms(run) - start < limit) {
@@ -125,10 +125,10 @@ static struct error *
 not_there(const struct step_run *run, struct step_result *out)
 {
     struct deploy_context *context = run->context;
-    if (context->missing_mono_ms == 0) {
-        context->missing_mono_ms = now_ms(run);
+    if (context->pace->missing_mono_ms == 0) {
+        context->pace->missing_mono_ms = now_ms(run);
     }
-    if (now_ms(run) - context->missing_mono_ms < LOST_MS) {
+    if (now_ms(run) - context->pace->missing_mono_ms < LOST_MS) {
         return wait_more(run, out);
     }
     return lost_sight(run, error_new(ERROR_UNKNOWN, "GitHub does not show it"));
@@ -190,7 +190,7 @@ look(const struct step_run *run, struct step_result *out)
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     TRY(provider_github(run->context, d, &github));
     struct error *err = github_run_get(github, d->run_id, scratch, &seen, &changed);
-    d->quota_requests = github_client_counters(github).counted;
+    provider_count(run->context, d);
     if (err != NULL && error_kind(err) == ERROR_UNAVAILABLE) {
         log_debug(run->context->platform->log, "poll failed", F_STR("why", error_message(err)));
         error_free(err);
@@ -202,15 +202,15 @@ look(const struct step_run *run, struct step_result *out)
     if (changed && seen == NULL) {
         return not_there(run, out);
     }
-    run->context->missing_mono_ms = 0;
+    run->context->pace->missing_mono_ms = 0;
     if (changed) {
         note_run(run, seen);
         TRY(engine_save(run, "waiting", d->run_status));
         context_emit(
             run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_RUN, .deployment = d});
     }
-    if (is_running(d) && run->context->running_mono_ms == 0) {
-        run->context->running_mono_ms = now_ms(run);
+    if (is_running(d) && run->context->pace->running_mono_ms == 0) {
+        run->context->pace->running_mono_ms = now_ms(run);
     }
     if (cstr_equal(d->run_status, "completed") && d->run_conclusion != NULL) {
         return conclude(run, out);
@@ -219,30 +219,40 @@ look(const struct step_run *run, struct step_result *out)
     return wait_more(run, out);
 }
 
+// Just sent, there is nothing to see yet. *due_ms: now, or when there may be (mono).
+static void
+find_first_look(const struct step_run *run, int64_t *due_ms)
+{
+    const struct deployment *d = run->deployment;
+    int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",
+        run->context->live ? FIRST_LIVE_POLL_MS : FIRST_POLL_MS);
+    int64_t since = clock_wall(run->context->platform->clock) - d->wait_started_ms;
+    bool is_over = d->run_status != NULL || since > first;
+    *due_ms = now_ms(run) + (is_over ? 0 : since < 0 ? first : first - since);
+}
+
 // A resumed wait gets its whole time again. Whoever adopted the run has looked at it: a 304 to our
 // first look would tell nothing.
 static struct error *
-begin_wait(const struct step_run *run)
+begin_wait(const struct step_run *run, struct step_result *out)
 {
     struct github_client *github = NULL;
     TRY(provider_github(run->context, run->deployment, &github));
     github_client_forget(github);
-    run->context->wait_mono_ms = now_ms(run);
+    run->context->pace->wait_mono_ms = now_ms(run);
+    find_first_look(run, &out->until_ms);
+    out->outcome = out->until_ms > now_ms(run) ? STEP_WAIT : STEP_DONE;
     return NULL;
 }
 
 static struct error *
 run_follow(const struct step_run *run, struct step_result *out)
 {
-    const struct platform *platform = run->context->platform;
-    if (run->context->wait_mono_ms == 0) {
-        TRY(begin_wait(run));
-    }
-    if (run->deployment->run_status == NULL) { // just sent: there is nothing to see yet
-        int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",
-            run->context->live ? FIRST_LIVE_POLL_MS : FIRST_POLL_MS);
-        TRY(clock_sleep_until(
-            platform->clock, clock_mono(platform->clock) + first, platform->cancel));
+    if (run->context->pace->wait_mono_ms == 0) {
+        TRY(begin_wait(run, out));
+        if (out->outcome == STEP_WAIT) {
+            return NULL;
+        }
     }
     TRY(look(run, out));
     if (out->outcome != STEP_WAIT) {

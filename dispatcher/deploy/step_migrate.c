@@ -69,8 +69,8 @@ choose_revision(
 }
 
 static struct error *
-choose_container(
-    const struct step_run *run, const struct deployment_target *target, const char **out)
+choose_container(const struct step_run *run, const struct deployment_target *target,
+    struct arena *arena, const char **out)
 {
     struct arena *scratch CLEANUP(arena_freep) = arena_new();
     struct aws_session *aws = NULL;
@@ -84,8 +84,27 @@ choose_container(
             run->deployment->migrate.task_definition);
     }
     TRY(ecs_task_definition_image(definition.document, target->want.container, &name, NULL));
-    *out = arena_dup(run->arena, name);
+    *out = arena_dup(arena, name);
     return NULL;
+}
+
+static struct str_list
+copy_list(struct arena *arena, const struct str_list *list)
+{
+    const char **items = arena_array(arena, list->count, sizeof(*items));
+    for (size_t i = 0; i < list->count; i++) {
+        items[i] = arena_dup(arena, list->items[i]);
+    }
+    return (struct str_list){items, list->count};
+}
+
+// The same step, for what must live as long as the pace.
+static struct step_run
+keeping(const struct step_run *run)
+{
+    struct step_run kept = *run;
+    kept.arena = pace_arena(run->context->pace);
+    return kept;
 }
 
 static const char *
@@ -98,21 +117,23 @@ token_of(const struct step_run *run, const struct deployment_target *target, int
     return one_off_token(run->arena, parts, ARRAY_LENGTH(parts));
 }
 
-// What is followed by this process: made anew by each.
+// What is followed by this process: made anew by each. It lives as long as the pace, which the
+// deployment's arena may not.
 static struct error *
 take_up(const struct step_run *run, const struct deployment_target *target)
 {
     const struct deployment_migration *migrate = &run->deployment->migrate;
-    struct one_off *task = arena_alloc(run->arena, sizeof(*task));
+    struct arena *arena = pace_arena(run->context->pace);
+    struct one_off *task = arena_alloc(arena, sizeof(*task));
     *task = (struct one_off){
-        .cluster = target_cluster(target),
-        .task_definition = migrate->task_definition,
-        .command = migrate->command,
-        .task = migrate->task,
+        .cluster = arena_dup(arena, target_cluster(target)),
+        .task_definition = arena_dup(arena, migrate->task_definition),
+        .command = copy_list(arena, &migrate->command),
+        .task = arena_dup(arena, migrate->task),
     };
-    TRY(choose_container(run, target, &task->container));
-    run->context->one_off = task;
-    run->context->one_off_mono_ms = clock_mono(run->context->platform->clock);
+    TRY(choose_container(run, target, arena, &task->container));
+    run->context->pace->one_off = task;
+    run->context->pace->one_off_mono_ms = clock_mono(run->context->platform->clock);
     return NULL;
 }
 
@@ -128,7 +149,8 @@ look_at_earlier(const struct step_run *run, struct one_off *task, bool *usable)
     }
     earlier.task = task->found.items[task->found.count - 1];
     earlier.has_log = true; // its lines are not of this try
-    TRY(one_off_look(run, &earlier));
+    const struct step_run kept = keeping(run);
+    TRY(one_off_look(&kept, &earlier));
     if (cstr_equal(earlier.outcome, "failed") || cstr_equal(earlier.outcome, "unknown")) {
         return NULL;
     }
@@ -146,8 +168,9 @@ start_once(const struct step_run *run, const struct deployment_target *target, s
 {
     bool usable = false;
     for (int try = 1; try <= TRIES_MAX; try++) {
-        task->client_token = token_of(run, target, try);
-        TRY(one_off_start(run, task));
+        task->client_token = arena_dup(pace_arena(run->context->pace), token_of(run, target, try));
+        const struct step_run kept = keeping(run);
+        TRY(one_off_start(&kept, task));
         if (task->task != NULL) {
             return NULL;
         }
@@ -188,17 +211,18 @@ begin(const struct step_run *run, struct deployment_target *target)
         TRY(choose_revision(run, target, &service));
     }
     TRY(take_up(run, target));
-    struct one_off *task = run->context->one_off;
-    one_off_use_service(task, &service, run->arena);
+    struct one_off *task = run->context->pace->one_off;
+    struct arena *arena = pace_arena(run->context->pace);
+    one_off_use_service(task, &service, arena);
     task->started_by =
-        arena_printf(run->arena, "dispatcher/%.*s", STARTED_BY_MAX - 16, run->deployment->id);
+        arena_printf(arena, "dispatcher/%.*s", STARTED_BY_MAX - 16, run->deployment->id);
     migrate->state = "intent";
     TRY(engine_save(run, "waiting", NULL));
     struct error *err = start_once(run, target, task);
     if (err != NULL) {
         return not_started(migrate, open, err);
     }
-    migrate->task = task->task;
+    migrate->task = arena_dup(run->arena, task->task);
     migrate->state = "running";
     migrate->started_ms = clock_wall(run->context->platform->clock);
     return engine_save(run, "waiting", NULL);
@@ -213,10 +237,11 @@ now_ms(const struct step_run *run)
 }
 
 static void
-wait_more(const struct step_run *run, struct step_result *out)
+wait_more(const struct step_run *run, const struct one_off *task, struct step_result *out)
 {
+    int64_t poll = now_ms(run) + context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
     out->outcome = STEP_WAIT;
-    out->until_ms = now_ms(run) + context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
+    out->until_ms = task->drain_mono_ms != 0 ? task->drain_mono_ms : poll;
 }
 
 static struct error *
@@ -247,8 +272,8 @@ end(const struct step_run *run, const struct one_off *task, struct step_result *
         out->note = arena_printf(run->arena, "exit code 0 after %s", took);
         return NULL;
     }
-    migrate->reason =
-        is_late ? arena_printf(run->arena, "%s; %s", migrate->reason, task->reason) : task->reason;
+    migrate->reason = is_late ? arena_printf(run->arena, "%s; %s", migrate->reason, task->reason)
+                              : arena_dup(run->arena, task->reason);
     return strcmp(task->outcome, "failed") == 0 ? fail(run, "failed", ERROR_REFUSED)
                                                 : fail(run, "unknown", ERROR_UNKNOWN);
 }
@@ -257,7 +282,7 @@ static struct error *
 check_time(const struct step_run *run, const struct one_off *task)
 {
     struct deployment_migration *migrate = &run->deployment->migrate;
-    int64_t followed = now_ms(run) - run->context->one_off_mono_ms;
+    int64_t followed = now_ms(run) - run->context->pace->one_off_mono_ms;
     char limit[32];
     if (followed < migrate->timeout_ms) {
         return NULL;
@@ -288,10 +313,10 @@ bear(const struct step_run *run, struct error *err)
     if (kind == ERROR_CANCELLED || kind == ERROR_STORAGE) {
         return err;
     }
-    if (context->unseen_mono_ms == 0) {
-        context->unseen_mono_ms = now_ms(run);
+    if (context->pace->unseen_mono_ms == 0) {
+        context->pace->unseen_mono_ms = now_ms(run);
     }
-    if (kind != ERROR_UNAVAILABLE || now_ms(run) - context->unseen_mono_ms >= LOST_MS) {
+    if (kind != ERROR_UNAVAILABLE || now_ms(run) - context->pace->unseen_mono_ms >= LOST_MS) {
         return error_wrap_as(ERROR_UNKNOWN, err, "the one-off task cannot be followed any more");
     }
     error_free(err);
@@ -301,18 +326,19 @@ bear(const struct step_run *run, struct error *err)
 static struct error *
 follow(const struct step_run *run, struct step_result *out)
 {
-    struct one_off *task = run->context->one_off;
-    struct error *err = one_off_look(run, task);
+    struct one_off *task = run->context->pace->one_off;
+    const struct step_run kept = keeping(run);
+    struct error *err = one_off_look(&kept, task);
     if (err != NULL) {
         TRY(bear(run, err));
     } else {
-        run->context->unseen_mono_ms = 0;
+        run->context->pace->unseen_mono_ms = 0;
     }
     if (task->outcome != NULL) {
         return end(run, task, out);
     }
     TRY(check_time(run, task));
-    wait_more(run, out);
+    wait_more(run, task, out);
     return NULL;
 }
 
@@ -327,7 +353,7 @@ run_migrate(const struct step_run *run, struct step_result *out)
     if (migrate->task == NULL) {
         TRY(begin(run, target));
     }
-    if (run->context->one_off == NULL) {
+    if (run->context->pace->one_off == NULL) {
         TRY(take_up(run, target));
     }
     migrate->state = "running";

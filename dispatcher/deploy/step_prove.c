@@ -116,9 +116,9 @@ bear(const struct step_run *run, struct error *err, bool late)
     if (error_kind(err) != ERROR_UNAVAILABLE || late) {
         return error_wrap(err, "what runs could not be read");
     }
-    if (run->context->unseen_mono_ms == 0) {
+    if (run->context->pace->unseen_mono_ms == 0) {
         char *text CLEANUP(xfreep) = error_text(err);
-        run->context->unseen_mono_ms = now_ms(run);
+        run->context->pace->unseen_mono_ms = now_ms(run);
         context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
             context_clean(run->arena,
                 arena_printf(run->arena, "cannot look at what runs, trying on: %s", text),
@@ -135,16 +135,16 @@ run_prove(const struct step_run *run, struct step_result *out)
     const struct deployment *d = run->deployment;
     const struct deployment_target *which = NULL;
     size_t left = d->targets.count;
-    if (context->prove_mono_ms == 0) {
-        context->prove_mono_ms = now_ms(run);
+    if (context->pace->prove_mono_ms == 0) {
+        context->pace->prove_mono_ms = now_ms(run);
     }
     struct error *err = rollout_prove(run, &left, &which);
-    int64_t end = context->prove_mono_ms + d->rollout_timeout_ms, now = now_ms(run);
+    int64_t end = context->pace->prove_mono_ms + d->rollout_timeout_ms, now = now_ms(run);
     bool is_seen = err == NULL;
     if (!is_seen) {
         TRY(error_kind(err) == ERROR_CANCELLED ? err : bear(run, err, now >= end));
     } else {
-        context->unseen_mono_ms = 0;
+        context->pace->unseen_mono_ms = 0;
     }
     if (is_seen && left == 0) {
         out->outcome = STEP_DONE;

@@ -182,7 +182,8 @@ look_ourselves(const struct step_run *run, bool *wait)
     const struct deployment_target *which = NULL;
     int64_t now = clock_mono(context->platform->clock);
     size_t left = 0;
-    context->prove_mono_ms = context->prove_mono_ms != 0 ? context->prove_mono_ms : now;
+    context->pace->prove_mono_ms =
+        context->pace->prove_mono_ms != 0 ? context->pace->prove_mono_ms : now;
     struct error *err = look_at_all(run, &left, &which);
     if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
         return err;
@@ -200,7 +201,7 @@ look_ourselves(const struct step_run *run, bool *wait)
             arena_printf(run->arena, "run succeeded; looked ourselves: %s", proof_of_targets(run));
         return NULL;
     }
-    *wait = now - context->prove_mono_ms <
+    *wait = now - context->pace->prove_mono_ms <
             context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
     if (!*wait) { // nothing is taken back: the infra side may still be at it
         return error_hint(error_new(ERROR_UNKNOWN,

@@ -1,6 +1,5 @@
 // Step "rollout": every target is moved to the new revision, followed by the id that the platform
-// gave, and proven to run the digest that was asked for. Its undo leaves no target half way: what
-// still moves is stopped, what has moved goes back, and what runs then is looked at.
+// gave, and proven to run the digest that was asked for. Its undo is rollout_back.c's.
 #include <string.h>
 
 #include "dispatcher/memory.h"
@@ -103,10 +102,10 @@ check_time(const struct step_run *run)
 {
     struct deployment *d = run->deployment;
     struct deploy_context *context = run->context;
-    if (context->rollout_mono_ms == 0) {
-        context->rollout_mono_ms = now_ms(run);
+    if (context->pace->rollout_mono_ms == 0) {
+        context->pace->rollout_mono_ms = now_ms(run);
     }
-    if (now_ms(run) - context->rollout_mono_ms < d->rollout_timeout_ms) {
+    if (now_ms(run) - context->pace->rollout_mono_ms < d->rollout_timeout_ms) {
         return NULL;
     }
     struct error *late = too_late(run);
@@ -225,8 +224,8 @@ prove(const struct step_run *run, int64_t since_ms, struct step_result *out)
     struct deploy_context *context = run->context;
     const struct deployment_target *which = NULL;
     size_t left = 0;
-    if (context->prove_mono_ms == 0) {
-        context->prove_mono_ms = now_ms(run);
+    if (context->pace->prove_mono_ms == 0) {
+        context->pace->prove_mono_ms = now_ms(run);
     }
     struct error *err = rollout_prove(run, &left, &which);
     if (err != NULL) {
@@ -240,7 +239,7 @@ prove(const struct step_run *run, int64_t since_ms, struct step_result *out)
         return NULL;
     }
     int64_t limit = context_tuning_ms(context, "DISPATCHER_PROVE_MS", ROLLOUT_PROVE_MS);
-    if (now_ms(run) - context->prove_mono_ms < limit) {
+    if (now_ms(run) - context->pace->prove_mono_ms < limit) {
         wait_more(run, since_ms, out);
         return NULL;
     }
@@ -269,221 +268,7 @@ run_rollout(const struct step_run *run, struct step_result *out)
     return prove(run, since_ms, out);
 }
 
-// --- taking back -------------------------------------------------------------------------------
-
-static void
-set_restore(const struct step_run *run, struct deployment_target *target, const char *word,
-    const char *note)
-{
-    target->restore = word;
-    target->restore_note = note != NULL ? context_clean(run->arena, note, REASON_MAX) : NULL;
-}
-
-static bool
-is_settled(const struct deployment_target *target)
-{
-    return target->restore != NULL && strcmp(target->restore, "failed") != 0 &&
-           strcmp(target->restore, "unknown") != 0;
-}
-
-// "greeter:2" of a task definition's ARN; anything else as it is.
-static const char *
-short_revision(const char *revision)
-{
-    const char *slash = strrchr(revision, '/');
-    return strncmp(revision, "arn:", 4) == 0 && slash != NULL ? slash + 1 : revision;
-}
-
-static const char *
-name_before(const struct step_run *run, const struct deployment_target *target)
-{
-    const char *revision = short_revision(target->before);
-    return target->before_version != NULL
-               ? arena_printf(run->arena, "'%s' (%s)", target->before_version, revision)
-               : revision;
-}
-
-// What was changed beside the version and is not taken back with it.
-static const char *
-what_stays(const struct step_run *run, const struct deployment_target *target)
-{
-    const char *source = target->back.whole ? NULL : target->source_changes;
-    const char *other = target->other_changes;
-    if (target->back.revision == NULL || (source == NULL && other == NULL)) {
-        return "";
-    }
-    return arena_printf(run->arena, "; what else was changed stays: %s%s%s",
-        source != NULL ? source : "", source != NULL && other != NULL ? ", " : "",
-        other != NULL ? other : "");
-}
-
-// What runs again, seen with our own eyes.
-static struct error *
-confirm(const struct step_run *run, struct deployment_target *target)
-{
-    target->proven = false;
-    if (target->before_digest == NULL) {
-        set_restore(run, target, "restored",
-            arena_printf(run->arena,
-                "%s is back; its digest is not known, so it was not compared%s",
-                name_before(run, target), what_stays(run, target)));
-        return NULL;
-    }
-    TRY(target_ops_find(target->want.kind)->prove(run, target, target->before_digest));
-    if (target->proven) {
-        set_restore(run, target, "restored",
-            arena_printf(
-                run->arena, "%s runs again%s", name_before(run, target), what_stays(run, target)));
-    } else {
-        set_restore(run, target, "failed", target->proof);
-    }
-    target->proven = false; // of what was asked for
-    return NULL;
-}
-
-// The move back of a target whose move forward has ended; false when it needs none.
-static bool
-needs_move_back(const struct step_run *run, struct deployment_target *target)
-{
-    const char *outcome = target->forward.outcome;
-    if (target->before == NULL) {
-        set_restore(run, target, "nothing", "nothing ran there before");
-        return false;
-    }
-    if (cstr_equal(outcome, "superseded")) {
-        set_restore(run, target, "superseded", target->forward.reason);
-        return false;
-    }
-    // One that was stopped may stand half way.
-    return cstr_equal(outcome, "succeeded") || cstr_equal(outcome, "failed") ||
-           cstr_equal(outcome, "stopped") || cstr_equal(outcome, "rollback-failed");
-}
-
-static struct error *
-stop_open(const struct step_run *run, struct deployment_target *target)
-{
-    const struct target_ops *ops = target_ops_find(target->want.kind);
-    const struct target_move move = {target, &target->forward};
-    if (target->forward.outcome != NULL || target->forward.rolling_back || ops->stop == NULL) {
-        return NULL;
-    }
-    struct error *err = ops->stop(run, &move);
-    if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
-        return err;
-    }
-    char *text CLEANUP(xfreep) = error_text(err); // it ends by itself, or the limit says so
-    error_free(err);
-    context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
-        context_clean(run->arena,
-            arena_printf(run->arena, "cannot stop '%s': %s", target->name, text), REASON_MAX));
-    return NULL;
-}
-
-// Drives some moves to their end, sleeping in between.
-static struct error *
-drive(const struct step_run *run, struct target_move *moves, size_t count)
-{
-    const struct platform *platform = run->context->platform;
-    int64_t limit = now_ms(run) + run->deployment->rollout_timeout_ms;
-    size_t open = count;
-    while (count > 0) {
-        int64_t since_ms = now_ms(run);
-        TRY(rollout_advance(run, moves, count, &open));
-        if (open == 0 || now_ms(run) >= limit) {
-            break;
-        }
-        TRY(clock_sleep_until(platform->clock, since_ms + rollout_poll_ms(run), platform->cancel));
-    }
-    return NULL;
-}
-
-static struct error *
-end_forward(const struct step_run *run)
-{
-    struct deployment *d = run->deployment;
-    struct target_move *moves = arena_array(run->arena, d->targets.count, sizeof(*moves));
-    size_t count = 0;
-    for (size_t i = 0; i < d->targets.count; i++) {
-        struct deployment_target *target = deployment_target_at(d, i);
-        if (cstr_equal(target->forward.state, "sent") && target->forward.outcome == NULL) {
-            TRY(stop_open(run, target));
-            moves[count++] = (struct target_move){target, &target->forward};
-        }
-    }
-    return drive(run, moves, count);
-}
-
-static struct error *
-move_back(const struct step_run *run)
-{
-    struct deployment *d = run->deployment;
-    struct target_move *moves = arena_array(run->arena, d->targets.count, sizeof(*moves));
-    size_t count = 0;
-    for (size_t i = d->targets.count; i > 0; i--) {
-        struct deployment_target *target = deployment_target_at(d, i - 1);
-        if (!target_is_touched(target) || is_settled(target) || target->forward.outcome == NULL ||
-            !needs_move_back(run, target)) {
-            continue;
-        }
-        target->proven = false; // what was asked for is left now
-        target->back.revision = target->before;
-        target->back.digest = target->before_digest;
-        moves[count++] = (struct target_move){target, &target->back};
-    }
-    return drive(run, moves, count);
-}
-
-static struct error *
-settle(const struct step_run *run, struct deployment_target *target)
-{
-    const struct deployment_move *move =
-        target->back.revision != NULL ? &target->back : &target->forward;
-    if (move == &target->back && move->outcome == NULL && move->state == NULL) {
-        set_restore(run, target, "failed",
-            arena_printf(run->arena, "going back could not be begun%s%s",
-                move->progress != NULL ? ": " : "", move->progress != NULL ? move->progress : ""));
-        return NULL;
-    }
-    if (move->outcome == NULL || strcmp(move->outcome, "unknown") == 0) {
-        set_restore(run, target, "unknown",
-            move->reason != NULL ? move->reason : "it had not come to an end when we stopped");
-        return NULL;
-    }
-    if (move == &target->back && strcmp(move->outcome, "superseded") == 0) {
-        set_restore(run, target, "superseded", move->reason);
-        return NULL;
-    }
-    if (move == &target->back && strcmp(move->outcome, "succeeded") != 0) {
-        set_restore(run, target, "failed", move->reason != NULL ? move->reason : move->outcome);
-        return NULL;
-    }
-    return confirm(run, target);
-}
-
-static struct error *
-undo_rollout(const struct step_run *run)
-{
-    struct deployment *d = run->deployment;
-    run->context->rollout_mono_ms = run->context->unseen_mono_ms = 0;
-    struct error *err = end_forward(run);
-    if (err == NULL) {
-        err = move_back(run);
-    }
-    for (size_t i = 0; i < d->targets.count; i++) {
-        struct deployment_target *target = deployment_target_at(d, i);
-        if (!target_is_touched(target) || is_settled(target)) {
-            continue;
-        }
-        if (err == NULL) {
-            err = settle(run, target);
-        }
-        if (err != NULL) {
-            char *text CLEANUP(xfreep) = error_text(err);
-            set_restore(run, target, "unknown", text);
-        }
-    }
-    return err;
-}
+// --- stopping ----------------------------------------------------------------------------------
 
 struct error *
 rollout_stop(const struct step_run *run)
@@ -544,4 +329,4 @@ rollout_fate(const struct step_run *run)
                  : "the rollout could not be asked to stop and goes on";
 }
 
-const struct step_ops step_rollout = {"rollout", describe, run_rollout, undo_rollout};
+const struct step_ops step_rollout = {"rollout", describe, run_rollout, rollout_take_back};

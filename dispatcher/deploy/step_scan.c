@@ -133,7 +133,8 @@ useless(const struct step_run *run, const struct ecr_scan *scan, struct step_res
 static struct error *
 wait_more(const struct step_run *run, const char *status, struct step_result *out)
 {
-    int64_t end = run->context->scan_mono_ms + run->deployment->scan_wait_ms, now = now_ms(run);
+    int64_t end = run->context->pace->scan_mono_ms + run->deployment->scan_wait_ms,
+            now = now_ms(run);
     if (now >= end) {
         char limit[32];
         clock_format_duration(run->deployment->scan_wait_ms, limit);
@@ -156,7 +157,7 @@ ask(const struct step_run *run, struct aws_session *aws, const struct ecr_image 
     const struct ecr_scan *scan, struct step_result *out)
 {
     enum ecr_scan_start answer = ECR_START_DONE;
-    run->context->scan_asked = true;
+    run->context->pace->scan_asked = true;
     TRY(ecr_start_scan(aws, image, &answer));
     if (answer == ECR_START_UNSUPPORTED) {
         return without_result(run, ERROR_REFUSED,
@@ -186,7 +187,7 @@ look(const struct step_run *run, const struct ecr_image *image, struct step_resu
     }
     TRY(err);
     bool failed = cstr_equal(scan.status, "FAILED");
-    if ((scan.state == ECR_SCAN_NONE || failed) && !run->context->scan_asked) {
+    if ((scan.state == ECR_SCAN_NONE || failed) && !run->context->pace->scan_asked) {
         return ask(run, aws, image, &scan, out);
     }
     switch (scan.state) {
@@ -210,15 +211,15 @@ run_scan(const struct step_run *run, struct step_result *out)
     struct ecr_image image = {.digest = service->digest};
     bool is_ecr = provider_ecr_repository(service, run->arena, &image.repository);
     BUG_ON(!is_ecr || image.digest == NULL); // planned for ECR, after the push
-    if (context->scan_mono_ms == 0) {
-        context->scan_mono_ms = now_ms(run);
+    if (context->pace->scan_mono_ms == 0) {
+        context->pace->scan_mono_ms = now_ms(run);
     }
     struct error *err = look(run, &image, out);
     if (err == NULL && out->outcome == STEP_WAIT) {
         return NULL;
     }
-    context->scan_mono_ms = 0; // the next service's step begins anew
-    context->scan_asked = false;
+    context->pace->scan_mono_ms = 0; // the next service's step begins anew
+    context->pace->scan_asked = false;
     if (err != NULL) {
         return error_wrap(err, "scan image '%s/%s:%s'", service->registry, service->repository,
             run->deployment->version);

@@ -48,38 +48,61 @@ unknown(const struct step_run *run, struct error *cause, const char *explanation
         d->github_web, d->workflow_repo, d->dispatch_id, d->id, d->id);
 }
 
-// `cause` is what was seen of the POST (consumed), NULL for an accepted one without identity.
+static void
+begin_search(const struct step_run *run, struct error *cause)
+{
+    struct deploy_pace *pace = run->context->pace;
+    if (pace->search.pause_ms == 0) {
+        context_emit_text(run->context, run->deployment, DEPLOY_EVENT_NOTE,
+            "the answer leaves doubt: looking for the run");
+    }
+    if (cause != NULL) {
+        error_free(pace->cause);
+        pace->cause = cause;
+    }
+}
+
+// The search is over.
+static struct error *
+take_found(const struct step_run *run, struct reconcile_result *result, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    struct deploy_pace *pace = run->context->pace;
+    bool accepted = cstr_equal(d->dispatch_state, "sent");
+    // Without an id a run of that moment may be somebody else's: only a certain acceptance makes
+    // the one and only candidate ours.
+    bool certain = result->outcome == RECONCILE_FOUND && (d->id_input != NULL || accepted);
+    if (!certain) {
+        if (result->outcome == RECONCILE_FOUND) {
+            result->explanation = arena_printf(run->arena,
+                "%s began at that time, but the workflow has no '%s' input to tell whose it is",
+                result->run.html_url, "distinct_id");
+        }
+        struct error *cause = pace->cause;
+        pace->cause = NULL;
+        return unknown(run, cause, result->explanation);
+    }
+    adopt(run, result->run.id, result->run.html_url, "adopted");
+    out->note = arena_printf(run->arena, "run %lld, %s", (long long)d->run_id, result->explanation);
+    return NULL;
+}
+
+// `cause` is what was seen of the POST (consumed), NULL for an accepted one without identity, and
+// where the search goes on.
 static struct error *
 look_for_run(const struct step_run *run, struct error *cause, struct step_result *out)
 {
     struct reconcile_result result = {0};
-    struct deployment *d = run->deployment;
-    bool accepted = cstr_equal(d->dispatch_state, "sent");
-    context_emit_text(
-        run->context, d, DEPLOY_EVENT_NOTE, "the answer leaves doubt: looking for the run");
     int64_t window =
         context_tuning_ms(run->context, "DISPATCHER_RECONCILE_MS", RECONCILE_WINDOW_MS);
-    struct error *err = reconcile(run, window, &result);
-    if (err != NULL) {
-        error_free(cause);
-        return err;
+    begin_search(run, cause);
+    struct error *err = reconcile(run, window, &result, out);
+    if (err == NULL && out->outcome == STEP_WAIT) {
+        return NULL;
     }
-    // Without an id a run of that moment may be somebody else's: only a certain acceptance makes
-    // the one and only candidate ours.
-    bool certain = result.outcome == RECONCILE_FOUND && (d->id_input != NULL || accepted);
-    if (!certain) {
-        if (result.outcome == RECONCILE_FOUND) {
-            result.explanation = arena_printf(run->arena,
-                "%s began at that time, but the workflow has no '%s' input to tell whose it is",
-                result.run.html_url, "distinct_id");
-        }
-        return unknown(run, cause, result.explanation);
-    }
-    error_free(cause);
-    adopt(run, result.run.id, result.run.html_url, "adopted");
-    out->outcome = STEP_DONE;
-    out->note = arena_printf(run->arena, "run %lld, %s", (long long)d->run_id, result.explanation);
-    return NULL;
+    err = err != NULL ? err : take_found(run, &result, out);
+    pace_drop_search(run->context->pace);
+    return err;
 }
 
 // {digest} is known after the push only, so the plan leaves it in place (prepare.c).
@@ -127,7 +150,6 @@ judge(const struct step_run *run, struct github_dispatch_result *sent, struct st
     case GITHUB_SENT_KNOWN:
         error_free(err);
         adopt(run, sent->run_id, sent->html_url, "sent");
-        out->outcome = STEP_DONE;
         out->note = arena_printf(run->arena, "run %lld", (long long)d->run_id);
         return NULL;
     case GITHUB_SENT_ANON:
@@ -148,82 +170,86 @@ judge(const struct step_run *run, struct github_dispatch_result *sent, struct st
     BUG_ON(true);
 }
 
-static struct error *
-sleep_out_limit(const struct step_run *run, const struct github_dispatch_result *sent)
+// The parameter says the new version while we wait: not longer than a run might be queued.
+static bool
+is_too_late(const struct step_run *run, const struct github_dispatch_result *sent)
 {
-    const struct platform *platform = run->context->platform;
-    char *text CLEANUP(xfreep) = error_text(sent->error);
-    context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
-        arena_printf(
-            run->arena, "GitHub's rate limit: waiting (%s)", context_masked(run->arena, text)));
-    return clock_sleep_until(platform->clock, sent->not_before_ms, platform->cancel);
+    struct deploy_pace *pace = run->context->pace;
+    if (pace->limit_mono_ms == 0) {
+        pace->limit_mono_ms =
+            clock_mono(run->context->platform->clock) + run->deployment->queue_timeout_ms;
+    }
+    return sent->not_before_ms > pace->limit_mono_ms;
 }
 
 // A rate limit refused the POST: wait as told, make sure that no run exists, only then once more.
+// What has not left this machine is as if it was never asked for.
 static struct error *
-wait_for_limit(
-    const struct step_run *run, const struct github_dispatch_result *sent, bool *any_left)
+wait_for_limit(const struct step_run *run, struct github_dispatch_result *sent, bool has_left,
+    struct step_result *out)
 {
     struct deployment *d = run->deployment;
-    *any_left = *any_left || sent->posts > 0;
-    struct error *err = sleep_out_limit(run, sent);
-    if (err != NULL) {
-        d->dispatch_state = *any_left ? d->dispatch_state : NULL; // nothing left this machine
-        return err;
-    }
-    if (d->id_input == NULL || !*any_left) {
-        return NULL;
-    }
-    struct github_run found = {0};
-    bool is_there = false;
-    TRY(reconcile_once(run, &found, &is_there));
-    if (is_there) {
-        adopt(run, found.id, found.html_url, "adopted");
-    }
-    return NULL;
+    struct deploy_pace *pace = run->context->pace;
+    char *text CLEANUP(xfreep) = error_text(sent->error);
+    error_free(pace->cause);
+    pace->cause = sent->error;
+    sent->error = NULL;
+    context_emit_text(run->context, d, DEPLOY_EVENT_WARNING,
+        arena_printf(
+            run->arena, "GitHub's rate limit: waiting (%s)", context_masked(run->arena, text)));
+    d->dispatch_state = has_left || sent->posts > 0 ? "limited" : NULL;
+    out->outcome = STEP_WAIT;
+    out->until_ms = sent->not_before_ms;
+    return engine_save(run, "waiting", "rate limit");
 }
 
-// The parameter says the new version while we wait: not longer than a run might be queued.
-static bool
-is_too_late(const struct step_run *run, const struct github_dispatch_result *sent, int64_t end_ms)
-{
-    if (sent->not_before_ms <= end_ms) {
-        return false;
-    }
-    run->deployment->dispatch_state = "rejected";
-    return true;
-}
-
+// Intent, then the one POST. `has_left`: an earlier one was refused by a rate limit.
 static struct error *
-send(const struct step_run *run, struct step_result *out)
+send(const struct step_run *run, bool has_left, struct step_result *out)
 {
     struct deployment *d = run->deployment;
     struct github_client *github = NULL;
-    bool any_left = false;
-    TRY(provider_github(run->context, d, &github));
-    int64_t end_ms = clock_mono(run->context->platform->clock) + d->queue_timeout_ms;
-    const struct github_dispatch order = {d->workflow_file, d->workflow_ref, inputs_to_send(run)};
-    for (;;) {
-        struct github_dispatch_result sent = {0};
-        github_dispatch_send(github, &order, run->arena, &sent);
-        if (sent.class != GITHUB_LIMITED) {
-            return judge(run, &sent, out);
-        }
-        if (is_too_late(run, &sent, end_ms)) {
-            return error_wrap(sent.error, "GitHub's rate limit lasts too long");
-        }
-        struct error *err = wait_for_limit(run, &sent, &any_left);
-        if (err != NULL && error_kind(err) != ERROR_CANCELLED) { // not even a look: no certainty
-            error_free(err);
-            return look_for_run(run, sent.error, out);
-        }
-        error_free(sent.error);
-        TRY(err);
-        if (d->run_id != 0) {
-            out->note = arena_printf(run->arena, "run %lld, found by its id", (long long)d->run_id);
-            return NULL;
-        }
+    struct github_dispatch_result sent = {0};
+    const char *before = d->dispatch_state;
+    d->dispatch_state = "intent";
+    struct error *unsaved = engine_save(run, "intent", d->dispatch_id);
+    if (unsaved != NULL) {
+        d->dispatch_state = before;
+        return unsaved;
     }
+    TRY(provider_github(run->context, d, &github));
+    const struct github_dispatch order = {d->workflow_file, d->workflow_ref, inputs_to_send(run)};
+    github_dispatch_send(github, &order, run->arena, &sent);
+    if (sent.class != GITHUB_LIMITED) {
+        return judge(run, &sent, out);
+    }
+    if (is_too_late(run, &sent)) {
+        d->dispatch_state = "rejected";
+        return error_wrap(sent.error, "GitHub's rate limit lasts too long");
+    }
+    return wait_for_limit(run, &sent, has_left, out);
+}
+
+// The limit is over: only where no run exists, once more.
+static struct error *
+send_again(const struct step_run *run, struct step_result *out)
+{
+    struct deployment *d = run->deployment;
+    struct github_run found = {0};
+    bool is_there = false;
+    struct error *err = d->id_input != NULL ? reconcile_once(run, &found, &is_there) : NULL;
+    if (err != NULL && error_kind(err) != ERROR_CANCELLED) { // not even a look: no certainty
+        error_free(err);
+        d->dispatch_state = "intent";
+        return look_for_run(run, NULL, out);
+    }
+    TRY(err);
+    if (is_there) {
+        adopt(run, found.id, found.html_url, "adopted");
+        out->note = arena_printf(run->arena, "run %lld, found by its id", (long long)d->run_id);
+        return NULL;
+    }
+    return send(run, true, out);
 }
 
 // A process that takes over has not spoken with GitHub yet: whatever is looked for later is looked
@@ -253,6 +279,9 @@ trigger(const struct step_run *run, struct step_result *out)
         out->note = "known already";
         return NULL;
     }
+    if (cstr_equal(d->dispatch_state, "limited")) {
+        return send_again(run, out);
+    }
     if (d->dispatch_state != NULL) { // an earlier process may have sent it
         return look_for_run(run, NULL, out);
     }
@@ -264,13 +293,7 @@ trigger(const struct step_run *run, struct step_result *out)
             arena_printf(run->arena, "run %lld of an earlier attempt", (long long)d->run_id);
         return NULL;
     }
-    d->dispatch_state = "intent";
-    struct error *unsaved = engine_save(run, "intent", d->dispatch_id);
-    if (unsaved != NULL) {
-        d->dispatch_state = NULL;
-        return unsaved;
-    }
-    return send(run, out);
+    return send(run, false, out);
 }
 
 static struct error *

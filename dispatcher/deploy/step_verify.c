@@ -229,7 +229,7 @@ static struct error *
 failure_of(const struct step_run *run, const struct deployment_check *check)
 {
     char waited[32];
-    clock_format_duration(now_ms(run) - run->context->verify_mono_ms, waited);
+    clock_format_duration(now_ms(run) - run->context->pace->verify_mono_ms, waited);
     struct error *err =
         error_new(ERROR_REFUSED, "check '%s' failed: %s (%lld attempt%s in %s)", check->url,
             check->seen, (long long)check->attempts, check->attempts == 1 ? "" : "s", waited);
@@ -254,7 +254,7 @@ find_late(const struct step_run *run, int64_t *next_end)
     *next_end = INT64_MAX;
     for (size_t i = 0; i < d->verify.count; i++) {
         struct deployment_check *check = deployment_check_at(d, i);
-        int64_t end = run->context->verify_mono_ms + within_ms(run, check);
+        int64_t end = run->context->pace->verify_mono_ms + within_ms(run, check);
         if (check->state != NULL) {
             continue;
         }
@@ -272,7 +272,7 @@ static int64_t
 interval_ms(const struct step_run *run)
 {
     int64_t base = context_tuning_ms(run->context, "DISPATCHER_POLL_MS", POLL_MS);
-    int64_t factor = 1 + run->context->verify_rounds / 3;
+    int64_t factor = 1 + run->context->pace->verify_rounds / 3;
     return base * (factor < POLL_FACTOR_MAX ? factor : POLL_FACTOR_MAX);
 }
 
@@ -280,11 +280,11 @@ interval_ms(const struct step_run *run)
 static void
 begin(const struct step_run *run)
 {
-    if (run->context->verify_mono_ms != 0) {
+    if (run->context->pace->verify_mono_ms != 0) {
         return;
     }
-    run->context->verify_mono_ms = now_ms(run);
-    run->context->verify_rounds = 0;
+    run->context->pace->verify_mono_ms = now_ms(run);
+    run->context->pace->verify_rounds = 0;
     for (size_t i = 0; i < run->deployment->verify.count; i++) {
         struct deployment_check *check = deployment_check_at(run->deployment, i);
         check->state = NULL;
@@ -299,7 +299,7 @@ run_verify(const struct step_run *run, struct step_result *out)
     int64_t end = 0;
     begin(run);
     TRY(ask_open(run));
-    run->context->verify_rounds++;
+    run->context->pace->verify_rounds++;
     const struct deployment_check *late = find_late(run, &end);
     if (late != NULL) {
         return failure_of(run, late);

@@ -7,7 +7,7 @@
 #include "dispatcher/memory.h"
 #include "ledger.h"
 
-enum { TRIES_MAX = 3, READ_BACK_PAUSE_MS = 2000 };
+enum { TRIES_MAX = 3, READS = 2, READ_BACK_PAUSE_MS = 2000 };
 
 static struct deployment_service *
 service_of(const struct step_run *run)
@@ -38,29 +38,27 @@ find_put(const struct step_run *run, struct aws_session *aws, const struct ssm_p
     return NULL;
 }
 
-// The answer to a Put is lost: did it arrive? Two reads, two seconds apart (step 3'). *version 0:
-// it did not.
+// The answer to a Put is lost: did it arrive? Two reads, two seconds apart (step 3').
+// write->version 0: it did not, unless the result waits.
 static struct error *
-read_back(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
-    int64_t after, int64_t *version)
+read_back(const struct step_run *run, struct version_write *write, struct step_result *result)
 {
     const struct platform *platform = run->context->platform;
+    struct pace_put *pace = &run->context->pace->put;
     int64_t pause = context_tuning_ms(run->context, "DISPATCHER_READ_BACK_MS", READ_BACK_PAUSE_MS);
-    int64_t found = 0;
-    for (int reads = 0; reads < 2 && found == 0; reads++) {
-        if (reads > 0) {
-            TRY(clock_sleep_until(
-                platform->clock, clock_mono(platform->clock) + pause, platform->cancel));
-        }
-        struct error *err = find_put(run, aws, put, after, &found);
-        if (err != NULL && error_kind(err) != ERROR_CANCELLED) {
-            return error_wrap_as(
-                ERROR_UNKNOWN, err, "whether parameter '%s' was written is unknown", put->name);
-        }
-        TRY(err);
+    write->version = 0;
+    struct error *err = find_put(run, write->aws, write->put, write->after, &write->version);
+    pace->reads++;
+    if (err == NULL && write->version == 0 && pace->reads < READS) {
+        result->outcome = STEP_WAIT;
+        result->until_ms = clock_mono(platform->clock) + pause;
+        return NULL;
     }
-    *version = found;
-    return NULL;
+    pace->reads = 0;
+    bool told = err == NULL || error_kind(err) == ERROR_CANCELLED;
+    return told ? err
+                : error_wrap_as(ERROR_UNKNOWN, err, "whether parameter '%s' was written is unknown",
+                      write->put->name);
 }
 
 // The oldest of 100 versions keeps a new one out by its labels: makes room once. The refusal stands
@@ -82,40 +80,77 @@ makes_room(const struct step_run *run, struct aws_session *aws, const char *para
     return err == NULL && made;
 }
 
+// One more try. *again: there may be another; else its error, if any, is what remains to be said,
+// unless pace->error is to be looked into.
+static struct error *
+try_put(const struct step_run *run, struct version_write *write, bool *again)
+{
+    struct pace_put *pace = &run->context->pace->put;
+    struct error *err = ssm_put(write->aws, write->put, &write->version);
+    pace->attempts++;
+    if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    if (aws_has_code(err, "ParameterMaxVersionLimitExceeded") && !pace->has_made_room &&
+        makes_room(run, write->aws, write->put->name)) {
+        pace->has_made_room = *again = true;
+        error_free(err);
+        return NULL;
+    }
+    // Cleared by a definite refusal (ssm.h).
+    pace->is_refused = !error_remote_of(err)->request_left;
+    if (pace->is_refused && !pace->in_doubt && !run->resumed) {
+        return err;
+    }
+    pace->in_doubt = true;
+    pace->error = err;
+    return NULL;
+}
+
+// Did the write arrive whose answer was lost? *again: it did not, and may be tried once more.
+static struct error *
+look_into(const struct step_run *run, struct version_write *write, struct step_result *result,
+    bool *again)
+{
+    struct pace_put *pace = &run->context->pace->put;
+    struct error *unread = read_back(run, write, result);
+    if (unread == NULL && result->outcome == STEP_WAIT) {
+        return NULL;
+    }
+    bool is_missing = unread == NULL && write->version == 0;
+    bool last = pace->is_refused || pace->attempts >= TRIES_MAX;
+    struct error *err = pace->error;
+    pace->error = NULL;
+    if (is_missing && last) {
+        return err;
+    }
+    error_free(err);
+    *again = is_missing;
+    return unread;
+}
+
 // Writes until it is known to have been written; the same value again is harmless. A refusal is
 // believed only while no earlier try can have arrived: ours may be what is in the way.
 struct error *
-version_put(const struct step_run *run, struct aws_session *aws, const struct ssm_put *put,
-    int64_t after, int64_t *version)
+version_put(const struct step_run *run, struct version_write *write, struct step_result *result)
 {
-    bool in_doubt = run->resumed, has_made_room = false;
-    for (int attempt = 1;; attempt++) {
-        struct error *err = ssm_put(aws, put, version);
-        if (err == NULL || error_kind(err) == ERROR_CANCELLED) {
-            return err;
+    struct deploy_pace *pace = run->context->pace;
+    bool again = true;
+    struct error *err = NULL;
+    while (again && err == NULL) {
+        again = false;
+        if (pace->put.error == NULL) {
+            err = try_put(run, write, &again);
         }
-        if (aws_has_code(err, "ParameterMaxVersionLimitExceeded") && !has_made_room &&
-            makes_room(run, aws, put->name)) {
-            has_made_room = true;
-            error_free(err);
-            continue;
+        if (err == NULL && pace->put.error != NULL) {
+            err = look_into(run, write, result, &again);
         }
-        bool refused = !error_remote_of(err)->request_left; // cleared by a definite refusal (ssm.h)
-        if (refused && !in_doubt) {
-            return err;
-        }
-        in_doubt = true;
-        int64_t found = 0;
-        struct error *unread = read_back(run, aws, put, after, &found);
-        if (unread == NULL && found == 0 && (refused || attempt == TRIES_MAX)) {
-            return err;
-        }
-        error_free(err);
-        if (unread != NULL || found != 0) {
-            *version = found;
-            return unread;
+        if (err == NULL && result->outcome == STEP_WAIT) {
+            return NULL;
         }
     }
+    pace_drop_put(pace);
+    return err;
 }
 
 static struct ssm_put
@@ -131,12 +166,17 @@ put_of(const struct step_run *run, const struct deployment_service *service)
 }
 
 struct error *
-version_settle(
-    const struct step_run *run, struct aws_session *aws, struct deployment_service *service)
+version_settle(const struct step_run *run, struct aws_session *aws,
+    struct deployment_service *service, struct step_result *result)
 {
     const struct ssm_put put = put_of(run, service);
-    if (service->unsettled) {
-        TRY(read_back(run, aws, &put, service->previous_version, &service->written_version));
+    struct version_write write = {.aws = aws, .put = &put, .after = service->previous_version};
+    if (!service->unsettled) {
+        return NULL;
+    }
+    TRY(read_back(run, &write, result));
+    if (result->outcome != STEP_WAIT) {
+        service->written_version = write.version;
         service->unsettled = false;
     }
     return NULL;
@@ -179,6 +219,27 @@ check_contiguity(
         "Nothing was triggered. Look at what they did, then run the deployment again.");
 }
 
+// Until the version is known that says it.
+static struct error *
+put_version(const struct step_run *run, struct deployment_service *service,
+    struct version_write *write, struct step_result *out)
+{
+    struct pace_put *pace = &run->context->pace->put;
+    service->unsettled = true;
+    if (run->resumed && pace->attempts == 0) {
+        TRY(read_back(run, write, out));
+    }
+    if (write->version != 0 || out->outcome == STEP_WAIT) {
+        return NULL;
+    }
+    struct error *err = version_put(run, write, out);
+    enum error_kind kind = err != NULL ? error_kind(err) : ERROR_BUG;
+    bool waits = err == NULL && out->outcome == STEP_WAIT;
+    service->unsettled =
+        waits || (err != NULL && (kind == ERROR_UNKNOWN || kind == ERROR_CANCELLED));
+    return err;
+}
+
 static struct error *
 write_version(
     const struct step_run *run, struct deployment_service *service, struct step_result *out)
@@ -186,23 +247,18 @@ write_version(
     struct aws_session *aws = NULL;
     TRY(provider_aws(run->context, run->deployment, &aws));
     const struct ssm_put put = put_of(run, service);
-    int64_t version = 0;
-    service->unsettled = true;
-    if (run->resumed) {
-        TRY(read_back(run, aws, &put, service->previous_version, &version));
-    }
-    if (version == 0) {
-        struct error *err = version_put(run, aws, &put, service->previous_version, &version);
-        enum error_kind kind = err != NULL ? error_kind(err) : ERROR_BUG;
-        service->unsettled = err != NULL && (kind == ERROR_UNKNOWN || kind == ERROR_CANCELLED);
-        TRY(err);
+    struct version_write write = {.aws = aws, .put = &put, .after = service->previous_version};
+    TRY(put_version(run, service, &write, out));
+    if (out->outcome == STEP_WAIT) {
+        return NULL;
     }
     service->unsettled = false;
-    service->written_version = version;
-    service->says = arena_printf(run->arena, "'%s' (version %lld)", put.value, (long long)version);
+    service->written_version = write.version;
+    service->says =
+        arena_printf(run->arena, "'%s' (version %lld)", put.value, (long long)write.version);
     TRY(check_contiguity(run, aws, service));
     out->outcome = STEP_DONE;
-    out->note = arena_printf(run->arena, "version %lld", (long long)version);
+    out->note = arena_printf(run->arena, "version %lld", (long long)write.version);
     return NULL;
 }
 
@@ -218,10 +274,10 @@ run_write(const struct step_run *run, struct step_result *out)
 }
 
 static struct error *
-undo_write(const struct step_run *run)
+undo_write(const struct step_run *run, struct step_result *result)
 {
     struct deployment_service *service = service_of(run);
-    struct error *err = version_restore(run, service);
+    struct error *err = version_restore(run, service, result);
     if (err == NULL) {
         return NULL;
     }

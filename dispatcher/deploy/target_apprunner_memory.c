@@ -28,16 +28,17 @@ static struct apprunner_memory *
 memory_of(const struct step_run *run)
 {
     struct deploy_context *context = run->context;
-    if (context->apprunner == NULL) {
-        context->apprunner = xcalloc(1, sizeof(*context->apprunner));
+    struct apprunner_memory **memory =
+        context->pace != NULL ? &context->pace->apprunner : &context->apprunner;
+    if (*memory == NULL) {
+        *memory = xcalloc(1, sizeof(**memory));
     }
-    return context->apprunner;
+    return *memory;
 }
 
 void
-apprunner_forget(struct deploy_context *context)
+apprunner_memory_free(struct apprunner_memory *memory)
 {
-    struct apprunner_memory *memory = context->apprunner;
     if (memory == NULL) {
         return;
     }
@@ -48,7 +49,6 @@ apprunner_forget(struct deploy_context *context)
     free(memory->sources);
     arena_free(memory->listed);
     free(memory);
-    context->apprunner = NULL;
 }
 
 // A bucket that holds BURST calls and fills by one each PACE_MS.

@@ -9,7 +9,7 @@
 //     target_kinds.c      the kinds there are
 //     target_roles.c      for `verify`: are their roles there, and trust the platform?
 //     rollout.c           the loop: begins within the limits, follows, says what changed
-//     step_rollout.c      the step and its undo
+//     step_rollout.c      the step; rollout_back.c: its undo
 //     target_ecs*.c       ECS; target_express.c: Express Mode, which is followed the same way
 //     target_apprunner*.c App Runner
 #pragma once
@@ -100,6 +100,8 @@ enum { ROLLOUT_PROVE_MS = 120 * 1000 }; // how long what runs may differ; DISPAT
 /// a digest (forward.digest). *left: how many do not run it yet, *which: one of them.
 NODISCARD struct error *rollout_prove(
     const struct step_run *run, size_t *left, const struct deployment_target **which);
+/// The undo (rollout_back.c).
+NODISCARD struct error *rollout_take_back(const struct step_run *run, struct step_result *result);
 /// Interrupted: asks the platforms to give up where the spec says so (on_cancel: cancel). Returns
 /// what becomes of the rollout, for the message.
 const char *rollout_fate(const struct step_run *run);

@@ -244,7 +244,9 @@ follow(struct running_task *running)
         if (running->task.outcome != NULL) {
             return NULL;
         }
-        TRY(clock_sleep_until(platform->clock, now_ms(running) + pause, platform->cancel));
+        int64_t drain_ms = running->task.drain_mono_ms;
+        int64_t next = drain_ms != 0 ? drain_ms : now_ms(running) + pause;
+        TRY(clock_sleep_until(platform->clock, next, platform->cancel));
     }
 }
 

@@ -237,7 +237,7 @@ struct deployment {
     // The dispatch
     const char *dispatch_id;
     int64_t dispatch_try;       // 1-based
-    const char *dispatch_state; // NULL | intent | sent | adopted | rejected | unknown
+    const char *dispatch_state; // NULL | intent | limited | sent | adopted | rejected | unknown
     int64_t dispatched_at_ms;   // GitHub's clock
     int64_t run_id;
     const char *run_url;

@@ -1,0 +1,82 @@
+// The place that a context's clients are opened for, where one context serves many deployments: a
+// client of one account, role or installation is never used for another's. Opens nothing itself.
+#include <stdlib.h>
+#include <string.h>
+
+#include "deploy_internal.h"
+#include "dispatcher/memory.h"
+
+static void
+forget_aws(struct deploy_context *context)
+{
+    secret_reference_forget(context); // Vault's client signs in with AWS
+    registry_client_free(context->registry);
+    context->registry = NULL;
+    aws_session_free(context->aws);
+    context->aws = NULL;
+    apprunner_memory_free(context->apprunner);
+    context->apprunner = NULL;
+    context->ecs_classic = false;
+}
+
+static void
+forget_github(struct deploy_context *context)
+{
+    github_client_free(context->github);
+    context->github = NULL;
+}
+
+// True when `*scope` was another one: it is this one now.
+static bool
+is_other(char **scope, const struct deployment *place)
+{
+    struct json *object CLEANUP(json_freep) = deployment_encode(place);
+    struct buf text CLEANUP(buf_done) = BUF_INIT(256 * 1024);
+    json_print(object, false, &text);
+    if (cstr_equal(*scope, buf_cstr(&text))) {
+        return false;
+    }
+    free(*scope);
+    *scope = buf_take(&text);
+    return true;
+}
+
+// Is GitHub's key read with the credentials of the environment?
+static bool
+is_key_elsewhere(const struct deployment *d)
+{
+    struct str key = str_of(d->github_app_key);
+    return str_starts(key, STR("ssm:")) || str_starts(key, STR("secretsmanager:")) ||
+           str_starts(key, STR("vault:"));
+}
+
+void
+place_enter(struct deploy_context *context, const struct deployment *d)
+{
+    // A role's session is named after the deployment's app and environment.
+    const struct deployment aws = {.region = d->region,
+        .account = d->account,
+        .role = d->role,
+        .app = d->role != NULL ? d->app : NULL,
+        .env = d->role != NULL ? d->env : NULL,
+        .vault = d->vault};
+    struct deployment github = {.github_api = d->github_api,
+        .workflow_repo = d->workflow_repo,
+        .github_app_id = d->github_app_id,
+        .github_app_key = d->github_app_key};
+    if (is_other(&context->aws_scope, &aws)) {
+        forget_aws(context);
+    }
+    if (is_key_elsewhere(d)) {
+        github.region = d->region;
+        github.account = d->account;
+        github.role = d->role;
+        github.env = d->env;
+        github.vault = d->vault;
+    }
+    if (is_other(&context->github_scope, &github)) {
+        forget_github(context);
+    }
+    int64_t counted = context->github != NULL ? github_client_counters(context->github).counted : 0;
+    context->quota_base = d->quota_requests - counted;
+}
