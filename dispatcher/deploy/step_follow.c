@@ -13,6 +13,7 @@ enum {
     SLOW_POLL_MS = 5000,
     LOST_MS = 5 * 60 * 1000, // a run that GitHub stops showing (protocols.md F20)
     CANCEL_GRACE_MS = 3 * 60 * 1000,
+    NEWS_MAX = 3, // looks at one go
     URL_MAX = 300,
     WORD_MAX = 60,
 };
@@ -52,10 +53,14 @@ is_running(const struct deployment *d)
     return cstr_equal(d->run_status, "in_progress");
 }
 
-static void
+// True when it is news: an answer with another ETag may say the same, and so does the first one of
+// a client that somebody else has followed the run before.
+static bool
 note_run(const struct step_run *run, const struct github_run *seen)
 {
     struct deployment *d = run->deployment;
+    const char *status = d->run_status, *conclusion = d->run_conclusion, *url = d->run_url;
+    int64_t started_ms = d->run_started_ms, completed_ms = d->run_completed_ms;
     d->run_status = context_clean(run->arena, seen->status, WORD_MAX);
     d->run_conclusion = context_clean(run->arena, seen->conclusion, WORD_MAX);
     d->run_url =
@@ -64,18 +69,37 @@ note_run(const struct step_run *run, const struct github_run *seen)
     if (github_run_is_complete(seen)) {
         d->run_completed_ms = seen->updated_ms;
     }
+    return !cstr_equal(status, d->run_status) || !cstr_equal(url, d->run_url) ||
+           !cstr_equal(conclusion, d->run_conclusion) || started_ms != d->run_started_ms ||
+           completed_ms != d->run_completed_ms;
 }
 
-// NULL while there is time. Waiting for a runner or an approval has a limit of its own.
+// Waiting for a runner or an approval has a limit of its own.
+static int64_t
+limit_of(const struct step_run *run)
+{
+    const struct deployment *d = run->deployment;
+    bool queued = run->context->pace->running_mono_ms == 0;
+    int64_t limit = queued ? d->queue_timeout_ms : d->timeout_ms;
+    return limit + (d->cancel_requested ? CANCEL_GRACE_MS : 0);
+}
+
+// When the time is over (mono).
+static int64_t
+deadline_of(const struct step_run *run)
+{
+    const struct deploy_pace *pace = run->context->pace;
+    return (pace->running_mono_ms == 0 ? pace->wait_mono_ms : pace->running_mono_ms) +
+           limit_of(run);
+}
+
+// NULL while there is time.
 static struct error *
 check_time(const struct step_run *run)
 {
     const struct deployment *d = run->deployment;
-    bool queued = run->context->pace->running_mono_ms == 0;
-    int64_t start = queued ? run->context->pace->wait_mono_ms : run->context->pace->running_mono_ms;
-    int64_t limit = queued ? d->queue_timeout_ms : d->timeout_ms;
-    limit += d->cancel_requested ? CANCEL_GRACE_MS : 0;
-    if (now_ms(run) - start < limit) {
+    int64_t limit = limit_of(run);
+    if (now_ms(run) < deadline_of(run)) {
         return NULL;
     }
     char text[32];
@@ -125,6 +149,7 @@ static struct error *
 not_there(const struct step_run *run, struct step_result *out)
 {
     struct deploy_context *context = run->context;
+    context->pace->owes_look = true;
     if (context->pace->missing_mono_ms == 0) {
         context->pace->missing_mono_ms = now_ms(run);
     }
@@ -134,6 +159,41 @@ not_there(const struct step_run *run, struct step_result *out)
     return lost_sight(run, error_new(ERROR_UNKNOWN, "GitHub does not show it"));
 }
 
+static void
+refresh_jobs(const struct step_run *run)
+{
+    bool changed = false;
+    struct error *err = jobs_refresh(run, &changed);
+    if (err != NULL) { // the run itself is what we follow
+        error_free(err);
+    } else if (changed) {
+        context_emit(run->context,
+            &(struct deploy_event){.kind = DEPLOY_EVENT_JOBS, .deployment = run->deployment});
+    }
+}
+
+// Jobs cost a request that counts each time something moved: every look when somebody watches, else
+// once when the run has begun.
+static void
+look_at_jobs(const struct step_run *run, bool run_changed)
+{
+    bool due = run->context->live
+                   ? is_running(run->deployment)
+                   : run_changed && is_running(run->deployment) && run->deployment->jobs.count == 0;
+    if (due) {
+        refresh_jobs(run);
+    }
+}
+
+// Who only looks at news has not seen the jobs since.
+static void
+look_at_jobs_again(const struct step_run *run)
+{
+    if (run->context->feed != NULL) {
+        refresh_jobs(run);
+    }
+}
+
 static struct error *
 conclude(const struct step_run *run, struct step_result *out)
 {
@@ -141,6 +201,7 @@ conclude(const struct step_run *run, struct step_result *out)
     char took[32];
     clock_format_duration(d->run_completed_ms - d->run_started_ms, took);
     if (cstr_equal(d->run_conclusion, "success")) {
+        look_at_jobs_again(run);
         out->outcome = STEP_DONE;
         out->note = arena_printf(run->arena, "success in %s", took);
         return NULL;
@@ -159,25 +220,19 @@ conclude(const struct step_run *run, struct step_result *out)
         ERROR_REFUSED, "run %lld ended as '%s'", (long long)d->run_id, d->run_conclusion);
 }
 
-// Jobs cost a request that counts each time something moved: every look when somebody watches, else
-// once when the run has begun.
-static void
-look_at_jobs(const struct step_run *run, bool run_changed)
+// What is not in the journal must be told again.
+static struct error *
+tell_run(const struct step_run *run, struct github_client *github)
 {
-    bool due = run->context->live
-                   ? is_running(run->deployment)
-                   : run_changed && is_running(run->deployment) && run->deployment->jobs.count == 0;
-    bool changed = false;
-    if (!due) {
-        return;
+    struct error *err = engine_save(run, "waiting", run->deployment->run_status);
+    if (err != NULL) {
+        github_client_forget(github);
+        run->context->pace->owes_look = true;
+        return err;
     }
-    struct error *err = jobs_refresh(run, &changed);
-    if (err != NULL) { // the run itself is what we follow
-        error_free(err);
-    } else if (changed) {
-        context_emit(run->context,
-            &(struct deploy_event){.kind = DEPLOY_EVENT_JOBS, .deployment = run->deployment});
-    }
+    context_emit(run->context,
+        &(struct deploy_event){.kind = DEPLOY_EVENT_RUN, .deployment = run->deployment});
+    return NULL;
 }
 
 static struct error *
@@ -191,6 +246,7 @@ look(const struct step_run *run, struct step_result *out)
     TRY(provider_github(run->context, d, &github));
     struct error *err = github_run_get(github, d->run_id, scratch, &seen, &changed);
     provider_count(run->context, d);
+    run->context->pace->owes_look = err != NULL;
     if (err != NULL && error_kind(err) == ERROR_UNAVAILABLE) {
         log_debug(run->context->platform->log, "poll failed", F_STR("why", error_message(err)));
         error_free(err);
@@ -203,11 +259,9 @@ look(const struct step_run *run, struct step_result *out)
         return not_there(run, out);
     }
     run->context->pace->missing_mono_ms = 0;
+    changed = changed && note_run(run, seen);
     if (changed) {
-        note_run(run, seen);
-        TRY(engine_save(run, "waiting", d->run_status));
-        context_emit(
-            run->context, &(struct deploy_event){.kind = DEPLOY_EVENT_RUN, .deployment = d});
+        TRY(tell_run(run, github));
     }
     if (is_running(d) && run->context->pace->running_mono_ms == 0) {
         run->context->pace->running_mono_ms = now_ms(run);
@@ -227,7 +281,7 @@ find_first_look(const struct step_run *run, int64_t *due_ms)
     int64_t first = context_tuning_ms(run->context, "DISPATCHER_POLL_MS",
         run->context->live ? FIRST_LIVE_POLL_MS : FIRST_POLL_MS);
     int64_t since = clock_wall(run->context->platform->clock) - d->wait_started_ms;
-    bool is_over = d->run_status != NULL || since > first;
+    bool is_over = d->run_status != NULL || since > first || run->context->feed != NULL;
     *due_ms = now_ms(run) + (is_over ? 0 : since < 0 ? first : first - since);
 }
 
@@ -245,21 +299,50 @@ begin_wait(const struct step_run *run, struct step_result *out)
     return NULL;
 }
 
+// Is a look due? Where somebody looks for all deployments at once, only on news, and at the end of
+// our time. A look that failed is still owed, and a run that is over has no news.
+static bool
+is_look_due(const struct step_run *run, struct step_result *out)
+{
+    const struct deploy_run_feed *feed = run->context->feed;
+    const struct deployment *d = run->deployment;
+    int64_t until_ms = INT64_MAX, deadline_ms = deadline_of(run);
+    bool is_owed = run->context->pace->owes_look || cstr_equal(d->run_status, "completed");
+    if (feed == NULL || is_owed || now_ms(run) >= deadline_ms ||
+        feed->has_news(feed->ctx, d->workflow_repo, d->run_id, &until_ms)) {
+        return true;
+    }
+    out->outcome = STEP_WAIT;
+    out->until_ms = until_ms < deadline_ms ? until_ms : deadline_ms;
+    return false;
+}
+
+static struct error *
+look_once(const struct step_run *run, struct step_result *out)
+{
+    TRY(look(run, out));
+    struct error *late = out->outcome == STEP_WAIT ? check_time(run) : NULL;
+    return late != NULL ? out_of_time(run, late, out) : NULL;
+}
+
 static struct error *
 run_follow(const struct step_run *run, struct step_result *out)
 {
-    if (run->context->pace->wait_mono_ms == 0) {
+    struct deploy_pace *pace = run->context->pace;
+    if (pace->wait_mono_ms == 0) {
         TRY(begin_wait(run, out));
         if (out->outcome == STEP_WAIT) {
             return NULL;
         }
     }
-    TRY(look(run, out));
-    if (out->outcome != STEP_WAIT) {
-        return NULL;
+    for (int looks = 0; looks < NEWS_MAX && is_look_due(run, out); looks++) {
+        TRY(look_once(run, out));
+        bool may_be_more = run->context->feed != NULL && !pace->owes_look;
+        if (out->outcome != STEP_WAIT || !may_be_more) {
+            return NULL;
+        }
     }
-    struct error *late = check_time(run);
-    return late != NULL ? out_of_time(run, late, out) : NULL;
+    return NULL;
 }
 
 const struct step_ops step_follow = {"follow", describe, run_follow, NULL};

@@ -256,6 +256,7 @@ session_open(struct story *story, struct session *session)
         .http = session->http,
         .state_path = story->state_path,
         .live = story->live,
+        .feed = story->feed,
         .observer = &session->observer,
     };
     session->context = deploy_context_new(&context);
@@ -341,6 +342,32 @@ story_resume(struct story *story)
     session_open(story, &session);
     story->err =
         deploy_resume(session.context, chosen_id(story, session.context), story->arena, &story->d);
+    session_close(story, &session);
+}
+
+void
+story_begin(struct story *story)
+{
+    struct session session = {0};
+    session_open(story, &session);
+    write_documents(story);
+    story->err = deploy_prepare(
+        session.context, &story->request, story->arena, session.diagnostics, &story->d);
+    if (story->err == NULL) {
+        story->err = deploy_begin(session.context, story->d, story->arena);
+    }
+    session_close(story, &session);
+}
+
+void
+story_advance(struct story *story, struct deploy_pace *pace)
+{
+    struct session session = {0};
+    session_open(story, &session);
+    story->advanced = (struct deploy_advanced){0};
+    story->err = deploy_advance(session.context, chosen_id(story, session.context), pace,
+        story->arena, &story->advanced);
+    story->d = story->advanced.deployment;
     session_close(story, &session);
 }
 

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "deploy_world.h"
-#include "dispatcher/deploy.h"
+#include "dispatcher/deploy_service.h"
 
 #define STORY_PARAMETER "/shop/staging/web/version"
 #define STORY_SECOND "/shop/staging/worker/version"
@@ -26,6 +26,7 @@ struct story {
     struct deploy_request request; // free to change
     const char *app_spec, *config; // texts of the documents; free to change
     bool live;
+    const struct deploy_run_feed *feed; // NULL: none
     const char *id; // of the deployment that is resumed, …; NULL: the newest of the journal
 
     struct git_fixture *own; // after story_own_checkout
@@ -35,6 +36,7 @@ struct story {
     // What came out of the last call.
     struct error *err;
     struct deployment *d; // NULL when nothing could be loaded or prepared
+    struct deploy_advanced advanced;
     struct buf events;    // JSON lines
     struct buf text;
     char *diagnostics; // text, or ""
@@ -58,6 +60,9 @@ void story_git(struct story *story, const char *const *arguments);
 void story_prepare(struct story *story);
 void story_deploy(struct story *story);
 void story_resume(struct story *story);
+/// Prepares and begins, as the service does; then one call of deploy_advance each.
+void story_begin(struct story *story);
+void story_advance(struct story *story, struct deploy_pace *pace);
 void story_resolve(struct story *story, int64_t run_id);
 void story_cancel(struct story *story);
 /// Puts what `status` and `doctor` say into story->text, a line each.
