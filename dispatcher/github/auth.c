@@ -5,7 +5,7 @@
 // `contents: read` (the workflow file, specs over git) and `checks: read` (annotations of a failed
 // job). Nothing else: with `actions: write` alone the declared inputs could not be read and every
 // spec mistake would be found by GitHub's 422 only. To report, no permission is a must: an App that
-// may set statuses only reports by them.
+// may set statuses only reports by them. To read the history, `contents: read`.
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
@@ -46,6 +46,7 @@ static const struct wish wishes[] = {
     [GITHUB_FOR_REPORTS] = {{{"deployments", true}, {"statuses", true}, {"checks", true},
                                 {"pull_requests", true}},
         4},
+    [GITHUB_FOR_READING] = {{{"contents", false}}, 1},
 };
 
 static bool
@@ -77,7 +78,14 @@ grant_problem(const struct github_client *client, const struct json *permissions
             "Give the App the repository permission 'Actions: read and write', and have an owner "
             "accept it.");
     }
-    if (!is_any_granted(permissions, &wishes[client->purpose])) {
+    bool is_any = is_any_granted(permissions, &wishes[client->purpose]);
+    if (!is_any && client->purpose == GITHUB_FOR_READING) {
+        return error_hint(error_new(ERROR_CREDENTIALS, "the App may not read the history of '%s'",
+                              client->repository),
+            "Give the App the repository permission 'Contents: read', and have an owner accept "
+            "it.");
+    }
+    if (!is_any) {
         return error_hint(
             error_new(ERROR_CREDENTIALS, "the App may not report on '%s'", client->repository),
             "Give the App the repository permissions that the reports need ('Deployments', 'Commit "
@@ -224,10 +232,11 @@ mint(struct github_client *client)
         err = mint_with(client, true);
     }
     if (err != NULL && error_remote_of(err)->status == 422) {
-        error_hint(err,
-            "Give the App '%s: read and write' on '%s', and have an owner accept "
-            "it.",
-            client->purpose == GITHUB_FOR_REPORTS ? "Deployments" : "Actions", client->repository);
+        static const char *const needs[] = {[GITHUB_FOR_DISPATCH] = "Actions: read and write",
+            [GITHUB_FOR_REPORTS] = "Deployments: read and write",
+            [GITHUB_FOR_READING] = "Contents: read"};
+        error_hint(err, "Give the App '%s' on '%s', and have an owner accept it.",
+            needs[client->purpose], client->repository);
         return error_wrap_as(
             ERROR_CREDENTIALS, err, "token of the App for '%s'", client->repository);
     }

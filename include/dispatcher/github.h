@@ -4,9 +4,9 @@
 // installation token is minted for one repository with what the client's purpose needs: to
 // dispatch, `actions: write` and, where the installation grants them, `contents: read` and `checks:
 // read`; to report, `deployments`, `statuses`, `checks` and `pull_requests: write`, each where it
-// is granted. It is renewed at 50 minutes or 80 % of its life and once on 401. It asks for API
-// version 2026-03-10 and steps down to 2022-11-28 when the server refuses it. Every request counts
-// itself. One thread.
+// is granted; to read the history, `contents: read`. It is renewed at 50 minutes or 80 % of its
+// life and once on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the
+// server refuses it. Every request counts itself. One thread.
 //
 // Reads, minting and cancelling repeat what is transient (reset, timeout, 408, 5xx) and wait out
 // limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was
@@ -25,6 +25,7 @@
 enum github_purpose {
     GITHUB_FOR_DISPATCH,
     GITHUB_FOR_REPORTS, // github_reports.h
+    GITHUB_FOR_READING, // github_compare
 };
 
 struct github_options {
@@ -175,6 +176,29 @@ struct github_log_part {
 /// it expired).
 NODISCARD struct error *github_job_log_tail(struct github_client *client, int64_t job_id,
     const struct github_log_part *part, struct arena *arena, const char **out);
+
+// --- history -------------------------------------------------------------------------------------
+
+// How head stands to base.
+enum github_relation { GITHUB_IDENTICAL, GITHUB_AHEAD, GITHUB_BEHIND, GITHUB_DIVERGED };
+struct github_commit {
+    const char *sha;
+    const char *author; // login where GitHub knows one, else the name in the commit; or NULL
+    const char *email;
+    const char *subject; // first line of the message
+    int64_t time_ms;     // of the author; 0: not said
+};
+struct github_comparison {
+    enum github_relation relation;
+    int64_t ahead_by, behind_by;
+    struct github_commit *commits; // of head that base does not have, newest first
+    size_t count;                  // at most as many as were asked for
+    bool complete;                 // those are all
+};
+/// `base` and `head`: commits, branches or tags. `commits_max` 0: only how they stand, in one small
+/// answer; else in one to three. *out NULL when the repository does not show one of them.
+NODISCARD struct error *github_compare(struct github_client *client, const char *base,
+    const char *head, size_t commits_max, struct arena *arena, struct github_comparison **out);
 
 /// For `doctor`: permissions of the installation token, quota left, server's Date.
 struct github_self {

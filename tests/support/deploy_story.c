@@ -365,8 +365,8 @@ story_advance(struct story *story, struct deploy_pace *pace)
     struct session session = {0};
     session_open(story, &session);
     story->advanced = (struct deploy_advanced){0};
-    story->err = deploy_advance(session.context, chosen_id(story, session.context), pace,
-        story->arena, &story->advanced);
+    story->err = deploy_advance(
+        session.context, chosen_id(story, session.context), pace, story->arena, &story->advanced);
     story->d = story->advanced.deployment;
     session_close(story, &session);
 }

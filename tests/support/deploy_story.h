@@ -37,7 +37,7 @@ struct story {
     struct error *err;
     struct deployment *d; // NULL when nothing could be loaded or prepared
     struct deploy_advanced advanced;
-    struct buf events;    // JSON lines
+    struct buf events; // JSON lines
     struct buf text;
     char *diagnostics; // text, or ""
 };
