@@ -189,13 +189,21 @@ append_signature(const struct jwt_key *key, struct buf *token)
 }
 
 struct error *
-jwt_sign_rs256(const struct jwt_key *key, const struct json *claims, struct secret **out)
+jwt_sign_rs256_kid(
+    const struct jwt_key *key, const char *kid, const struct json *claims, struct secret **out)
 {
     struct buf token CLEANUP(buf_wipe) = BUF_INIT(TOKEN_MAX);
     struct buf payload CLEANUP(buf_done) = BUF_INIT(TOKEN_MAX);
+    struct buf header CLEANUP(buf_done) = BUF_INIT(TOKEN_MAX);
+    struct json *fields CLEANUP(json_freep) = json_make_object();
+    json_set_str(fields, "alg", "RS256");
+    json_set_str(fields, "typ", "JWT");
+    json_set_str(fields, "kid", kid);
+    json_print(fields, false, &header);
     json_print(claims, false, &payload);
+    TRY(buf_finish(&header, "token header"));
     TRY(buf_finish(&payload, "token claims"));
-    base64url_encode(STR("{\"alg\":\"RS256\",\"typ\":\"JWT\"}"), &token);
+    base64url_encode(buf_str(&header), &token);
     buf_putc(&token, '.');
     base64url_encode(buf_str(&payload), &token);
     TRY(buf_finish(&token, "token"));
@@ -203,6 +211,12 @@ jwt_sign_rs256(const struct jwt_key *key, const struct json *claims, struct secr
     TRY(buf_finish(&token, "token"));
     *out = secret_new(buf_str(&token));
     return NULL;
+}
+
+struct error *
+jwt_sign_rs256(const struct jwt_key *key, const struct json *claims, struct secret **out)
+{
+    return jwt_sign_rs256_kid(key, NULL, claims, out);
 }
 
 static struct error *

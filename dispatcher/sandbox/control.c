@@ -237,7 +237,8 @@ take_order(
             struct sandbox_response *response);
     } orders[] = {{"vault", sandbox_vault_control}, {"slack", sandbox_slack_control},
         {"slack/press", sandbox_slack_press}, {"pagerduty", sandbox_pagerduty_control},
-        {"hooks", sandbox_hooks_control}};
+        {"hooks", sandbox_hooks_control}, {"oidc/token", sandbox_oidc_control_token},
+        {"oidc/rotate", sandbox_oidc_control_rotate}};
     for (size_t i = 0; i < ARRAY_LENGTH(orders); i++) {
         if (sandbox_request_match(request, 1, orders[i].path)) {
             orders[i].take(sandbox, request, response);

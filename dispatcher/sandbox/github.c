@@ -40,7 +40,7 @@ sandbox_github_next_id(struct github_state *github)
 }
 
 struct github_repo *
-sandbox_github_find_repo(struct github_state *github, const char *owner, const char *name)
+sandbox_github_find_repo(const struct github_state *github, const char *owner, const char *name)
 {
     for (size_t i = 0; i < github->repo_count; i++) {
         struct github_repo *repo = github->repos[i];
@@ -56,14 +56,20 @@ sandbox_github_find_repo(struct github_state *github, const char *owner, const c
 // ----------------------------------------------------------------------------------
 
 // Same name, same id, on every start: tests and specs may pin it.
-static int64_t
-stable_id(const char *text)
+int64_t
+sandbox_github_stable_id(const char *text)
 {
     uint32_t hash = 2166136261U; // FNV-1a
     for (const char *at = text; *at != '\0'; at++) {
         hash = (hash ^ (unsigned char)*at) * 16777619U;
     }
     return (int64_t)(hash % 900000000U) + 100000000;
+}
+
+int64_t
+sandbox_github_owner_id(const char *owner)
+{
+    return sandbox_github_stable_id(owner) % 1000000;
 }
 
 static struct error *
@@ -89,8 +95,8 @@ add_repo(struct github_state *github, const char *full, const char *path)
     char *objects CLEANUP(xfreep) = xasprintf("%s/objects", real);
     char *head CLEANUP(xfreep) = xasprintf("%s/HEAD", real);
     repo->is_git = file_exists(inner) || (file_exists(objects) && file_exists(head));
-    repo->id = stable_id(full);
-    repo->owner_id = stable_id(repo->owner) % 1000000;
+    repo->id = sandbox_github_stable_id(full);
+    repo->owner_id = sandbox_github_owner_id(repo->owner);
     github->repos = xrealloc(github->repos, (github->repo_count + 1) * sizeof(*github->repos));
     github->repos[github->repo_count++] = repo;
     return NULL;
@@ -106,7 +112,7 @@ make_app_key(struct sandbox *sandbox)
 }
 
 struct github_repo *
-sandbox_github_repo_named(struct github_state *github, const char *full)
+sandbox_github_repo_named(const struct github_state *github, const char *full)
 {
     struct str owner = {0}, name = {0};
     (void)str_cut(str_of(full), '/', &owner, &name);
@@ -132,50 +138,13 @@ sandbox_github_repo_ensure(struct sandbox *sandbox, const char *full)
     return added ? github->repos[github->repo_count - 1] : NULL;
 }
 
-static const char *
-caller_name(const struct sandbox *sandbox)
+const char *
+sandbox_github_caller(const struct sandbox *sandbox)
 {
     if (sandbox->options->caller != NULL) {
         return sandbox->options->caller;
     }
     return sandbox->github->repo_count > 0 ? sandbox->github->repos[0]->full : "octo-org/app";
-}
-
-// What the OIDC token of the person's shell claims: a push to main of the caller's repository.
-static struct json *
-caller_claims(const struct sandbox *sandbox)
-{
-    struct json *claims = json_make_object();
-    const char *full = caller_name(sandbox);
-    struct str owner = {0}, rest = {0};
-    (void)str_cut(str_of(full), '/', &owner, &rest);
-    char *owner_name CLEANUP(xfreep) = str_dup(owner);
-    char *id CLEANUP(xfreep) = xasprintf("%lld", (long long)stable_id(full));
-    char *owner_id CLEANUP(xfreep) =
-        xasprintf("%lld", (long long)(stable_id(owner_name) % 1000000));
-    char *subject CLEANUP(xfreep) = xasprintf("repo:%s:ref:refs/heads/main", full);
-    char *workflow CLEANUP(xfreep) =
-        xasprintf("%s/.github/workflows/deploy.yaml@refs/heads/main", full);
-    json_set_str(claims, "sub", subject);
-    json_set_str(claims, "repository", full);
-    json_set_str(claims, "repository_id", id);
-    json_set_str(claims, "repository_owner", owner_name);
-    json_set_str(claims, "repository_owner_id", owner_id);
-    json_set_str(claims, "repository_visibility", "private");
-    json_set_str(claims, "ref", "refs/heads/main");
-    json_set_str(claims, "ref_type", "branch");
-    json_set_str(claims, "sha", "0000000000000000000000000000000000000001");
-    json_set_str(claims, "event_name", "push");
-    json_set_str(claims, "actor", sandbox_github_user_login);
-    json_set_str(claims, "actor_id", "1");
-    json_set_str(claims, "run_id", "1");
-    json_set_str(claims, "run_number", "1");
-    json_set_str(claims, "run_attempt", "1");
-    json_set_str(claims, "workflow", "deploy");
-    json_set_str(claims, "workflow_ref", workflow);
-    json_set_str(claims, "job_workflow_ref", workflow);
-    json_set_str(claims, "runner_environment", "github-hosted");
-    return claims;
 }
 
 struct error *
@@ -190,16 +159,16 @@ sandbox_github_start(struct sandbox *sandbox)
     }
     github->granted = sandbox_github_granted();
     github->creations_per_minute = GITHUB_CREATIONS_PER_MINUTE;
-    if (sandbox_github_repo_ensure(sandbox, caller_name(sandbox)) == NULL) {
+    if (sandbox_github_repo_ensure(sandbox, sandbox_github_caller(sandbox)) == NULL) {
         return error_new(
-            ERROR_USAGE, "'%s' is no repository name: OWNER/NAME", caller_name(sandbox));
+            ERROR_USAGE, "'%s' is no repository name: OWNER/NAME", sandbox_github_caller(sandbox));
     }
     TRY(make_app_key(sandbox));
     char random[41];
     random_hex(sandbox->platform->random, 18, random);
     github->user_token = xasprintf("ghp_%s", random);
     (void)sandbox_github_token_add(sandbox, GITHUB_TOKEN_USER, github->user_token);
-    github->id_token = xstrdup(sandbox_oidc_grant(sandbox, caller_claims(sandbox)));
+    github->id_token = xstrdup(sandbox_oidc_grant(sandbox, sandbox_github_claims(sandbox, NULL)));
     return NULL;
 }
 

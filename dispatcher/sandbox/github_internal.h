@@ -117,7 +117,7 @@ void sandbox_github_problem(struct sandbox_response *response, int status, const
     PRINTF_LIKE(3, 4);
 int64_t sandbox_github_next_id(struct github_state *github);
 struct github_repo *sandbox_github_find_repo(
-    struct github_state *github, const char *owner, const char *name);
+    const struct github_state *github, const char *owner, const char *name);
 /// API base as this request sees it, in the arena: ".../github" or ".../api/v3".
 const char *sandbox_github_base(
     const struct sandbox *sandbox, const struct sandbox_request *request);
@@ -136,8 +136,13 @@ void sandbox_github_paging_links(struct sandbox *sandbox, const struct sandbox_r
 
 /// Adds "owner/name" with no files in it; NULL when that is no name. The one there already wins.
 struct github_repo *sandbox_github_repo_ensure(struct sandbox *sandbox, const char *full);
+/// "owner/name" of the app whose shell this is.
+const char *sandbox_github_caller(const struct sandbox *sandbox);
+/// Same name, same id, on every start: tests and specs may pin it.
+int64_t sandbox_github_stable_id(const char *text);
+int64_t sandbox_github_owner_id(const char *owner);
 /// "owner/name" as it is served, or NULL.
-struct github_repo *sandbox_github_repo_named(struct github_state *github, const char *full);
+struct github_repo *sandbox_github_repo_named(const struct github_state *github, const char *full);
 
 // --- github_auth.c
 // --------------------------------------------------------------------------------

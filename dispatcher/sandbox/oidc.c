@@ -5,34 +5,60 @@
 
 #include "dispatcher/jwt.h"
 #include "dispatcher/memory.h"
-#include "sandbox_internal.h"
+#include "oidc_internal.h"
 
-enum { LIFETIME_S = 300, NOT_BEFORE_S = 600 };
+enum { LIFETIME_S = 300, NOT_BEFORE_S = 600, KEYS_MAX = 16 };
 
-struct oidc_grant {
-    char *token;
-    struct json *claims;
-};
+static void
+free_key(struct oidc_key *key)
+{
+    jwt_key_free(key->key);
+    secret_free(key->pem);
+    free(key->kid);
+}
 
-struct oidc_state {
-    struct secret *pem;
-    struct jwt_key *key;
-    char *issuer, *kid;
-    struct oidc_grant *grants;
-    size_t grant_count;
-};
+static void
+forget_keys(struct oidc_state *oidc, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free_key(&oidc->keys[i]);
+    }
+    oidc->key_count -= count;
+    if (oidc->key_count > 0) {
+        memmove(oidc->keys, oidc->keys + count, oidc->key_count * sizeof(*oidc->keys));
+    }
+}
+
+struct error *
+sandbox_oidc_key_add(struct sandbox *sandbox, bool keep)
+{
+    struct oidc_state *oidc = sandbox->oidc;
+    struct oidc_key key = {0};
+    TRY(jwt_key_generate_pem(&key.pem));
+    struct error *err = jwt_key_from_pem(key.pem, &key.key);
+    if (err != NULL) {
+        free_key(&key);
+        return err;
+    }
+    char kid[33];
+    random_hex(sandbox->platform->random, 16, kid);
+    key.kid = xstrdup(kid);
+    if (!keep) {
+        forget_keys(oidc, oidc->key_count);
+    } else if (oidc->key_count == KEYS_MAX) {
+        forget_keys(oidc, 1);
+    }
+    oidc->keys = xrealloc(oidc->keys, (oidc->key_count + 1) * sizeof(*oidc->keys));
+    oidc->keys[oidc->key_count++] = key;
+    return NULL;
+}
 
 struct error *
 sandbox_oidc_start(struct sandbox *sandbox)
 {
-    struct oidc_state *oidc = xcalloc(1, sizeof(*oidc));
-    sandbox->oidc = oidc;
-    oidc->issuer = xasprintf("%s/oidc", sandbox->origin);
-    char kid[33];
-    random_hex(sandbox->platform->random, 16, kid);
-    oidc->kid = xstrdup(kid);
-    TRY(jwt_key_generate_pem(&oidc->pem));
-    return jwt_key_from_pem(oidc->pem, &oidc->key);
+    sandbox->oidc = xcalloc(1, sizeof(*sandbox->oidc));
+    sandbox->oidc->issuer = xasprintf("%s/oidc", sandbox->origin);
+    return sandbox_oidc_key_add(sandbox, true);
 }
 
 void
@@ -47,10 +73,9 @@ sandbox_oidc_stop(struct sandbox *sandbox)
         json_free(oidc->grants[i].claims);
     }
     free(oidc->grants);
-    jwt_key_free(oidc->key);
-    secret_free(oidc->pem);
+    forget_keys(oidc, oidc->key_count);
+    free(oidc->keys);
     free(oidc->issuer);
-    free(oidc->kid);
     free(oidc);
     sandbox->oidc = NULL;
 }
@@ -67,29 +92,70 @@ sandbox_oidc_grant(struct sandbox *sandbox, struct json *claims)
     return oidc->grants[oidc->grant_count++].token;
 }
 
+const char *
+sandbox_oidc_issuer(const struct sandbox *sandbox)
+{
+    return sandbox->oidc->issuer;
+}
+
 char *
 sandbox_oidc_request_url(const struct sandbox *sandbox)
 {
     return xasprintf("%s/token?api-version=2.0", sandbox->oidc->issuer);
 }
 
+void
+sandbox_oidc_regrant(
+    struct sandbox *sandbox, const char *repository, const char *id, const char *owner_id)
+{
+    for (size_t i = 0; i < sandbox->oidc->grant_count; i++) {
+        struct json *claims = sandbox->oidc->grants[i].claims;
+        if (cstr_equal(json_str(json_get(claims, "repository")), repository)) {
+            json_set_str(claims, "repository_id", id);
+            json_set_str(claims, "repository_owner_id", owner_id);
+        }
+    }
+}
+
+static void
+set_missing(struct json *claims, const char *name, int64_t value)
+{
+    if (json_get(claims, name) == NULL) {
+        json_set_int(claims, name, value);
+    }
+}
+
+void
+sandbox_oidc_fill(struct sandbox *sandbox, struct json *claims, int64_t issued_s)
+{
+    char jti[33];
+    random_hex(sandbox->platform->random, 16, jti);
+    if (json_get(claims, "jti") == NULL) {
+        json_set_str(claims, "jti", jti);
+    }
+    if (json_get(claims, "iss") == NULL) {
+        json_set_str(claims, "iss", sandbox->oidc->issuer);
+    }
+    set_missing(claims, "iat", issued_s);
+    set_missing(claims, "nbf", issued_s - NOT_BEFORE_S);
+    set_missing(claims, "exp", issued_s + LIFETIME_S);
+}
+
+struct error *
+sandbox_oidc_sign(const struct sandbox *sandbox, const struct json *claims, struct secret **out)
+{
+    const struct oidc_key *key = &sandbox->oidc->keys[sandbox->oidc->key_count - 1];
+    return jwt_sign_rs256_kid(key->key, key->kid, claims, out);
+}
+
 static struct error *
 mint(struct sandbox *sandbox, const struct json *granted, const char *audience,
     struct secret **token)
 {
-    struct oidc_state *oidc = sandbox->oidc;
     struct json *claims CLEANUP(json_freep) = json_clone(granted);
-    int64_t now = sandbox_now(sandbox) / 1000;
-    char jti[33];
-    random_hex(sandbox->platform->random, 16, jti);
-    json_set_str(claims, "iss", oidc->issuer);
     json_set_str(claims, "aud", audience);
-    json_set_str(claims, "jti", jti);
-    json_set_int(claims, "iat", now);
-    json_set_int(claims, "nbf", now - NOT_BEFORE_S);
-    json_set_int(claims, "exp", now + LIFETIME_S);
-    // The header needs a `kid`, which jwt_sign_rs256 does not write: one key, so none is needed.
-    return jwt_sign_rs256(oidc->key, claims, token);
+    sandbox_oidc_fill(sandbox, claims, sandbox_now(sandbox) / 1000);
+    return sandbox_oidc_sign(sandbox, claims, token);
 }
 
 static void
@@ -156,16 +222,20 @@ answer_discovery(struct sandbox *sandbox, struct sandbox_response *response)
 static void
 answer_keys(struct sandbox *sandbox, struct sandbox_response *response)
 {
-    struct json *key = NULL;
-    struct error *err CLEANUP(error_freep) =
-        jwt_key_public_jwk(sandbox->oidc->key, sandbox->oidc->kid, &key);
-    if (err != NULL) {
-        sandbox_reply_problem(response, 500, "%s", error_message(err));
-        return;
-    }
+    const struct oidc_state *oidc = sandbox->oidc;
     struct json *keys = json_make_array(), *body = json_make_object();
-    json_append(keys, key);
     json_set(body, "keys", keys);
+    for (size_t i = oidc->key_count; i-- > 0;) { // the one that signs first
+        struct json *key = NULL;
+        struct error *err CLEANUP(error_freep) =
+            jwt_key_public_jwk(oidc->keys[i].key, oidc->keys[i].kid, &key);
+        if (err != NULL) {
+            json_free(body);
+            sandbox_reply_problem(response, 500, "%s", error_message(err));
+            return;
+        }
+        json_append(keys, key);
+    }
     sandbox_reply_json(response, 200, body);
 }
 
@@ -186,14 +256,25 @@ sandbox_oidc_handle(
     }
 }
 
+static bool
+is_signed(const struct oidc_state *oidc, const char *token)
+{
+    for (size_t i = 0; i < oidc->key_count; i++) {
+        if (jwt_verify_rs256(oidc->keys[i].pem, str_of(token))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct json *
 sandbox_oidc_verify(
     struct sandbox *sandbox, const char *token, const char *audience, const char **why)
 {
-    struct oidc_state *oidc = sandbox->oidc;
+    const struct oidc_state *oidc = sandbox->oidc;
     struct json *claims CLEANUP(json_freep) = NULL;
     int64_t now = sandbox_now(sandbox) / 1000;
-    if (!jwt_verify_rs256(oidc->pem, str_of(token))) {
+    if (!is_signed(oidc, token)) {
         *why = "Couldn't retrieve verification key from your identity provider, please reference "
                "AssumeRoleWithWebIdentity documentation for requirements";
         return NULL;

@@ -148,6 +148,15 @@ const char *sandbox_oidc_grant(struct sandbox *sandbox, struct json *claims);
 struct json *sandbox_oidc_verify(
     struct sandbox *sandbox, const char *token, const char *audience, const char **why);
 char *sandbox_oidc_request_url(const struct sandbox *sandbox); // heap
+const char *sandbox_oidc_issuer(const struct sandbox *sandbox);
+/// The repository has other ids now: tokens that are asked for from now on say so.
+void sandbox_oidc_regrant(
+    struct sandbox *sandbox, const char *repository, const char *id, const char *owner_id);
+/// POST /_sandbox/oidc/token, /_sandbox/oidc/rotate
+void sandbox_oidc_control_token(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
+void sandbox_oidc_control_rotate(struct sandbox *sandbox, const struct sandbox_request *request,
+    struct sandbox_response *response);
 
 NODISCARD struct error *sandbox_aws_start(struct sandbox *sandbox);
 void sandbox_aws_stop(struct sandbox *sandbox);
@@ -266,6 +275,9 @@ bool sandbox_github_page(
 bool sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
 struct json *sandbox_github_state_json(struct sandbox *sandbox);
+/// What a token of GitHub Actions claims: what `given` says, and the rest as a push to main of the
+/// repository it names (else of the caller's).
+struct json *sandbox_github_claims(const struct sandbox *sandbox, const struct json *given);
 /// {"owner/name": {"deployments": […], …}}: what was reported, and the pull requests.
 struct json *sandbox_github_reports_json(const struct sandbox *sandbox);
 void sandbox_github_expired(struct sandbox *sandbox, struct sandbox_response *response);

@@ -16,6 +16,9 @@ void jwt_key_freep(struct jwt_key **key);
 /// Compact serialisation of {"alg":"RS256","typ":"JWT"} and `claims`.
 NODISCARD struct error *jwt_sign_rs256(
     const struct jwt_key *key, const struct json *claims, struct secret **out);
+/// The same with `kid` in the header, which verifiers of published keys need; NULL: without one.
+NODISCARD struct error *jwt_sign_rs256_kid(
+    const struct jwt_key *key, const char *kid, const struct json *claims, struct secret **out);
 /// Claims without any check; ERROR_INPUT when it is not a JWT.
 NODISCARD struct error *jwt_peek(struct str token, struct json **claims);
 /// Is it an RS256 JWT that the private key of this PEM signed? Says nothing about its claims. The
