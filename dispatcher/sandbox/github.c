@@ -164,6 +164,7 @@ sandbox_github_start(struct sandbox *sandbox)
             ERROR_USAGE, "'%s' is no repository name: OWNER/NAME", sandbox_github_caller(sandbox));
     }
     TRY(make_app_key(sandbox));
+    TRY(sandbox_github_people_start(sandbox));
     char random[41];
     random_hex(sandbox->platform->random, 18, random);
     github->user_token = xasprintf("ghp_%s", random);
@@ -183,6 +184,7 @@ sandbox_github_ready(const struct sandbox *sandbox, struct json *addresses)
     json_set_str(addresses, "DEPLOYMENT_APP_KEY", github->app_key_path);
     json_set_str(addresses, "ACTIONS_ID_TOKEN_REQUEST_URL", url);
     json_set_str(addresses, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", github->id_token);
+    sandbox_github_oauth_ready(sandbox, addresses);
 }
 
 // Takes the runs off the state and waits for their threads; their own steps are killed.
@@ -239,6 +241,7 @@ sandbox_github_reset(struct sandbox *sandbox)
     github->creations_per_minute = GITHUB_CREATIONS_PER_MINUTE;
     json_free(github->granted);
     github->granted = sandbox_github_granted();
+    sandbox_github_people_reset(sandbox);
 }
 
 static void
@@ -289,6 +292,7 @@ sandbox_github_free(struct sandbox *sandbox)
     free(github->id_token);
     secret_free(github->app_pem);
     json_free(github->granted);
+    sandbox_github_people_stop(github);
     free(github);
     sandbox->github = NULL;
 }
@@ -455,21 +459,13 @@ handle_with_token(struct sandbox *sandbox, struct sandbox_request *request, size
     }
     if (sandbox_request_match(request, from, "rate_limit")) {
         answer_quota(sandbox, token, version, response);
-    } else if (sandbox_request_match(request, from, "user")) {
-        if (sandbox_github_is_person(token)) {
-            sandbox_reply_json(response, 200,
-                sandbox_shape_user(
-                    sandbox, sandbox_github_base(sandbox, request), sandbox_github_user_login));
-        } else {
-            sandbox_github_problem(response, 403, "Resource not accessible by integration");
-        }
     } else if (sandbox_request_match(request, from, "installation/token") &&
                sandbox_request_is(request, "DELETE") && token->kind == GITHUB_TOKEN_INSTALLATION) {
         token->is_revoked = true;
         response->status = 204;
     } else if (request->part_count >= from + 3 && strcmp(request->parts[from], "repos") == 0) {
         handle_repo(sandbox, token, request, from, response);
-    } else {
+    } else if (!sandbox_github_orgs_handle(sandbox, token, request, from, response)) {
         sandbox_github_problem(response, 404, "Not Found");
     }
     sandbox_github_finish(sandbox, token, request, response);
@@ -507,7 +503,9 @@ sandbox_github_handle(
         return;
     }
     sandbox_reply_header(response, "X-GitHub-Api-Version-Selected", version);
-    if (sandbox_request_match(request, from, "meta")) {
+    if (sandbox_request_match(request, from, "applications/:/token")) {
+        sandbox_github_oauth_application(sandbox, request, from, response);
+    } else if (sandbox_request_match(request, from, "meta")) {
         answer_meta(sandbox, response);
     } else if (sandbox_request_match(request, from, "versions")) {
         answer_versions(response);

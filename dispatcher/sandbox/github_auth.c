@@ -6,7 +6,7 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/jwt.h"
 #include "dispatcher/memory.h"
-#include "github_internal.h"
+#include "github_people_internal.h"
 
 enum { HOUR_MS = 3600000, QUOTA = 5000, JWT_LIFE_S = 600, JWT_DRIFT_S = 60 };
 
@@ -15,7 +15,7 @@ sandbox_github_granted(void)
 {
     static const char *const granted[][2] = {{"actions", "write"}, {"contents", "read"},
         {"metadata", "read"}, {"checks", "write"}, {"deployments", "write"}, {"statuses", "write"},
-        {"pull_requests", "write"}};
+        {"pull_requests", "write"}, {"members", "read"}};
     struct json *permissions = json_make_object();
     for (size_t i = 0; i < ARRAY_LENGTH(granted); i++) {
         json_set_str(permissions, granted[i][0], granted[i][1]);
@@ -116,7 +116,8 @@ bool
 sandbox_github_allowed(const struct github_token *token, const struct github_repo *repo,
     const char *permission, bool writes, struct sandbox_response *response)
 {
-    bool listed = token->repositories == NULL;
+    bool listed =
+        token->repositories == NULL && (token->person == NULL || token->person->is_member);
     for (size_t i = 0; !listed && i < json_count(token->repositories); i++) {
         listed = cstr_equal(json_str(json_at(token->repositories, i)), repo->name);
     }
@@ -137,6 +138,15 @@ bool
 sandbox_github_is_person(const struct github_token *token)
 {
     return token->kind == GITHUB_TOKEN_USER || token->kind == GITHUB_TOKEN_PERSONAL;
+}
+
+const char *
+sandbox_github_login_of(const struct github_token *token)
+{
+    if (token->person != NULL) {
+        return token->person->login;
+    }
+    return sandbox_github_is_person(token) ? sandbox_github_user_login : "dispatcher-sandbox[bot]";
 }
 
 static const char *

@@ -123,6 +123,10 @@ sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *re
         set_workflow(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "expire-tokens")) {
         expire_tokens(sandbox, response);
+    } else if (sandbox_request_match(request, 2, "people")) {
+        sandbox_github_control_people(sandbox, body, response);
+    } else if (sandbox_request_match(request, 2, "oauth")) {
+        sandbox_github_control_oauth(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "duplicate-run") && run != NULL) {
         answer_run(sandbox, sandbox_run_duplicate(sandbox, run), response);
     } else if (sandbox_request_match(request, 2, "set-run") && run != NULL) {
@@ -186,6 +190,7 @@ sandbox_github_state_json(struct sandbox *sandbox)
     json_set(state, "repositories", repositories);
     json_set(state, "runs", runs);
     json_set(state, "tokens", tokens);
+    json_set(state, "people", sandbox_github_people_json(sandbox));
     json_set(state, "reports", sandbox_github_reports_json(sandbox));
     json_set_int(state, "creations_per_minute", github->creations_per_minute);
     return state;

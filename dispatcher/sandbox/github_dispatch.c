@@ -294,8 +294,7 @@ sandbox_github_dispatch(struct sandbox *sandbox, struct github_token *token,
         .arena = arena,
         .workflow = dispatch.workflow,
         .inputs = inputs,
-        .actor = sandbox_github_is_person(token) ? sandbox_github_user_login
-                                                 : "dispatcher-sandbox[bot]"};
+        .actor = sandbox_github_login_of(token)};
     arena = NULL; // the run's now
     inputs = NULL;
     answer_dispatched(&dispatch, sandbox_run_create(sandbox, &order));

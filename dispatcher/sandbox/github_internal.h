@@ -37,6 +37,7 @@ struct github_token {
     int64_t *creations;        // when the last ones were made, a ring of the limit's size
     size_t creation_count;
     bool is_revoked;
+    const struct github_person *person; // whose it is; NULL: the sandbox's user, or no person
 };
 
 struct run_annotation {
@@ -86,7 +87,11 @@ struct github_log_link { // what a 302 to a log points to
     int64_t job_id, expires_ms;
 };
 
+struct github_people;
+struct github_person;
+
 struct github_state {
+    struct github_people *people;
     struct github_repo **repos;
     size_t repo_count;
     struct github_token **tokens;
@@ -154,6 +159,8 @@ struct github_token *sandbox_github_authenticate(
 bool sandbox_github_allowed(const struct github_token *token, const struct github_repo *repo,
     const char *permission, bool writes, struct sandbox_response *response);
 bool sandbox_github_is_person(const struct github_token *token);
+/// Of the person whose token it is; of the App's bot for all others.
+const char *sandbox_github_login_of(const struct github_token *token);
 /// Valid App JWT in Authorization? Answers 401 when not.
 bool sandbox_github_app_authenticated(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
@@ -170,6 +177,28 @@ struct json *sandbox_github_quota_json(
 /// Counts a finished request, and turns it into 304 where If-None-Match says so.
 void sandbox_github_finish(struct sandbox *sandbox, struct github_token *token,
     struct sandbox_request *request, struct sandbox_response *response);
+
+// --- github_people.c, github_orgs.c, github_oauth.c
+// --------------------------------------------------
+
+NODISCARD struct error *sandbox_github_people_start(struct sandbox *sandbox);
+void sandbox_github_people_stop(struct github_state *github);
+void sandbox_github_people_reset(struct sandbox *sandbox);
+struct json *sandbox_github_people_json(const struct sandbox *sandbox);
+/// 0: no such team.
+int64_t sandbox_github_team_id(const struct sandbox *sandbox, const char *slug);
+/// /user…, /users/LOGIN, /orgs/…; false when the path is none of theirs.
+bool sandbox_github_orgs_handle(struct sandbox *sandbox, const struct github_token *token,
+    struct sandbox_request *request, size_t from, struct sandbox_response *response);
+/// POST /_sandbox/github/people, /_sandbox/github/oauth
+void sandbox_github_control_people(
+    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+void sandbox_github_control_oauth(
+    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+/// POST and DELETE of /applications/CLIENT/token, which the App signs with its client secret.
+void sandbox_github_oauth_application(struct sandbox *sandbox, struct sandbox_request *request,
+    size_t from, struct sandbox_response *response);
+void sandbox_github_oauth_ready(const struct sandbox *sandbox, struct json *addresses);
 
 // --- github_shape.c: objects as GitHub spells them
 // -------------------------------------------------

@@ -99,10 +99,7 @@ sandbox_report_number(const struct report_call *call, size_t index)
 const char *
 sandbox_report_actor(const struct github_token *token)
 {
-    if (sandbox_github_is_person(token)) {
-        return sandbox_github_user_login;
-    }
-    return token->kind == GITHUB_TOKEN_JOB ? "github-actions[bot]" : "dispatcher-sandbox[bot]";
+    return token->kind == GITHUB_TOKEN_JOB ? "github-actions[bot]" : sandbox_github_login_of(token);
 }
 
 bool

@@ -4,7 +4,7 @@
 
 #include "dispatcher/memory.h"
 #include "dispatcher/url.h"
-#include "github_internal.h"
+#include "github_people_internal.h"
 
 static void
 set_url(struct json *object, const char *key, const char *prefix, const char *suffix)
@@ -46,8 +46,10 @@ sandbox_shape_user(const struct sandbox *sandbox, const char *base, const char *
     url_encode(str_of(login), "", &encoded);
     char *url CLEANUP(xfreep) = xasprintf("%s/users/%s", base, buf_cstr(&encoded));
     char *page CLEANUP(xfreep) = xasprintf("%s/%s", sandbox->origin, buf_cstr(&encoded));
-    bool is_bot = str_ends(str_of(login), STR("[bot]"));
-    int64_t id = is_bot ? GITHUB_APP_ID : GITHUB_USER_ID;
+    const struct github_person *person = sandbox_github_person(sandbox, login);
+    bool is_app = str_ends(str_of(login), STR("[bot]"));
+    bool is_bot = is_app || (person != NULL && person->is_bot);
+    int64_t id = is_app ? GITHUB_APP_ID : person != NULL ? person->id : GITHUB_USER_ID;
     json_set_str(user, "login", login);
     json_set_int(user, "id", id);
     sandbox_shape_node_id(user, "U", id);

@@ -53,6 +53,7 @@ static const struct {
     {"pagerduty", sandbox_pagerduty_handle},
     {"hooks", sandbox_hooks_handle},
     {"inbox", sandbox_inbox_handle},
+    {"login", sandbox_github_login_handle},
     {"_sandbox", sandbox_control_handle},
     {"_storage", sandbox_github_storage},
 };

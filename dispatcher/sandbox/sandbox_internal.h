@@ -267,6 +267,9 @@ void sandbox_github_handle(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 /// Is it a request to the REST API, which costs quota?
 bool sandbox_github_is_api(const struct sandbox_request *request);
+/// /login/oauth/…
+void sandbox_github_login_handle(
+    struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 void sandbox_github_storage(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 bool sandbox_github_page(
