@@ -252,6 +252,9 @@ free_repo(struct github_repo *repo)
         free(repo->files[i]);
     }
     sandbox_reports_forget(repo);
+    sandbox_commits_free(repo->commits);
+    json_free(repo->oidc_subject);
+    free(repo->default_branch);
     free(repo->files);
     free(repo->owner);
     free(repo->name);
@@ -283,6 +286,10 @@ sandbox_github_free(struct sandbox *sandbox)
     for (size_t i = 0; i < github->link_count; i++) {
         free(github->links[i].key);
     }
+    for (size_t i = 0; i < github->rename_count; i++) {
+        free(github->renames[i].full);
+    }
+    free(github->renames);
     free(github->links);
     free(github->runs);
     free(github->tokens);
@@ -425,16 +432,9 @@ handle_app(struct sandbox *sandbox, struct sandbox_request *request, size_t from
 }
 
 static void
-handle_repo(struct sandbox *sandbox, struct github_token *token, struct sandbox_request *request,
-    size_t from, struct sandbox_response *response)
+handle_known_repo(struct sandbox *sandbox, struct github_token *token, struct github_repo *repo,
+    struct sandbox_request *request, size_t rest, struct sandbox_response *response)
 {
-    struct github_repo *repo = sandbox_github_find_repo(
-        sandbox->github, request->parts[from + 1], request->parts[from + 2]);
-    if (repo == NULL) {
-        sandbox_github_problem(response, 404, "Not Found");
-        return;
-    }
-    size_t rest = from + 3;
     const char *first = request->part_count > rest ? request->parts[rest] : "";
     const char *second = request->part_count > rest + 1 ? request->parts[rest + 1] : "";
     if (sandbox_reports_handle(sandbox, token, repo, request, rest, response)) {
@@ -442,11 +442,65 @@ handle_repo(struct sandbox *sandbox, struct github_token *token, struct sandbox_
     }
     if (strcmp(first, "actions") == 0 && strcmp(second, "workflows") == 0) {
         sandbox_github_workflows_handle(sandbox, token, repo, request, rest + 2, response);
-    } else if (strcmp(first, "actions") == 0 || strcmp(first, "check-runs") == 0) {
+    } else if ((strcmp(first, "actions") == 0 && strcmp(second, "oidc") != 0) ||
+               strcmp(first, "check-runs") == 0) {
         sandbox_github_runs_handle(sandbox, token, repo, request, rest, response);
     } else {
         sandbox_github_repo_handle(sandbox, token, repo, request, rest, response);
     }
+}
+
+// 301 to where the id leads, whatever the repository is called today.
+static void
+answer_moved(const struct sandbox *sandbox, const struct github_repo *repo,
+    const struct sandbox_request *request, size_t rest, struct sandbox_response *response)
+{
+    struct json *body = json_make_object();
+    const char *tail = sandbox_request_rest(request, rest);
+    char *url CLEANUP(xfreep) =
+        xasprintf("%s/repositories/%lld%s%s", sandbox_github_base(sandbox, request),
+            (long long)repo->id, tail[0] != '\0' ? "/" : "", tail);
+    bool reads = sandbox_request_is(request, "GET") || sandbox_request_is(request, "HEAD");
+    json_set_str(body, "message", reads ? "Moved Permanently" : "Temporary Redirect");
+    json_set_str(body, "url", url);
+    json_set_str(body, "documentation_url", documentation);
+    sandbox_reply_json(response, reads ? 301 : 307, body);
+    sandbox_reply_header(response, "Location", url);
+}
+
+// repos/OWNER/NAME/…
+static void
+handle_repo(struct sandbox *sandbox, struct github_token *token, struct sandbox_request *request,
+    size_t from, struct sandbox_response *response)
+{
+    const char *owner = request->parts[from + 1], *name = request->parts[from + 2];
+    struct github_repo *repo = sandbox_github_find_repo(sandbox->github, owner, name);
+    const struct github_repo *moved =
+        repo == NULL ? sandbox_github_repo_renamed(sandbox->github, owner, name) : NULL;
+    if (repo != NULL) {
+        handle_known_repo(sandbox, token, repo, request, from + 3, response);
+    } else if (moved != NULL) {
+        answer_moved(sandbox, moved, request, from + 3, response);
+    } else {
+        sandbox_github_problem(response, 404, "Not Found");
+    }
+}
+
+// repositories/ID/…
+static void
+handle_repo_by_id(struct sandbox *sandbox, struct github_token *token,
+    struct sandbox_request *request, size_t from, struct sandbox_response *response)
+{
+    const struct github_state *github = sandbox->github;
+    int64_t id = 0;
+    bool good = str_to_int64(str_of(request->parts[from + 1]), &id);
+    for (size_t i = 0; good && i < github->repo_count; i++) {
+        if (github->repos[i]->id == id) {
+            handle_known_repo(sandbox, token, github->repos[i], request, from + 2, response);
+            return;
+        }
+    }
+    sandbox_github_problem(response, 404, "Not Found");
 }
 
 static void
@@ -465,6 +519,9 @@ handle_with_token(struct sandbox *sandbox, struct sandbox_request *request, size
         response->status = 204;
     } else if (request->part_count >= from + 3 && strcmp(request->parts[from], "repos") == 0) {
         handle_repo(sandbox, token, request, from, response);
+    } else if (request->part_count >= from + 2 &&
+               strcmp(request->parts[from], "repositories") == 0) {
+        handle_repo_by_id(sandbox, token, request, from, response);
     } else if (!sandbox_github_orgs_handle(sandbox, token, request, from, response)) {
         sandbox_github_problem(response, 404, "Not Found");
     }

@@ -125,6 +125,8 @@ sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *re
         expire_tokens(sandbox, response);
     } else if (sandbox_request_match(request, 2, "people")) {
         sandbox_github_control_people(sandbox, body, response);
+    } else if (sandbox_request_match(request, 2, "repositories")) {
+        sandbox_github_control_repository(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "oauth")) {
         sandbox_github_control_oauth(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "duplicate-run") && run != NULL) {

@@ -18,6 +18,14 @@ struct github_repo {
     struct github_file **files;
     size_t file_count;
     struct github_reports *reports; // github_report.c; NULL: nothing yet
+    struct github_commits *commits; // of an order; NULL: none
+    char *default_branch;           // of an order; NULL: main, or what is checked out
+    struct json *oidc_subject;      // its customisation of `sub`; NULL: none
+};
+
+struct github_rename {
+    char *full; // what it was called
+    struct github_repo *repo;
 };
 
 enum github_token_kind {
@@ -94,6 +102,8 @@ struct github_state {
     struct github_people *people;
     struct github_repo **repos;
     size_t repo_count;
+    struct github_rename *renames;
+    size_t rename_count;
     struct github_token **tokens;
     size_t token_count;
     struct github_run **runs;
@@ -259,6 +269,21 @@ void sandbox_github_list_runs(struct sandbox *sandbox, struct github_repo *repo,
 struct github_run *sandbox_github_find_run(struct github_state *github, int64_t id);
 struct github_file *sandbox_github_file_get(
     struct github_state *github, struct github_repo *repo, const char *name);
+
+// --- github_compare.c, github_repositories.c
+// --------------------------------------------------------
+
+struct github_commits;
+void sandbox_commits_free(struct github_commits *commits);
+/// compare/…, commits, commits/…; false when the path is none of theirs.
+bool sandbox_github_commits_handle(struct sandbox *sandbox, const struct github_repo *repo,
+    struct sandbox_request *request, size_t from, struct sandbox_response *response);
+/// POST /_sandbox/github/repositories
+void sandbox_github_control_repository(
+    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+/// The repository that was once called so, or NULL.
+struct github_repo *sandbox_github_repo_renamed(
+    const struct github_state *github, const char *owner, const char *name);
 
 // --- github_report.c ----------------------------------------------------------------------------
 

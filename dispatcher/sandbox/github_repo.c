@@ -1,4 +1,4 @@
-// GET of a repository, of a file in it, and of a ref.
+// GET of a repository, of a file in it, of a ref, and of how its OIDC subjects are made.
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +114,25 @@ answer_ref(struct sandbox *sandbox, struct github_repo *repo, struct sandbox_req
     sandbox_reply_json(response, 200, body);
 }
 
+// How the repository's subjects are made: the usual way unless an order says otherwise.
+static void
+answer_subject(const struct github_repo *repo, struct sandbox_response *response)
+{
+    struct json *body =
+        repo->oidc_subject != NULL ? json_clone(repo->oidc_subject) : json_make_object();
+    bool immutable = json_bool(json_get(body, "use_immutable_subject"), false);
+    char *prefix CLEANUP(xfreep) =
+        immutable ? xasprintf("repo:%s@%lld/%s@%lld", repo->owner, (long long)repo->owner_id,
+                        repo->name, (long long)repo->id)
+                  : xasprintf("repo:%s", repo->full);
+    if (json_get(body, "use_default") == NULL) {
+        json_set_bool(body, "use_default", json_get(body, "include_claim_keys") == NULL);
+    }
+    json_set_bool(body, "use_immutable_subject", immutable);
+    json_set_str(body, "sub_claim_prefix", prefix);
+    sandbox_reply_json(response, 200, body);
+}
+
 void
 sandbox_github_repo_handle(struct sandbox *sandbox, struct github_token *token,
     struct github_repo *repo, struct sandbox_request *request, size_t from,
@@ -135,6 +154,15 @@ sandbox_github_repo_handle(struct sandbox *sandbox, struct github_token *token,
                strcmp(request->parts[from + 1], "ref") == 0) {
         if (sandbox_github_allowed(token, repo, "contents", false, response)) {
             answer_ref(sandbox, repo, request, from + 2, response);
+        }
+    } else if (sandbox_request_match(request, from, "actions/oidc/customization/sub")) {
+        if (sandbox_github_allowed(token, repo, "actions", false, response)) {
+            answer_subject(repo, response);
+        }
+    } else if (strcmp(first, "compare") == 0 || strcmp(first, "commits") == 0) {
+        if (sandbox_github_allowed(token, repo, "contents", false, response) &&
+            !sandbox_github_commits_handle(sandbox, repo, request, from, response)) {
+            sandbox_github_problem(response, 404, "Not Found");
         }
     } else {
         sandbox_github_problem(response, 404, "Not Found");

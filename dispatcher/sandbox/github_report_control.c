@@ -150,21 +150,6 @@ add_comment(const struct order *order)
 
 // --- repositories, tokens, limits ----------------------------------------------------------------
 
-static void
-add_repository(const struct order *order)
-{
-    const char *full = text_or(order->body, "repository", "");
-    const struct github_repo *repo = sandbox_github_repo_ensure(order->sandbox, full);
-    if (repo == NULL) {
-        sandbox_reply_problem(order->response, 422, "'repository' is OWNER/NAME");
-        return;
-    }
-    struct json *body = json_make_object();
-    json_set_str(body, "full_name", repo->full);
-    json_set_int(body, "id", repo->id);
-    sandbox_reply_json(order->response, 201, body);
-}
-
 // {"kind": "personal" | "job", "permissions": {"deployments": "write"}}
 static void
 add_token(const struct order *order)
@@ -229,7 +214,6 @@ sandbox_reports_control(struct sandbox *sandbox, const struct sandbox_request *r
     } orders[] = {
         {"pulls", add_pull},
         {"comments", add_comment},
-        {"repositories", add_repository},
         {"tokens", add_token},
         {"limits", set_limits},
         {"installation", set_installation},

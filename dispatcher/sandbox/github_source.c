@@ -8,7 +8,7 @@
 #include "dispatcher/file.h"
 #include "dispatcher/git.h"
 #include "dispatcher/memory.h"
-#include "github_internal.h"
+#include "github_commits_internal.h"
 
 enum { FILE_MAX = 1024 * 1024, FILES_MAX = 1000 };
 
@@ -28,6 +28,9 @@ sandbox_source_default_branch(const struct github_repo *repo, struct arena *aren
 {
     struct buf head CLEANUP(buf_done) = BUF_INIT(4096);
     bool found = false;
+    if (!repo->is_git && repo->default_branch != NULL) {
+        return repo->default_branch;
+    }
     const char *path = arena_printf(arena, "%s/HEAD", git_directory(repo, arena));
     struct error *err CLEANUP(error_freep) = repo->is_git ? file_read(path, &head, &found) : NULL;
     struct str name = str_trim(buf_str(&head)), prefix = STR("ref: refs/heads/");
@@ -67,6 +70,12 @@ static bool
 resolve_plain(const struct github_repo *repo, struct arena *arena, struct source_ref *ref)
 {
     char hash[41];
+    size_t place = 0;
+    if (repo->commits != NULL) {
+        bool known = sandbox_commits_find(repo->commits, ref->full, &place);
+        ref->sha = known ? repo->commits->list[place].sha : NULL;
+        return known;
+    }
     sha1_hex(str_of(repo->path), hash);
     ref->sha = arena_dup(arena, hash);
     return strcmp(ref->full, "refs/heads/main") == 0;
