@@ -105,6 +105,8 @@ run_sandbox(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
         .region = cli_value(arguments, "region"),
         .registry_auth = cli_value(arguments, "registry-auth"),
         .caller = cli_value(arguments, "caller"),
+        .webhook_url = cli_value(arguments, "webhook"),
+        .webhook_secret_file = cli_value(arguments, "webhook-secret-file"),
         .faults = cli_values(arguments, "fault"),
         .rollout_delay = cli_duration_ms(arguments, "rollout-delay", 0),
         .delays = {.visible = cli_duration_ms(arguments, "visible-delay", 0),
@@ -153,6 +155,9 @@ static const struct cli_option options[] = {
         auth_choices},
     {"caller", CLI_VALUE, "OWNER/NAME",
         "the app's repository: OIDC tokens speak of it, reports may go to it", NULL},
+    {"webhook", CLI_VALUE, "URL", "send the App's webhooks there", NULL},
+    {"webhook-secret-file", CLI_VALUE, "FILE",
+        "sign them with this secret (made up; the environment says where it is)", NULL},
 };
 
 const struct cli_command command_sandbox = {

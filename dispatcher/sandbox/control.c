@@ -268,6 +268,8 @@ sandbox_control_handle(
         sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
     } else if (reads && sandbox_request_match(request, 1, "github/reports")) {
         sandbox_reply_json(response, 200, sandbox_github_reports_json(sandbox));
+    } else if (reads && sandbox_request_match(request, 1, "github/hooks")) {
+        sandbox_reply_json(response, 200, sandbox_webhook_state_json(sandbox));
     } else if (request->part_count >= 2 && strcmp(request->parts[1], "faults") == 0) {
         handle_faults(sandbox, request, response);
     } else if (posts && sandbox_request_match(request, 1, "reset")) {

@@ -170,7 +170,7 @@ sandbox_github_start(struct sandbox *sandbox)
     github->user_token = xasprintf("ghp_%s", random);
     (void)sandbox_github_token_add(sandbox, GITHUB_TOKEN_USER, github->user_token);
     github->id_token = xstrdup(sandbox_oidc_grant(sandbox, sandbox_github_claims(sandbox, NULL)));
-    return NULL;
+    return sandbox_webhook_start(sandbox);
 }
 
 void
@@ -185,6 +185,7 @@ sandbox_github_ready(const struct sandbox *sandbox, struct json *addresses)
     json_set_str(addresses, "ACTIONS_ID_TOKEN_REQUEST_URL", url);
     json_set_str(addresses, "ACTIONS_ID_TOKEN_REQUEST_TOKEN", github->id_token);
     sandbox_github_oauth_ready(sandbox, addresses);
+    sandbox_webhook_ready(sandbox, addresses);
 }
 
 // Takes the runs off the state and waits for their threads; their own steps are killed.
@@ -216,6 +217,7 @@ sandbox_github_stop(struct sandbox *sandbox)
     sandbox->github->is_stopping = true;
     (void)pthread_mutex_unlock(&sandbox->lock);
     end_runs(sandbox);
+    sandbox_webhook_stop(sandbox);
 }
 
 // Called with the lock held: a run that is going is ended and forgotten once its thread is done.
@@ -242,6 +244,7 @@ sandbox_github_reset(struct sandbox *sandbox)
     json_free(github->granted);
     github->granted = sandbox_github_granted();
     sandbox_github_people_reset(sandbox);
+    sandbox_webhook_reset(sandbox);
 }
 
 static void
@@ -300,6 +303,7 @@ sandbox_github_free(struct sandbox *sandbox)
     secret_free(github->app_pem);
     json_free(github->granted);
     sandbox_github_people_stop(github);
+    sandbox_webhook_free(github);
     free(github);
     sandbox->github = NULL;
 }
@@ -397,11 +401,17 @@ handle_app(struct sandbox *sandbox, struct sandbox_request *request, size_t from
 {
     bool mints = sandbox_request_match(request, from, "app/installations/:/access_tokens");
     bool shows = sandbox_request_match(request, from, "app");
+    bool hooks = request->part_count > from + 2 && strcmp(request->parts[from], "app") == 0 &&
+                 strcmp(request->parts[from + 1], "hook") == 0;
     bool finds = sandbox_request_match(request, from, "repos/:/:/installation");
-    if (!mints && !shows && !finds) {
+    if (!mints && !shows && !finds && !hooks) {
         return false;
     }
     if (!sandbox_github_app_authenticated(sandbox, request, response)) {
+        return true;
+    }
+    if (hooks) {
+        sandbox_webhook_handle(sandbox, request, from, response);
         return true;
     }
     if (shows) {

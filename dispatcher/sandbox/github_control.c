@@ -76,6 +76,9 @@ set_run(struct github_run *run, const struct json *body, struct sandbox_response
     run->status = status;
     run->conclusion = conclusion;
     run->updated_ms = sandbox_now(run->sandbox);
+    if (conclusion != NULL || strcmp(status, "in_progress") == 0) {
+        sandbox_webhook_run(run, status);
+    }
     answer_run(run->sandbox, run, response);
 }
 
@@ -134,7 +137,8 @@ sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *re
     } else if (sandbox_request_match(request, 2, "set-run") && run != NULL) {
         set_run(run, body, response);
     } else {
-        return sandbox_reports_control(sandbox, request, body, response);
+        return sandbox_webhook_control(sandbox, request, body, response) ||
+               sandbox_reports_control(sandbox, request, body, response);
     }
     return true;
 }

@@ -97,9 +97,11 @@ struct github_log_link { // what a 302 to a log points to
 
 struct github_people;
 struct github_person;
+struct github_hooks;
 
 struct github_state {
     struct github_people *people;
+    struct github_hooks *hooks;
     struct github_repo **repos;
     size_t repo_count;
     struct github_rename *renames;
@@ -227,6 +229,8 @@ struct json *sandbox_shape_app(
     const struct sandbox *sandbox, const char *base, const char *slug, int64_t id);
 void sandbox_shape_time(struct json *object, const char *key, int64_t wall_ms);
 void sandbox_shape_node_id(struct json *object, const char *kind, int64_t id);
+/// The organisation, in short.
+struct json *sandbox_shape_organization(const struct sandbox *sandbox, const char *base);
 struct json *sandbox_shape_installation(
     const struct sandbox *sandbox, const char *base, const struct github_repo *repo);
 
@@ -284,6 +288,26 @@ void sandbox_github_control_repository(
 /// The repository that was once called so, or NULL.
 struct github_repo *sandbox_github_repo_renamed(
     const struct github_state *github, const char *owner, const char *name);
+
+// --- github_hooks*.c: the App's webhook
+// -----------------------------------------------------------------
+
+NODISCARD struct error *sandbox_webhook_start(struct sandbox *sandbox);
+/// Joins its threads.
+void sandbox_webhook_stop(struct sandbox *sandbox);
+void sandbox_webhook_free(struct github_state *github);
+void sandbox_webhook_reset(struct sandbox *sandbox);
+void sandbox_webhook_ready(const struct sandbox *sandbox, struct json *addresses);
+/// A run, or a job of it, has come to something: "requested", "in_progress", "completed"; a job
+/// "queued", "in_progress", "completed".
+void sandbox_webhook_run(struct github_run *run, const char *action);
+void sandbox_webhook_job(struct github_run *run, const struct run_job *job, const char *action);
+/// app/hook/…, for the App by its JWT.
+void sandbox_webhook_handle(struct sandbox *sandbox, struct sandbox_request *request, size_t from,
+    struct sandbox_response *response);
+/// POST /_sandbox/github/hooks, /hooks/faults and /push; false when it is none of them.
+bool sandbox_webhook_control(struct sandbox *sandbox, const struct sandbox_request *request,
+    const struct json *order, struct sandbox_response *response);
 
 // --- github_report.c ----------------------------------------------------------------------------
 

@@ -22,25 +22,32 @@ is_organization(const struct asking *asking, const char *login)
     return str_equal_nocase(str_of(login), str_of(sandbox_github_organization(asking->sandbox)));
 }
 
-static struct json *
-shape_organization(const struct asking *asking)
+struct json *
+sandbox_shape_organization(const struct sandbox *sandbox, const char *base)
 {
-    const char *login = sandbox_github_organization(asking->sandbox);
-    struct json *object = json_make_object();
     static const char *const links[][2] = {{"url", ""}, {"repos_url", "/repos"},
         {"events_url", "/events"}, {"hooks_url", "/hooks"}, {"issues_url", "/issues"},
         {"members_url", "/members{/member}"}, {"public_members_url", "/public_members{/member}"}};
+    const char *login = sandbox_github_organization(sandbox);
+    int64_t id = sandbox_github_organization_id(sandbox);
+    struct json *object = json_make_object();
     json_set_str(object, "login", login);
-    json_set_int(object, "id", sandbox_github_organization_id(asking->sandbox));
-    sandbox_shape_node_id(object, "O", sandbox_github_organization_id(asking->sandbox));
+    json_set_int(object, "id", id);
+    sandbox_shape_node_id(object, "O", id);
     for (size_t i = 0; i < ARRAY_LENGTH(links); i++) {
-        char *url CLEANUP(xfreep) = xasprintf("%s/orgs/%s%s", asking->base, login, links[i][1]);
+        char *url CLEANUP(xfreep) = xasprintf("%s/orgs/%s%s", base, login, links[i][1]);
         json_set_str(object, links[i][0], url);
     }
-    char *avatar CLEANUP(xfreep) = xasprintf("%s/%s.png", asking->sandbox->origin, login);
+    char *avatar CLEANUP(xfreep) = xasprintf("%s/%s.png", sandbox->origin, login);
     json_set_str(object, "avatar_url", avatar);
     json_set_str(object, "description", "");
     return object;
+}
+
+static struct json *
+shape_organization(const struct asking *asking)
+{
+    return sandbox_shape_organization(asking->sandbox, asking->base);
 }
 
 static struct json *

@@ -65,6 +65,18 @@ start_thread(struct github_run *run)
     }
 }
 
+// A job that needs others is queued once they are done (runner.c).
+static void
+tell_created(struct github_run *run)
+{
+    sandbox_webhook_run(run, "requested");
+    for (size_t i = 0; i < run->job_count; i++) {
+        if (run->workflow->jobs[i].needs.count == 0) {
+            sandbox_webhook_job(run, &run->jobs[i], "queued");
+        }
+    }
+}
+
 struct github_run *
 sandbox_run_create(struct sandbox *sandbox, const struct run_order *order)
 {
@@ -104,6 +116,7 @@ sandbox_run_create(struct sandbox *sandbox, const struct run_order *order)
     run->job_count = run->workflow->job_count;
     github->runs = xrealloc(github->runs, (github->run_count + 1) * sizeof(*github->runs));
     github->runs[github->run_count++] = run;
+    tell_created(run);
     start_thread(run);
     return run;
 }
@@ -126,6 +139,7 @@ sandbox_run_finish(struct github_run *run, const char *conclusion)
         run->status = "completed";
         run->conclusion = conclusion;
         run->updated_ms = sandbox_now(run->sandbox);
+        sandbox_webhook_run(run, "completed");
     }
 }
 

@@ -36,6 +36,9 @@ set_status(struct github_run *run, const char *status)
         run->updated_ms = sandbox_now(sandbox);
         bool starts = strcmp(status, "in_progress") == 0;
         run->started_ms = starts ? run->updated_ms : run->started_ms;
+        if (starts) {
+            sandbox_webhook_run(run, "in_progress");
+        }
     }
     (void)pthread_mutex_unlock(&sandbox->lock);
 }
@@ -263,8 +266,9 @@ job_outputs(struct job_state *state)
 }
 
 static void
-end_job(struct sandbox *sandbox, struct run_job *job, const char *conclusion)
+end_job(struct github_run *run, struct run_job *job, const char *conclusion)
 {
+    struct sandbox *sandbox = run->sandbox;
     (void)pthread_mutex_lock(&sandbox->lock);
     job->status = "completed";
     job->conclusion = conclusion;
@@ -278,15 +282,22 @@ end_job(struct sandbox *sandbox, struct run_job *job, const char *conclusion)
             step->started_ms = step->started_ms != 0 ? step->started_ms : job->completed_ms;
         }
     }
+    sandbox_webhook_job(run, job, "completed");
     (void)pthread_mutex_unlock(&sandbox->lock);
 }
 
 static void
-start_job(struct sandbox *sandbox, struct run_job *job)
+start_job(struct github_run *run, size_t index)
 {
+    struct sandbox *sandbox = run->sandbox;
+    struct run_job *job = &run->jobs[index];
     (void)pthread_mutex_lock(&sandbox->lock);
+    if (run->workflow->jobs[index].needs.count > 0) {
+        sandbox_webhook_job(run, job, "queued");
+    }
     job->status = "in_progress";
     job->started_ms = sandbox_now(sandbox);
+    sandbox_webhook_job(run, job, "in_progress");
     (void)pthread_mutex_unlock(&sandbox->lock);
 }
 
@@ -318,7 +329,7 @@ do_job(struct github_run *run, size_t index, const struct json *needs)
         .arena = arena_new(),
         .env = json_make_object(),
         .path = xstrdup(path != NULL ? path : "/usr/local/bin:/usr/bin:/bin")};
-    start_job(run->sandbox, state.job);
+    start_job(run, index);
     set_up(&state, needs);
     do_steps(&state);
     struct run_step *last = &state.job->steps[state.job->step_count - 1];
@@ -328,7 +339,7 @@ do_job(struct github_run *run, size_t index, const struct json *needs)
         end_step(&state, last, "success");
     }
     struct json *entry = job_outputs(&state);
-    end_job(run->sandbox, state.job, job_result(&state));
+    end_job(run, state.job, job_result(&state));
     free_state(&state);
     return entry;
 }
@@ -367,7 +378,7 @@ static struct json *
 skip_job(struct github_run *run, size_t index, const char *conclusion)
 {
     struct json *entry = json_make_object();
-    end_job(run->sandbox, &run->jobs[index], conclusion);
+    end_job(run, &run->jobs[index], conclusion);
     json_set_str(entry, "result", conclusion);
     json_set(entry, "outputs", json_make_object());
     return entry;
@@ -443,8 +454,8 @@ forced_result(struct github_run *run)
         of_job = strcmp(of_jobs[i], run->forced) == 0 ? of_jobs[i] : of_job;
     }
     for (size_t i = 0; i < run->job_count; i++) {
-        start_job(run->sandbox, &run->jobs[i]);
-        end_job(run->sandbox, &run->jobs[i], of_job != NULL ? of_job : "skipped");
+        start_job(run, i);
+        end_job(run, &run->jobs[i], of_job != NULL ? of_job : "skipped");
     }
     return run->forced;
 }
@@ -481,7 +492,7 @@ sandbox_runner_main(void *arg)
     const char *conclusion = live(run);
     for (size_t i = 0; i < run->job_count; i++) {
         if (strcmp(run->jobs[i].status, "completed") != 0) {
-            end_job(sandbox, &run->jobs[i], "cancelled");
+            end_job(run, &run->jobs[i], "cancelled");
         }
     }
     (void)pthread_mutex_lock(&sandbox->lock);

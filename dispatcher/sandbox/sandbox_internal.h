@@ -283,6 +283,8 @@ struct json *sandbox_github_state_json(struct sandbox *sandbox);
 struct json *sandbox_github_claims(const struct sandbox *sandbox, const struct json *given);
 /// {"owner/name": {"deployments": […], …}}: what was reported, and the pull requests.
 struct json *sandbox_github_reports_json(const struct sandbox *sandbox);
+/// Whom the App's webhook goes to, and what became of its deliveries.
+struct json *sandbox_webhook_state_json(const struct sandbox *sandbox);
 void sandbox_github_expired(struct sandbox *sandbox, struct sandbox_response *response);
 /// Adds what a GitHub client needs to the addresses.
 void sandbox_github_ready(const struct sandbox *sandbox, struct json *addresses);

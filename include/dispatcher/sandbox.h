@@ -41,6 +41,8 @@ struct sandbox_options {
     int64_t rollout_delay;     // ms that a deployment of a service takes; 0: 2 s
     const char *caller; // "owner/name" of the app: OIDC tokens speak of it, and it is there to be
                         // reported on; NULL: the first
+    const char *webhook_url;         // where the App's webhook goes; NULL: nowhere, until an order
+    const char *webhook_secret_file; // signs it; NULL: one is made up, see the ready file
 };
 
 // What a client needs, told once when the sandbox serves. All borrowed for the call.
