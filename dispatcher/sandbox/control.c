@@ -11,6 +11,7 @@ void
 sandbox_control_record(struct sandbox *sandbox, const struct sandbox_record *record)
 {
     size_t count = sandbox->record_count;
+    sandbox_github_count(sandbox, record);
     if (count >= RECORDS_MAX) {
         struct sandbox_record dropped = *record;
         free(dropped.method);
@@ -268,6 +269,8 @@ sandbox_control_handle(
         sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
     } else if (reads && sandbox_request_match(request, 1, "github/reports")) {
         sandbox_reply_json(response, 200, sandbox_github_reports_json(sandbox));
+    } else if (reads && sandbox_request_match(request, 1, "github/counters")) {
+        sandbox_reply_json(response, 200, sandbox_github_counters_json(sandbox));
     } else if (reads && sandbox_request_match(request, 1, "github/hooks")) {
         sandbox_reply_json(response, 200, sandbox_webhook_state_json(sandbox));
     } else if (request->part_count >= 2 && strcmp(request->parts[1], "faults") == 0) {

@@ -154,6 +154,7 @@ sandbox_github_start(struct sandbox *sandbox)
     const struct pair_list *repositories = &sandbox->options->repositories;
     sandbox->github = github;
     github->last_id = 16000000000;
+    github->counters = json_make_object();
     for (size_t i = 0; i < repositories->count; i++) {
         TRY(add_repo(github, repositories->items[i].key, repositories->items[i].value));
     }
@@ -217,6 +218,7 @@ sandbox_github_stop(struct sandbox *sandbox)
     sandbox->github->is_stopping = true;
     (void)pthread_mutex_unlock(&sandbox->lock);
     end_runs(sandbox);
+    sandbox_auto_stop(sandbox);
     sandbox_webhook_stop(sandbox);
 }
 
@@ -245,6 +247,8 @@ sandbox_github_reset(struct sandbox *sandbox)
     github->granted = sandbox_github_granted();
     sandbox_github_people_reset(sandbox);
     sandbox_webhook_reset(sandbox);
+    sandbox_auto_reset(sandbox);
+    sandbox_github_counters_reset(github);
 }
 
 static void
@@ -304,6 +308,8 @@ sandbox_github_free(struct sandbox *sandbox)
     json_free(github->granted);
     sandbox_github_people_stop(github);
     sandbox_webhook_free(github);
+    sandbox_auto_free(github);
+    json_free(github->counters);
     free(github);
     sandbox->github = NULL;
 }

@@ -22,6 +22,12 @@ known_word(const char *const *words, const char *text)
     return NULL;
 }
 
+const char *
+sandbox_github_conclusion(const char *text)
+{
+    return known_word(conclusions, text);
+}
+
 static void
 answer_run(
     const struct sandbox *sandbox, const struct github_run *run, struct sandbox_response *response)
@@ -126,6 +132,8 @@ sandbox_github_control(struct sandbox *sandbox, const struct sandbox_request *re
         set_workflow(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "expire-tokens")) {
         expire_tokens(sandbox, response);
+    } else if (sandbox_request_match(request, 2, "runs/auto")) {
+        sandbox_auto_control(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "people")) {
         sandbox_github_control_people(sandbox, body, response);
     } else if (sandbox_request_match(request, 2, "repositories")) {

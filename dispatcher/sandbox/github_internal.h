@@ -86,6 +86,8 @@ struct github_run {
     struct workflow *workflow;
     struct cancel *cancel; // raised: SIGINT politely, SIGKILL when forced
     bool cancel_asked, is_forced, thread_started, thread_joined;
+    int64_t auto_start_ms, auto_finish_ms; // mono, of a run that only time moves
+    const char *auto_conclusion;
     struct sandbox_delays delays;
     pthread_t thread;
 };
@@ -98,8 +100,10 @@ struct github_log_link { // what a 302 to a log points to
 struct github_people;
 struct github_person;
 struct github_hooks;
+struct github_auto;
 
 struct github_state {
+    struct github_auto *automatic; // NULL: never ordered
     struct github_people *people;
     struct github_hooks *hooks;
     struct github_repo **repos;
@@ -118,6 +122,7 @@ struct github_state {
     const char *next_conclusion;  // for the next run
     struct json *granted;         // what the installation may do, by permission
     int64_t creations_per_minute; // secondary limit of a token; 0: none
+    struct json *counters;        // route → {"requests", "counted", "not_modified"}
     bool is_stopping;
 };
 
@@ -337,6 +342,30 @@ struct github_run *sandbox_run_duplicate(struct sandbox *sandbox, struct github_
 void sandbox_run_cancel(struct github_run *run, bool forced);
 void sandbox_run_free(struct github_run *run);
 void sandbox_run_finish(struct github_run *run, const char *conclusion);
+/// "pending", "queued", "in_progress"; nothing once an order has set it.
+void sandbox_run_set_status(struct github_run *run, const char *status);
+void sandbox_run_job_start(struct github_run *run, size_t index);
+void sandbox_run_job_end(struct github_run *run, struct run_job *job, const char *conclusion);
+
+// --- github_counters.c
+// --------------------------------------------------------------------------------
+
+void sandbox_github_counters_reset(struct github_state *github);
+
+// --- github_auto.c: runs that only time moves
+// ---------------------------------------------------------
+
+/// The word, when it is one of GitHub's conclusions; else NULL. Static.
+const char *sandbox_github_conclusion(const char *text);
+/// Does an order say that runs execute nothing? Then this one is taken care of.
+bool sandbox_auto_takes(struct github_run *run);
+/// POST /_sandbox/github/runs/auto
+void sandbox_auto_control(
+    struct sandbox *sandbox, const struct json *order, struct sandbox_response *response);
+/// Joins its thread.
+void sandbox_auto_stop(struct sandbox *sandbox);
+void sandbox_auto_free(struct github_state *github);
+void sandbox_auto_reset(struct sandbox *sandbox);
 
 // --- runner.c
 // -------------------------------------------------------------------------------------------

@@ -117,7 +117,9 @@ sandbox_run_create(struct sandbox *sandbox, const struct run_order *order)
     github->runs = xrealloc(github->runs, (github->run_count + 1) * sizeof(*github->runs));
     github->runs[github->run_count++] = run;
     tell_created(run);
-    start_thread(run);
+    if (!sandbox_auto_takes(run)) {
+        start_thread(run);
+    }
     return run;
 }
 
@@ -141,6 +143,52 @@ sandbox_run_finish(struct github_run *run, const char *conclusion)
         run->updated_ms = sandbox_now(run->sandbox);
         sandbox_webhook_run(run, "completed");
     }
+}
+
+void
+sandbox_run_set_status(struct github_run *run, const char *status)
+{
+    bool starts = strcmp(status, "in_progress") == 0;
+    if (run->is_set) {
+        return;
+    }
+    run->status = status;
+    run->updated_ms = sandbox_now(run->sandbox);
+    if (starts) {
+        run->started_ms = run->updated_ms;
+        sandbox_webhook_run(run, status);
+    }
+}
+
+void
+sandbox_run_job_start(struct github_run *run, size_t index)
+{
+    struct run_job *job = &run->jobs[index];
+    if (run->workflow->jobs[index].needs.count > 0) {
+        sandbox_webhook_job(run, job, "queued");
+    }
+    job->status = "in_progress";
+    job->started_ms = sandbox_now(run->sandbox);
+    sandbox_webhook_job(run, job, "in_progress");
+}
+
+// Steps that did not come to their turn end with the job.
+void
+sandbox_run_job_end(struct github_run *run, struct run_job *job, const char *conclusion)
+{
+    job->status = "completed";
+    job->conclusion = conclusion;
+    job->completed_ms = sandbox_now(run->sandbox);
+    for (size_t i = 0; i < job->step_count; i++) {
+        struct run_step *step = &job->steps[i];
+        if (strcmp(step->status, "completed") != 0) {
+            step->status = "completed";
+            step->conclusion = strcmp(conclusion, "cancelled") == 0 ? "cancelled" : "skipped";
+            step->completed_ms = job->completed_ms;
+            step->started_ms = step->started_ms != 0 ? step->started_ms : job->completed_ms;
+        }
+    }
+    sandbox_webhook_job(run, job, "completed");
 }
 
 static void

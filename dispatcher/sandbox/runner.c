@@ -31,15 +31,7 @@ set_status(struct github_run *run, const char *status)
 {
     struct sandbox *sandbox = run->sandbox;
     (void)pthread_mutex_lock(&sandbox->lock);
-    if (!run->is_set) {
-        run->status = status;
-        run->updated_ms = sandbox_now(sandbox);
-        bool starts = strcmp(status, "in_progress") == 0;
-        run->started_ms = starts ? run->updated_ms : run->started_ms;
-        if (starts) {
-            sandbox_webhook_run(run, "in_progress");
-        }
-    }
+    sandbox_run_set_status(run, status);
     (void)pthread_mutex_unlock(&sandbox->lock);
 }
 
@@ -268,37 +260,17 @@ job_outputs(struct job_state *state)
 static void
 end_job(struct github_run *run, struct run_job *job, const char *conclusion)
 {
-    struct sandbox *sandbox = run->sandbox;
-    (void)pthread_mutex_lock(&sandbox->lock);
-    job->status = "completed";
-    job->conclusion = conclusion;
-    job->completed_ms = sandbox_now(sandbox);
-    for (size_t i = 0; i < job->step_count; i++) {
-        struct run_step *step = &job->steps[i];
-        if (strcmp(step->status, "completed") != 0) {
-            step->status = "completed";
-            step->conclusion = strcmp(conclusion, "cancelled") == 0 ? "cancelled" : "skipped";
-            step->completed_ms = job->completed_ms;
-            step->started_ms = step->started_ms != 0 ? step->started_ms : job->completed_ms;
-        }
-    }
-    sandbox_webhook_job(run, job, "completed");
-    (void)pthread_mutex_unlock(&sandbox->lock);
+    (void)pthread_mutex_lock(&run->sandbox->lock);
+    sandbox_run_job_end(run, job, conclusion);
+    (void)pthread_mutex_unlock(&run->sandbox->lock);
 }
 
 static void
 start_job(struct github_run *run, size_t index)
 {
-    struct sandbox *sandbox = run->sandbox;
-    struct run_job *job = &run->jobs[index];
-    (void)pthread_mutex_lock(&sandbox->lock);
-    if (run->workflow->jobs[index].needs.count > 0) {
-        sandbox_webhook_job(run, job, "queued");
-    }
-    job->status = "in_progress";
-    job->started_ms = sandbox_now(sandbox);
-    sandbox_webhook_job(run, job, "in_progress");
-    (void)pthread_mutex_unlock(&sandbox->lock);
+    (void)pthread_mutex_lock(&run->sandbox->lock);
+    sandbox_run_job_start(run, index);
+    (void)pthread_mutex_unlock(&run->sandbox->lock);
 }
 
 static void

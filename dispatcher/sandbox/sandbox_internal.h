@@ -283,6 +283,10 @@ struct json *sandbox_github_state_json(struct sandbox *sandbox);
 struct json *sandbox_github_claims(const struct sandbox *sandbox, const struct json *given);
 /// {"owner/name": {"deployments": […], …}}: what was reported, and the pull requests.
 struct json *sandbox_github_reports_json(const struct sandbox *sandbox);
+/// Counts a request to the REST API, by its route; nothing when the target is none of its.
+void sandbox_github_count(struct sandbox *sandbox, const struct sandbox_record *record);
+/// {"requests", "counted", "not_modified", "routes": {"GET /repos/{owner}/{repo}/…": {…}}}
+struct json *sandbox_github_counters_json(const struct sandbox *sandbox);
 /// Whom the App's webhook goes to, and what became of its deliveries.
 struct json *sandbox_webhook_state_json(const struct sandbox *sandbox);
 void sandbox_github_expired(struct sandbox *sandbox, struct sandbox_response *response);
