@@ -84,6 +84,7 @@ sandbox_aws_start(struct sandbox *sandbox)
     sandbox->aws = xcalloc(1, sizeof(*sandbox->aws));
     sandbox->aws->scan_results = json_make_object();
     sandbox->aws->roles = json_make_object();
+    sandbox->aws->denials = json_make_array();
     char *arn CLEANUP(xfreep) =
         xasprintf("arn:aws:iam::%s:user/sandbox", sandbox_aws_account(sandbox));
     sandbox->aws->own = sandbox_aws_key_add(sandbox, arn, "AIDASANDBOXUSER000001", 0);
@@ -103,6 +104,8 @@ sandbox_aws_reset(struct sandbox *sandbox)
     json_free(sandbox->aws->roles);
     sandbox->aws->roles = json_make_object();
     sandbox->aws->is_lenient = false;
+    json_free(sandbox->aws->denials);
+    sandbox->aws->denials = json_make_array();
     json_free(sandbox->aws->denied);
     sandbox->aws->denied = NULL;
     sandbox_ecs_stop(sandbox);
@@ -124,12 +127,14 @@ sandbox_aws_stop(struct sandbox *sandbox)
     json_free(aws->scan_results);
     json_free(aws->roles);
     json_free(aws->denied);
+    json_free(aws->denials);
     for (size_t i = 0; i < aws->key_count; i++) {
         free(aws->keys[i]->id);
         free(aws->keys[i]->secret);
         free(aws->keys[i]->token);
         free(aws->keys[i]->arn);
         free(aws->keys[i]->user_id);
+        json_free(aws->keys[i]->policy);
         free(aws->keys[i]);
     }
     for (size_t i = 0; i < aws->token_count; i++) {

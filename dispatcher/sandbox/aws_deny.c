@@ -107,28 +107,45 @@ resource_of(const struct aws_exchange *exchange, const char *service)
     return strcmp(service, "ecs") == 0 ? ecs_resource(exchange, base) : "*";
 }
 
-bool
-sandbox_aws_denies(struct aws_exchange *exchange)
+static bool
+is_denied(const struct json *denied, const char *action)
 {
-    const struct json *denied = exchange->sandbox->aws->denied;
-    struct arena *arena = exchange->request->arena;
-    const char *service =
-        json_count(denied) > 0 ? sandbox_aws_signing_service(exchange->request) : NULL;
-    if (service == NULL) {
-        return false;
-    }
-    const char *action = arena_printf(arena, "%s:%s", service, exchange->operation);
     bool found = false;
     for (size_t i = 0; i < json_count(denied); i++) {
         found = found || fault_glob(json_str(json_at(denied, i)), action);
     }
-    if (!found) {
+    return found;
+}
+
+// IAM's sentence, by the order or by the session's policy; NULL when it is allowed.
+static const char *
+why_denied(const struct aws_exchange *exchange)
+{
+    const struct json *denied = exchange->sandbox->aws->denied;
+    struct arena *arena = exchange->request->arena;
+    bool is_asked = json_count(denied) > 0 || exchange->key->policy != NULL;
+    const char *service = is_asked ? sandbox_aws_signing_service(exchange->request) : NULL;
+    if (service == NULL) {
+        return NULL;
+    }
+    const char *action = arena_printf(arena, "%s:%s", service, exchange->operation);
+    const char *resource = resource_of(exchange, service);
+    if (is_denied(denied, action)) {
+        return arena_printf(arena,
+            "User: %s is not authorized to perform: %s on resource: %s because no identity-based "
+            "policy allows the %s action",
+            exchange->key->arn, action, resource, action);
+    }
+    return sandbox_session_denies(exchange->sandbox, exchange->key, action, resource, arena);
+}
+
+bool
+sandbox_aws_denies(struct aws_exchange *exchange)
+{
+    const char *text = why_denied(exchange);
+    if (text == NULL) {
         return false;
     }
-    const char *text = arena_printf(arena,
-        "User: %s is not authorized to perform: %s on resource: %s because no identity-based "
-        "policy allows the %s action",
-        exchange->key->arn, action, resource_of(exchange, service), action);
     if (exchange->body == NULL) {
         sandbox_aws_xml_problem(exchange->response, 403, "AccessDenied", text);
         return true;

@@ -34,8 +34,7 @@ authorization_token(struct aws_exchange *exchange)
     const char *password = sandbox_random(sandbox, exchange->request->arena, 64);
     int64_t expires = sandbox_now(sandbox) + TOKEN_LIFE_MS;
     aws->tokens = xrealloc(aws->tokens, (aws->token_count + 1) * sizeof(*aws->tokens));
-    aws->tokens[aws->token_count++] =
-        (struct ecr_token){.password = xstrdup(password), .expires_ms = expires};
+    aws->tokens[aws->token_count++] = (struct ecr_token){xstrdup(password), exchange->key, expires};
     buf_printf(&plain, "AWS:%s", password);
     base64_encode(buf_str(&plain), &encoded);
     struct json *body = json_make_object(), *list = json_make_array(), *one = json_make_object();

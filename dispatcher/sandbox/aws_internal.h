@@ -7,6 +7,8 @@ struct aws_key {
     char *id, *secret, *token; // token NULL: the account's own user
     char *arn, *user_id;
     int64_t expires_ms; // 0: never
+    int64_t duration_s;
+    struct json *policy; // of the session; NULL: none
 };
 
 struct ssm_version {
@@ -24,6 +26,7 @@ struct ssm_entry {
 
 struct ecr_token {
     char *password;
+    const struct aws_key *key; // who got it
     int64_t expires_ms;
 };
 
@@ -40,6 +43,7 @@ struct aws_state {
     struct ecs_state *ecs;
     struct json *denied;       // globs of actions that nobody may do (aws_deny.c), or NULL
     struct json *scan_results; // repository, or "*" → what its scans say (aws_ecr_scan.c)
+    struct json *denials;      // what session policies refused (aws_sessions.c)
     struct json *roles;        // name → what CreateRole was given (aws_iam.c)
     struct logs_state *logs;   // NULL: nothing was ever written
     bool is_lenient;           // members and choices that the models do not know pass (aws_model.c)
@@ -121,6 +125,17 @@ void sandbox_iam_ensure(struct sandbox *sandbox, const char *name, const char *s
 /// POST /_sandbox/aws/iam
 void sandbox_iam_control(struct sandbox *sandbox, const struct sandbox_request *request,
     struct sandbox_response *response);
+
+// --- aws_policy.c, aws_sessions.c
+/// NULL, or what is wrong with the text.
+const char *sandbox_policy_read(const char *text, struct json **out);
+bool sandbox_policy_allows(const struct json *policy, const char *action, const char *resource);
+/// IAM's sentence when the session's policy does not allow it, in the arena; else NULL. It is
+/// noted.
+const char *sandbox_session_denies(struct sandbox *sandbox, const struct aws_key *key,
+    const char *action, const char *resource, struct arena *arena);
+/// Who got that password from ECR, or NULL.
+const struct aws_key *sandbox_ecr_token_key(const struct sandbox *sandbox, const char *password);
 
 /// The service that the request is signed for ("ecs"), as IAM names it; NULL when it is unsigned.
 const char *sandbox_aws_signing_service(const struct sandbox_request *request);

@@ -44,15 +44,24 @@ is_session_name(const char *text)
            strspn(text, legal) == strlen(text);
 }
 
+struct assumption {
+    const char *role, *session;
+    int64_t seconds;
+    const char *policy_text;
+    struct json *policy; // taken by the key
+};
+
 static void
-add_credentials(struct aws_exchange *exchange, const char *role, const char *session,
-    int64_t seconds, struct buf *inner)
+add_credentials(struct aws_exchange *exchange, struct assumption *assumed, struct buf *inner)
 {
     struct arena *arena = exchange->request->arena;
     const char *arn = arena_printf(arena, "arn:aws:sts::%s:assumed-role/%s/%s",
-        sandbox_aws_account(exchange->sandbox), role, session);
-    const char *id = arena_printf(arena, "AROASANDBOXROLE000001:%s", session);
-    const struct aws_key *key = sandbox_aws_key_add(exchange->sandbox, arn, id, seconds * 1000);
+        sandbox_aws_account(exchange->sandbox), assumed->role, assumed->session);
+    const char *id = arena_printf(arena, "AROASANDBOXROLE000001:%s", assumed->session);
+    struct aws_key *key = sandbox_aws_key_add(exchange->sandbox, arn, id, assumed->seconds * 1000);
+    key->duration_s = assumed->seconds;
+    key->policy = assumed->policy;
+    assumed->policy = NULL;
     char expires[21];
     clock_format_rfc3339(key->expires_ms, expires);
     buf_puts(inner, "<AssumedRoleUser>");
@@ -64,6 +73,26 @@ add_credentials(struct aws_exchange *exchange, const char *role, const char *ses
     sandbox_aws_xml_element(inner, "SessionToken", key->token);
     sandbox_aws_xml_element(inner, "Expiration", expires);
     buf_puts(inner, "</Credentials>");
+    if (assumed->policy_text != NULL) {
+        char *packed CLEANUP(xfreep) = xasprintf("%zu", strlen(assumed->policy_text) * 100 / 2048);
+        sandbox_aws_xml_element(inner, "PackedPolicySize", packed);
+    }
+}
+
+// The session's own limit on top of what the role may; false when it has answered.
+static bool
+read_policy(struct aws_exchange *exchange, struct assumption *assumed)
+{
+    const char *problem = assumed->policy_text != NULL
+                              ? sandbox_policy_read(assumed->policy_text, &assumed->policy)
+                              : NULL;
+    if (problem != NULL) {
+        sandbox_aws_xml_problem(exchange->response, 400,
+            strncmp(problem, "1 validation", 12) == 0 ? "ValidationError"
+                                                      : "MalformedPolicyDocument",
+            problem);
+    }
+    return problem == NULL;
 }
 
 static bool
@@ -105,10 +134,12 @@ assume_role(struct aws_exchange *exchange)
             exchange->response, 400, "ValidationError", "DurationSeconds is out of range");
         return;
     }
-    if (exchange->key == NULL && !check_identity(exchange, &inner)) {
+    struct assumption assumed = {role, session, seconds, field(exchange, "Policy"), NULL};
+    if ((exchange->key == NULL && !check_identity(exchange, &inner)) ||
+        !read_policy(exchange, &assumed)) {
         return;
     }
-    add_credentials(exchange, role, session, seconds, &inner);
+    add_credentials(exchange, &assumed, &inner);
     sandbox_aws_xml_result(exchange, xmlns, &inner);
 }
 

@@ -269,6 +269,8 @@ sandbox_control_handle(
         sandbox_reply_text(response, 200, "text/plain; charset=utf-8", buf_str(&text));
     } else if (reads && sandbox_request_match(request, 1, "github/reports")) {
         sandbox_reply_json(response, 200, sandbox_github_reports_json(sandbox));
+    } else if (reads && sandbox_request_match(request, 1, "aws/sessions")) {
+        sandbox_reply_json(response, 200, sandbox_aws_sessions_json(sandbox));
     } else if (reads && sandbox_request_match(request, 1, "github/counters")) {
         sandbox_reply_json(response, 200, sandbox_github_counters_json(sandbox));
     } else if (reads && sandbox_request_match(request, 1, "github/hooks")) {

@@ -274,6 +274,9 @@ handle_repository(
         sandbox_registry_problem(response, 400, "NAME_INVALID", "invalid repository name");
         return;
     }
+    if (!sandbox_registry_allowed(sandbox, name, request, response)) {
+        return;
+    }
     struct registry_repo *repo = sandbox_registry_find(sandbox->registry, name);
     if (uploads || upload) {
         sandbox_registry_uploads_handle(

@@ -32,7 +32,7 @@ struct registry_state {
     size_t repo_count;
     struct registry_upload **uploads;
     size_t upload_count;
-    struct json *bearers; // token → expiry in wall ms
+    struct json *bearers; // token → {"expires_ms", "password"}
     int64_t puts_ms[ECR_PUT_RATE]; // the last PutImage calls, a ring
     size_t put_count;
     bool mounts; // account setting BLOB_MOUNTING
@@ -50,6 +50,9 @@ void sandbox_registry_problem(
 /// Basic or Bearer as the options say; answers 401 when it does not hold.
 bool sandbox_registry_authenticate(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
+/// May whoever got these credentials from ECR do this to the repository? Answers 403 when not.
+bool sandbox_registry_allowed(struct sandbox *sandbox, const char *name,
+    const struct sandbox_request *request, struct sandbox_response *response);
 void sandbox_registry_token(
     struct sandbox *sandbox, struct sandbox_request *request, struct sandbox_response *response);
 

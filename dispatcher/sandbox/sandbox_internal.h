@@ -178,6 +178,12 @@ void sandbox_ecs_apps_handle(
 void sandbox_aws_pushed(struct sandbox *sandbox, const char *repository, const char *tag);
 /// Is this the password of an ECR authorization token that is still valid?
 bool sandbox_aws_ecr_password_valid(struct sandbox *sandbox, const char *password);
+/// Why whoever got that password from ECR may not do this to the repository; NULL: may. In the
+/// arena.
+const char *sandbox_aws_ecr_denies(struct sandbox *sandbox, const char *password,
+    const char *action, const char *repository, struct arena *arena);
+/// {"sessions": […]}: roles that were assumed, their policies, and what those refused.
+struct json *sandbox_aws_sessions_json(const struct sandbox *sandbox);
 const char *sandbox_aws_access_key(const struct sandbox *sandbox);
 const char *sandbox_aws_secret_key(const struct sandbox *sandbox);
 const char *sandbox_aws_account(const struct sandbox *sandbox);
