@@ -19,6 +19,7 @@ enum {
     CONNECT_TIMEOUT_MS = 10000,
     STALL_BYTES_PER_SECOND = 100,
     STALL_SECONDS = 30,
+    KEEP_ALIVE_SECONDS = 20,
     UPLOAD_STALL_SECONDS = 300, // a registry may think long after the last byte of a large blob
     DEFAULT_MAX_RESPONSE = 8 * 1024 * 1024,
     MAX_HEADERS = 500,
@@ -219,10 +220,14 @@ set_limits(struct transfer *transfer)
     check(curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS));
     check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES_PER_SECOND));
     // A daemon of this machine may work for minutes before its first byte; no line can break.
-    int stall = request->unix_socket != NULL ? 0
-                : request->reader != NULL    ? UPLOAD_STALL_SECONDS
-                                             : STALL_SECONDS;
+    bool silent = request->unix_socket != NULL || request->stream;
+    int stall = silent ? 0 : request->reader != NULL ? UPLOAD_STALL_SECONDS : STALL_SECONDS;
     check(curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)stall));
+    if (request->stream) {
+        check(curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L));
+        check(curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEP_ALIVE_SECONDS));
+        check(curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEP_ALIVE_SECONDS));
+    }
     check(curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
     check(curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
     check(curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER));

@@ -78,8 +78,10 @@ struct http_request {
     const struct http_writer *writer;
     int64_t deadline_ms; // absolute mono time; 0: 30 s from now
     size_t max_response; // body cap in bytes; 0: 8 MiB
-    bool once;           // not idempotent: a connection of its own, never reused, never repeated
-    bool allow_plain;    // http:// to a host that is not loopback (metadata services only)
+    bool stream; // a 2xx body may be silent for long (events): a keep-alive of TCP finds a peer
+                 // that is gone, and the deadline counts
+    bool once;   // not idempotent: a connection of its own, never reused, never repeated
+    bool allow_plain; // http:// to a host that is not loopback (metadata services only)
     /// The URL is somebody else's word: connect to public addresses only (address.h), checked once
     /// the name is resolved and for the very address that is connected to. A refusal has the code
     /// "address", and its message does not tell the address. Where a proxy is in between, it
