@@ -50,6 +50,18 @@ struct deploy_observer {
 /// The event as one object of `--json` and of the journal (docs/events.md).
 struct json *deploy_event_json(const struct deploy_event *event, int64_t wall_ms);
 
+// Such objects turned into events again, for whoever follows a deployment from elsewhere: the first
+// one that counts is `started`, and each later one is applied to what it held.
+struct deploy_replay;
+struct deploy_replay *deploy_replay_new(void);
+void deploy_replay_free(struct deploy_replay *replay);
+void deploy_replay_freep(struct deploy_replay **replay);
+/// *known false: nothing that can be shown (before `started`, `progress`, a kind of later
+/// versions). The event and all it points to live until the next call. ERROR_UNAVAILABLE for what
+/// is no event.
+NODISCARD struct error *deploy_replay_line(
+    struct deploy_replay *replay, struct str line, struct deploy_event *out, bool *known);
+
 struct deploy_given;    // deploy_service.h
 struct deploy_run_feed; // deploy_service.h
 struct deploy_request {
