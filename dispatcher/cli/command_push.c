@@ -1,133 +1,11 @@
-// `dispatcher push`: one image to one reference, and nothing else. The pushing is registry/'s and
-// the telling push_report.c's; this reads the command line and finds the credentials.
-#include <stdlib.h>
-#include <string.h>
-
+// `dispatcher push`: one image to one reference, and nothing else. The pushing is push_run.c's and
+// registry/'s, the telling push_report.c's; this reads the command line.
 #include "cli_internal.h"
-#include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
-#include "push_report.h"
+#include "push_run.h"
 
 enum { PARALLEL_MOST = 16 };
-
-struct push {
-    struct cli *cli;
-    const char *source_text, *reference_text;
-    enum image_compression compression;
-    struct str_list previous;
-    unsigned parallel; // 0: not given
-    struct arena *arena;
-    struct http_client *http;
-    const char *host, *region; // region: of ECR
-    struct aws_session *aws;   // for ECR, once it is needed
-    struct image_access access;
-    struct image *image;
-};
-
-static void
-push_done(struct push *push)
-{
-    image_close(push->image);
-    aws_session_free(push->aws);
-    http_client_free(push->http);
-    arena_free(push->arena);
-}
-
-// Also when what `docker login` left has expired, as it does after 12 hours.
-static struct error *
-login_to_ecr(void *ctx, char **user, struct secret **password)
-{
-    struct push *push = ctx;
-    struct ecr_login login = {0};
-    const struct aws_options options = {.region = push->region};
-    if (push->aws == NULL) {
-        TRY(aws_session_new(&push->cli->platform, push->http, &options, &push->aws));
-    }
-    TRY(ecr_login(push->aws, push->host, &login));
-    *user = login.user;
-    *password = login.password;
-    return NULL;
-}
-
-// DISPATCHER_REGISTRY_USER and _PASSWORD, else what `docker login` left.
-static struct error *
-stored_credentials(struct push *push, char **user, struct secret **password)
-{
-    const struct platform *platform = &push->cli->platform;
-    const char *name = env_get(platform, "DISPATCHER_REGISTRY_USER");
-    const char *word = env_get(platform, "DISPATCHER_REGISTRY_PASSWORD");
-    if (name != NULL && word != NULL) {
-        *user = xstrdup(name);
-        *password = secret_new(str_of(word));
-        return NULL;
-    }
-    return registry_docker_credentials(platform, push->host, user, password);
-}
-
-static struct error *
-login_to_other_ecr(const struct push *push, const char *host, char **user, struct secret **password)
-{
-    const char *region = NULL;
-    struct aws_session *aws CLEANUP(aws_session_freep) = NULL;
-    struct ecr_login login = {0};
-    if (!ecr_host_parse(host, push->arena, NULL, &region)) {
-        return NULL;
-    }
-    const struct aws_options options = {.region = region};
-    TRY(aws_session_new(&push->cli->platform, push->http, &options, &aws));
-    TRY(ecr_login(aws, host, &login));
-    *user = login.user;
-    *password = login.password;
-    return NULL;
-}
-
-// For the registry that a docker:// source names. The environment's credentials are the target's:
-// no other host gets them.
-static struct error *
-log_in_to_source(void *ctx, const char *host, char **user, struct secret **password)
-{
-    struct push *push = ctx;
-    TRY(strcmp(host, push->host) == 0
-            ? stored_credentials(push, user, password)
-            : registry_docker_credentials(&push->cli->platform, host, user, password));
-    return *user != NULL ? NULL : login_to_other_ecr(push, host, user, password);
-}
-
-static struct error *
-open_registry(struct push *push, struct registry_client **out)
-{
-    char *user CLEANUP(xfreep) = NULL;
-    struct secret *password CLEANUP(secret_freep) = NULL;
-    bool is_ecr = ecr_host_parse(push->host, push->arena, NULL, &push->region);
-    TRY(stored_credentials(push, &user, &password));
-    if (is_ecr && user == NULL) {
-        TRY(login_to_ecr(push, &user, &password));
-    }
-    const struct registry_options options = {
-        .host = push->host,
-        .user = user,
-        .password = password,
-        .renew = is_ecr ? login_to_ecr : NULL,
-        .renew_ctx = push,
-        .is_ecr = is_ecr,
-        .parallel_bodies = push->parallel,
-    };
-    return registry_client_new(&push->cli->platform, push->http, &options, out);
-}
-
-static struct error *
-parse_reference(struct push *push, struct registry_reference **out)
-{
-    TRY(registry_reference_parse(push->reference_text, push->arena, out));
-    if ((*out)->tag == NULL || (*out)->digest != NULL) {
-        return error_hint(error_new(ERROR_USAGE, "image reference '%s' %s", push->reference_text,
-                              (*out)->tag == NULL ? "names no tag" : "names a digest"),
-            "An image is pushed under a tag: HOST/REPOSITORY:TAG; its digest follows from it.");
-    }
-    push->host = (*out)->host;
-    return NULL;
-}
 
 static struct error *
 parse_parallel(const char *text, unsigned *out)
@@ -160,7 +38,7 @@ check_previous(struct str_list previous)
 }
 
 static struct error *
-read_options(struct push *push, const struct cli_arguments *arguments)
+read_options(struct push_run *push, const struct cli_arguments *arguments)
 {
     const char *word = cli_value(arguments, "compression");
     BUG_ON(!image_compression_of(word, &push->compression)); // the table lists the words
@@ -170,50 +48,19 @@ read_options(struct push *push, const struct cli_arguments *arguments)
 }
 
 static struct error *
-push_image(
-    struct push *push, const struct registry_reference *reference, struct push_report *report)
-{
-    struct registry_client *client CLEANUP(registry_client_freep) = NULL;
-    struct registry_push_result result = {0};
-    TRY(open_registry(push, &client));
-    TRY(push_report_image(report, push->source_text, push->reference_text, push->image));
-    const struct registry_push request = {
-        .repository = reference->repository,
-        .tag = reference->tag,
-        .image = push->image,
-        .compression = push->compression,
-        .previous = push->previous,
-        .fetching = push_report_fetching,
-        .progress = push_report_progress,
-        .progress_ctx = report,
-    };
-    TRY(registry_push_image(client, &request, push->arena, &result));
-    push_report_result(report, push->reference_text, &result);
-    return NULL;
-}
-
-static struct error *
 run_push(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     (void)exit_code;
-    struct push push CLEANUP(push_done) = {
-        .cli = cli,
-        .source_text = cli_positional(arguments, 0),
-        .reference_text = cli_positional(arguments, 1),
-        .arena = arena_new(),
-    };
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
     struct push_report *report CLEANUP(push_report_freep) =
         push_report_new(cli, cli_flag(arguments, "json"));
-    struct image_source *source = NULL;
-    struct registry_reference *reference = NULL;
+    struct push_run push = {
+        .cli = cli,
+        .source = cli_positional(arguments, 0),
+        .reference = cli_positional(arguments, 1),
+    };
     TRY(read_options(&push, arguments));
-    TRY(image_source_parse(push.source_text, push.arena, &source));
-    TRY(parse_reference(&push, &reference));
-    cli_mask_environment(cli);
-    TRY(http_client_new(&cli->platform, &cli->http_options, &push.http));
-    push.access = (struct image_access){&cli->platform, push.http, log_in_to_source, &push};
-    TRY(image_open(source, &push.access, &push.image));
-    return push_image(&push, reference, report);
+    return push_run(&push, report, arena, NULL);
 }
 
 static const char *const compressions[] = {"fast", "small", "zstd", NULL};
