@@ -2,6 +2,7 @@
 #include "deploy_drive.h"
 #include "deploy_options.h"
 #include "dispatcher/memory.h"
+#include "remote_deploy.h"
 
 static void
 read_what(const struct cli_arguments *arguments, struct deploy_request *request)
@@ -41,8 +42,38 @@ run_plan(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 }
 
 static struct error *
+through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    static const char *const own[] = {"build", "allow-dirty", "allow-stale", "dry-run", NULL};
+    static const char *const cancel = "cancel";
+    TRY(remote_refuse(arguments, own));
+    const struct remote_deploy deploy = {
+        .verb = "deploy",
+        .app = cli_positional(arguments, 0),
+        .env = cli_value(arguments, "env"),
+        .version = cli_value(arguments, "version"),
+        .reason = cli_value(arguments, "reason"),
+        .images = cli_values(arguments, "image"),
+        .emergency = cli_flag(arguments, "emergency"),
+        .no_wait = cli_flag(arguments, "no-wait"),
+        .json = cli_flag(arguments, "json"),
+        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
+        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), cancel),
+        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), cancel),
+    };
+    return remote_deploy(cli, arguments, &deploy, exit_code);
+}
+
+static struct error *
 run_deploy(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
+    if (remote_url(cli, arguments) != NULL) {
+        return through_service(cli, arguments, exit_code);
+    }
+    if (cli_flag(arguments, "emergency")) {
+        return error_hint(error_new(ERROR_USAGE, "--emergency is for a service"),
+            "Give --server URL; without one there are no approvals to pass.");
+    }
     return drive(cli, arguments, cli_flag(arguments, "dry-run"), exit_code);
 }
 
@@ -50,6 +81,9 @@ static const struct cli_option deploy_options[] = {
     DEPLOY_OPTIONS_PLACE_OR_REF,
     DEPLOY_OPTIONS_WHAT,
     {"dry-run", CLI_FLAG, NULL, "only print the plan; changes nothing (same as 'plan')", NULL},
+    REMOTE_OPTION,
+    {"emergency", CLI_FLAG, NULL, "with --server: pass windows, freezes and approvals; loud", NULL},
+    {"reason", CLI_VALUE, "TEXT", "with --server: why; an emergency needs it", NULL},
 };
 
 const struct cli_command command_deploy = {
@@ -78,6 +112,10 @@ const struct cli_command command_deploy = {
         "With --build, what has no --image and is not in the registry yet is built first, with "
         "docker (buildx), buildah or podman, whichever is there (DISPATCHER_BUILDER names one): "
         "the service's 'dockerfile' and 'context', and 'deploy.build' of the spec.\n\n"
+        "With --server (or DISPATCHER_URL) a service does all of it but the push: the job needs "
+        "no key, only 'permissions: id-token: write', and the service's queue, locks, windows and "
+        "approvals hold. What is shown, written and returned is the same; a restart of the service "
+        "is not seen.\n\n"
         "Exit codes: 0 deployed · 2 usage · 3 spec · 4 credentials · 5 not allowed · 6 conflict, "
         "nothing "
         "triggered · 7 failed, previous version restored · 8 failed, NOT restored · 9 unknown, it "
@@ -89,7 +127,9 @@ const struct cli_command command_deploy = {
                 "$ dispatcher deploy shop --env production --image web=oci:build/web --image "
                 "worker=oci:build/worker\n"
                 "$ dispatcher deploy payments --env staging --build\n"
-                "$ dispatcher deploy payments --env staging --version v1.4.2 --dry-run\n",
+                "$ dispatcher deploy payments --env staging --version v1.4.2 --dry-run\n"
+                "$ dispatcher deploy payments --env staging --image oci:build/image --server "
+                "https://dispatcher.example.org\n",
     .run = run_deploy,
 };
 

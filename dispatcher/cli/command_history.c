@@ -1,9 +1,10 @@
 // `history` and `watch`: what the journal of this machine knows.
 #include <string.h>
 
-#include "deploy_ui.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/text.h"
+#include "dispatcher/url.h"
+#include "remote.h"
 
 // "rollback of v3: checkout is slow": what the row itself does not say.
 static const char *
@@ -67,9 +68,64 @@ put_json_row(struct cli *cli, const struct store_deployment *row, const struct j
     cli_outf(cli, "%s\n", text);
 }
 
+// What the service knows, in the words of its API.
+static void
+put_remote_row(struct cli *cli, struct arena *arena, const struct json *d)
+{
+    static const char *const names[] = {"id", "created_at", "app", "env", "version"};
+    static const int widths[] = {0, 0, 12, 10, 12};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        const char *text = remote_clean(arena, json_get(d, names[i]));
+        bool commit = text != NULL && strlen(text) == 40 && i == 4;
+        cli_outf(cli, "%-*.*s  ", widths[i], commit ? 12 : 128, text != NULL ? text : "-");
+    }
+    const char *result = remote_clean(arena, json_get(d, "result"));
+    const char *state = remote_clean(arena, json_get(d, "state"));
+    const char *reason = remote_clean(arena, json_path(d, "reason.sentence"));
+    cli_outf(cli, "%s%s%s\n",
+        result != NULL  ? result
+        : state != NULL ? state
+                        : "-",
+        reason != NULL ? ": " : "", reason != NULL ? reason : "");
+}
+
+static struct error *
+remote_history(struct cli *cli, const struct cli_arguments *arguments)
+{
+    struct remote remote CLEANUP(remote_close) = {0};
+    struct json *answer CLEANUP(json_freep) = NULL;
+    struct buf path CLEANUP(buf_done) = BUF_INIT(4096);
+    const char *app = cli_positional(arguments, 0), *env = cli_value(arguments, "env");
+    TRY(remote_open(cli, arguments, &remote));
+    buf_puts(&path, "/api/v1/deployments");
+    if (app != NULL) {
+        url_add_query(&path, "app", app);
+    }
+    if (env != NULL) {
+        url_add_query(&path, "env", env);
+    }
+    TRY(remote_get(&remote, buf_cstr(&path), &answer));
+    const struct json *rows = json_get(answer, "deployments");
+    if (json_count(rows) == 0) {
+        cli_errf(cli, "the service has no such deployment\n");
+    }
+    for (size_t i = 0; i < json_count(rows); i++) {
+        if (cli_flag(arguments, "json")) {
+            char *text CLEANUP(xfreep) = json_text(json_at(rows, i));
+            cli_outf(cli, "%s\n", text);
+        } else {
+            put_remote_row(cli, remote.arena, json_at(rows, i));
+        }
+    }
+    return NULL;
+}
+
 static struct error *
 run_history(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
+    if (remote_url(cli, arguments) != NULL) {
+        return remote_history(cli, arguments);
+    }
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct store *store = NULL;
     struct store_deployment *rows = NULL;
@@ -98,6 +154,7 @@ run_history(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
 
 static const struct cli_option history_options[] = {
     {"env", CLI_VALUE, "ENV", "only this environment", NULL},
+    REMOTE_OPTION,
     {"json", CLI_FLAG, NULL, "one JSON object a line", NULL},
 };
 
@@ -109,7 +166,8 @@ const struct cli_command command_history = {
     .option_count = ARRAY_LENGTH(history_options),
     .summary = "deployments that this machine knows, newest first",
     .description =
-        "Reads the local journal. What other machines deployed shows in 'dispatcher status'.",
+        "Reads the local journal. What other machines deployed shows in 'dispatcher status'. With "
+        "--server, what the service deployed, refused and holds back.",
     .examples = "$ dispatcher history\n$ dispatcher history payments --env production\n",
     .run = run_history,
 };
@@ -131,9 +189,25 @@ print_events(struct cli *cli, struct store *store, const char *id, int64_t *afte
 }
 
 static struct error *
+remote_watch(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    struct remote remote CLEANUP(remote_close) = {0};
+    TRY(remote_open(cli, arguments, &remote));
+    const struct remote_follow follow = {
+        .id = cli_positional(arguments, 0),
+        .what = arena_printf(remote.arena, "watch '%.80s'", cli_positional(arguments, 0)),
+        .json = cli_flag(arguments, "json"),
+    };
+    return remote_follow(&remote, &follow, exit_code);
+}
+
+static struct error *
 run_watch(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     enum { PAUSE_MS = 500 };
+    if (remote_url(cli, arguments) != NULL) {
+        return remote_watch(cli, arguments, exit_code);
+    }
     struct deploy_ui *ui CLEANUP(deploy_ui_freep) = deploy_ui_new(cli, true);
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deployment *deployment = NULL;
@@ -165,15 +239,24 @@ run_watch(struct cli *cli, const struct cli_arguments *arguments, int *exit_code
     return NULL;
 }
 
+static const struct cli_option watch_options[] = {
+    REMOTE_OPTION,
+    {"json", CLI_FLAG, NULL, "JSON lines of a service's deployment, too", NULL},
+};
+
 const struct cli_command command_watch = {
     .name = "watch",
     .arguments = "ID",
     .min_positional = 1,
     .max_positional = 1,
+    .options = watch_options,
+    .option_count = ARRAY_LENGTH(watch_options),
     .summary = "follow a deployment that another process drives",
     .description =
         "Prints the events of the journal as JSON lines until the deployment ends or its process "
-        "is gone, then the result on stderr; ends with the deployment's exit code.",
+        "is gone, then the result on stderr; ends with the deployment's exit code. With --server "
+        "it "
+        "shows one of the service as 'deploy --server' does.",
     .examples = "$ dispatcher watch d-3f9a2c51\n",
     .run = run_watch,
 };

@@ -1,6 +1,7 @@
 // `resume`, `resolve` and `cancel`: what to do with a deployment that a process left behind.
 #include "deploy_reports.h"
 #include "dispatcher/memory.h"
+#include "remote.h"
 
 static void
 show_end(struct deploy_ui *ui, const struct deployment *deployment, int *exit_code)
@@ -108,8 +109,28 @@ const struct cli_command command_resolve = {
 };
 
 static struct error *
+remote_cancel(struct cli *cli, const struct cli_arguments *arguments)
+{
+    struct remote remote CLEANUP(remote_close) = {0};
+    struct json *body CLEANUP(json_freep) = json_make_object(), *answer CLEANUP(json_freep) = NULL;
+    const char *const parts[] = {"deployments", cli_positional(arguments, 0), "cancel", NULL};
+    json_set_str(body, "reason", cli_value(arguments, "reason"));
+    TRY(remote_open(cli, arguments, &remote));
+    char *path = remote_path(remote.arena, parts);
+    TRY(remote_post(&remote, path, body, remote_key(&remote, "cancel"), &answer));
+    cli->changed = true;
+    bool over = cstr_equal(json_str(json_get(answer, "state")), "final");
+    cli_outf(cli, over ? "'%s' is cancelled\n" : "'%s' was asked to stop\n",
+        cli_positional(arguments, 0));
+    return NULL;
+}
+
+static struct error *
 run_cancel(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
+    if (remote_url(cli, arguments) != NULL) {
+        return remote_cancel(cli, arguments);
+    }
     struct deploy_session session CLEANUP(deploy_session_close) = {0};
     struct deployment *deployment = NULL;
     (void)exit_code;
@@ -125,17 +146,26 @@ run_cancel(struct cli *cli, const struct cli_arguments *arguments, int *exit_cod
     return NULL;
 }
 
+static const struct cli_option cancel_options[] = {
+    REMOTE_OPTION,
+    {"reason", CLI_VALUE, "TEXT", "with --server: why", NULL},
+};
+
 const struct cli_command command_cancel = {
     .name = "cancel",
     .arguments = "ID",
     .min_positional = 1,
     .max_positional = 1,
+    .options = cancel_options,
+    .option_count = ARRAY_LENGTH(cancel_options),
     .summary = "ask GitHub, or the platform, to stop what a deployment has begun",
     .description =
         "The remote run is cancelled; a rollout from here is told to go back, where its platform "
         "can. Cancelling takes effect later, and a half-done infrastructure change may stay "
         "behind. "
-        "The process that follows the deployment, or 'dispatcher resume', sees how it ended.",
+        "The process that follows the deployment, or 'dispatcher resume', sees how it ended. With "
+        "--server a "
+        "deployment of the service is cancelled, also one that still waits.",
     .examples = "$ dispatcher cancel d-3f9a2c51\n",
     .run = run_cancel,
 };

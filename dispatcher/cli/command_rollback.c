@@ -2,6 +2,7 @@
 #include "deploy_drive.h"
 #include "deploy_options.h"
 #include "dispatcher/memory.h"
+#include "remote_deploy.h"
 
 static struct error *
 read_reason(const struct cli_arguments *arguments, const char **out)
@@ -16,8 +17,33 @@ read_reason(const struct cli_arguments *arguments, const char **out)
 }
 
 static struct error *
+through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
+{
+    static const char *const own[] = {"dry-run", NULL};
+    static const char *const cancel = "cancel";
+    const char *reason = NULL;
+    TRY(remote_refuse(arguments, own));
+    TRY(read_reason(arguments, &reason));
+    const struct remote_deploy rollback = {
+        .verb = "rollback",
+        .app = cli_positional(arguments, 0),
+        .env = cli_value(arguments, "env"),
+        .to = cli_value(arguments, "to"),
+        .reason = reason,
+        .json = cli_flag(arguments, "json"),
+        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
+        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), cancel),
+        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), cancel),
+    };
+    return remote_deploy(cli, arguments, &rollback, exit_code);
+}
+
+static struct error *
 run_rollback(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
+    if (remote_url(cli, arguments) != NULL) {
+        return through_service(cli, arguments, exit_code);
+    }
     struct deploy_request request = {0};
     TRY(deploy_request_read(arguments, true, &request));
     TRY(read_reason(arguments, &request.because));
@@ -46,6 +72,7 @@ static const struct cli_option rollback_options[] = {
         deploy_leave_or_cancel},
     {"timeout", CLI_DURATION, "30m", "longest wait for the rollout", NULL},
     {"dry-run", CLI_FLAG, NULL, "only print the plan; changes nothing", NULL},
+    REMOTE_OPTION,
     {"json", CLI_FLAG, NULL, "one JSON event a line on stdout, human text on stderr", NULL},
 };
 
@@ -68,6 +95,8 @@ const struct cli_command command_rollback = {
         "of ECS that is under way and started from that release is only stopped; any other is "
         "superseded. No task definition is ever deregistered, nothing is "
         "built or pushed, and no migration is run or undone.\n\n"
+        "With --server a service does it: the rollback passes the order of environments and the "
+        "check for stale commits, and locks the environment where the spec says so.\n\n"
         "Exit codes are those of deploy.",
     .examples = "$ dispatcher rollback payments --env production --reason checkout-is-slow\n"
                 "$ dispatcher rollback payments --env production --to v1.4.1 --reason INC-2041\n"

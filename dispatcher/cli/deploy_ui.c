@@ -250,16 +250,15 @@ print_event(struct deploy_ui *ui, const struct deploy_event *event)
 }
 
 static void
-on_event(void *ctx, const struct deploy_event *event)
+show_event(struct deploy_ui *ui, const struct deploy_event *event, bool with_json)
 {
-    struct deploy_ui *ui = ctx;
     int64_t now = clock_mono(ui->cli->platform.clock);
     struct push_layer *layer = NULL;
     if (event->kind == DEPLOY_EVENT_STEP || event->kind == DEPLOY_EVENT_STARTED) {
         ui->cli->changed = true;
     }
     note_upload(ui, event, now, &layer);
-    if (ui->json && is_worth_telling(layer, now)) {
+    if (with_json && is_worth_telling(layer, now)) {
         print_event(ui, event);
     }
     deploy_live_event(ui->live, event);
@@ -306,6 +305,19 @@ on_event(void *ctx, const struct deploy_event *event)
     case DEPLOY_EVENT_FINISHED:
         return;
     }
+}
+
+static void
+on_event(void *ctx, const struct deploy_event *event)
+{
+    struct deploy_ui *ui = ctx;
+    show_event(ui, event, ui->json);
+}
+
+void
+deploy_ui_quiet(void *ui, const struct deploy_event *event)
+{
+    show_event(ui, event, false);
 }
 
 struct deploy_observer

@@ -12,6 +12,9 @@ struct deploy_ui *deploy_ui_new(struct cli *cli, bool json);
 void deploy_ui_free(struct deploy_ui *ui);
 void deploy_ui_freep(struct deploy_ui **ui);
 struct deploy_observer deploy_ui_observer(struct deploy_ui *ui);
+/// An observer's callback that shows an event to people and prints no JSON line: somebody else
+/// has printed it.
+void deploy_ui_quiet(void *ui, const struct deploy_event *event);
 
 /// The result: terminal text, and in a GitHub job the summary, the outputs and the annotations.
 void deploy_ui_result(struct deploy_ui *ui, const struct deployment *deployment);

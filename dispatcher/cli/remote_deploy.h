@@ -1,0 +1,19 @@
+// deploy, rollback and promote through a service: ask for it, then follow it.
+#pragma once
+
+#include "remote.h"
+
+struct remote_deploy {
+    const char *verb; // deploy | rollback | promote
+    const char *app, *env;
+    const char *version, *to, *from, *reason; // NULL: not given
+    struct str_list images;                   // "[SERVICE=]SOURCE", pushed from here first
+    bool emergency, no_wait, json;
+    int64_t timeout_ms;
+    bool cancel_on_signal, cancel_on_timeout;
+};
+NODISCARD struct error *remote_deploy(struct cli *cli, const struct cli_arguments *arguments,
+    const struct remote_deploy *deploy, int *exit_code);
+/// What a service cannot be asked for ("--build"), as ERROR_USAGE; NULL-terminated names.
+NODISCARD struct error *remote_refuse(
+    const struct cli_arguments *arguments, const char *const *names);
