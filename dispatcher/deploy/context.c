@@ -107,7 +107,7 @@ default_state_path(const struct platform *platform)
     const char *given = env_get(platform, "DISPATCHER_STATE");
     const char *state_home = env_get(platform, "XDG_STATE_HOME");
     const char *home = env_get(platform, "HOME");
-    if (given != NULL) {
+    if (given != NULL && strcmp(given, "sqlite:") != 0) { // that is SQLite at the usual place
         return xstrdup(given);
     }
     if (state_home != NULL && state_home[0] == '/') { // XDG: relative paths are to be ignored

@@ -18,6 +18,16 @@ struct doctor {
     struct findings findings;
 };
 
+// The address of a proxy or of a database may hold a password.
+static const char *
+shown(const char *name, const char *value)
+{
+    bool is_proxy = strstr(name, "ROXY") != NULL || strstr(name, "proxy") != NULL ||
+                    strcmp(name, "VAULT_ADDR") == 0;
+    bool is_database = store_path_is_shared(value);
+    return is_database || (is_proxy && strchr(value, '@') != NULL) ? "(set)" : value;
+}
+
 static void
 look_at_environment(struct doctor *doctor)
 {
@@ -25,16 +35,13 @@ look_at_environment(struct doctor *doctor)
         "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_ECR",
         "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_SECRETS_MANAGER",
         "AWS_PROFILE", "VAULT_ADDR", "VAULT_NAMESPACE", "GITHUB_API_URL", "SLACK_API_URL",
-        "PAGERDUTY_EVENTS_URL", "DISPATCHER_SPECS",
-        "DISPATCHER_CONFIG", "DISPATCHER_STATE"};
+        "PAGERDUTY_EVENTS_URL", "DISPATCHER_SPECS", "DISPATCHER_CONFIG", "DISPATCHER_STATE"};
     struct buf text CLEANUP(buf_done) = BUF_INIT(8192);
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         const char *value = env_get(doctor->context->platform, names[i]);
-        bool is_proxy = strstr(names[i], "ROXY") != NULL || strstr(names[i], "proxy") != NULL ||
-                        strcmp(names[i], "VAULT_ADDR") == 0;
-        if (value != NULL) { // a proxy's address may hold a password
-            buf_printf(&text, "%s%s=%s", text.len > 0 ? ", " : "", names[i],
-                is_proxy && strchr(value, '@') != NULL ? "(set)" : value);
+        if (value != NULL) {
+            buf_printf(
+                &text, "%s%s=%s", text.len > 0 ? ", " : "", names[i], shown(names[i], value));
         }
     }
     findings_good(&doctor->findings, "environment",
@@ -47,7 +54,7 @@ look_at_journal(struct doctor *doctor)
     struct store *store = NULL;
     if (findings_passed(&doctor->findings, "journal", deploy_store(doctor->context, &store))) {
         findings_good(&doctor->findings, "journal",
-            arena_printf(doctor->arena, "%s can be written", doctor->context->state_path));
+            arena_printf(doctor->arena, "%s can be written", store_name(store)));
     }
 }
 

@@ -20,8 +20,16 @@ close_fd(const int *fd)
     }
 }
 
-static struct error *
-sync_directory(const char *directory)
+char *
+database_directory(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? xstrdup(".")
+                         : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+struct error *
+database_sync_directory(const char *directory)
 {
     int fd CLEANUP(close_fd) = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0) {
@@ -35,9 +43,7 @@ sync_directory(const char *directory)
 static struct error *
 prepare_file(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *directory CLEANUP(xfreep) =
-        slash == NULL ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
+    char *directory CLEANUP(xfreep) = database_directory(path);
     TRY(file_make_directories(directory));
     struct stat info;
     if (stat(path, &info) == 0) {
@@ -54,7 +60,7 @@ prepare_file(const char *path)
         return error_hint(err, "The journal needs a directory that can be written to; "
                                "DISPATCHER_STATE names another file.");
     }
-    return fd < 0 ? NULL : sync_directory(directory);
+    return fd < 0 ? NULL : database_sync_directory(directory);
 }
 
 // SQLITE_DBCONFIG_*: no writable schema, no schema that runs functions, quotes mean what SQL says.
@@ -212,15 +218,18 @@ check_locks(struct store *store)
     return claims_probe(store, first, second);
 }
 
+struct error *
+database_open_plain(struct store *store, const char *location, int flags)
+{
+    flags |= SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int code = sqlite3_open_v2(location, &store->db, flags, NULL);
+    return code == SQLITE_OK ? configure(store) : sqlite_error(store, code, "open");
+}
+
 static struct error *
 open_checked(struct store *store)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    int code = sqlite3_open_v2(store->path, &store->db, flags, NULL);
-    if (code != SQLITE_OK) {
-        return sqlite_error(store, code, "open");
-    }
-    TRY(configure(store));
+    TRY(database_open_plain(store, store->path, SQLITE_OPEN_READWRITE));
     if (sqlite3_db_readonly(store->db, "main") == 1) {
         return sqlite_error(store, SQLITE_READONLY, "open");
     }

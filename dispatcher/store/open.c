@@ -7,8 +7,8 @@
 
 #define SQLITE_SCHEME "sqlite:"
 
-static bool
-is_postgres(const char *path)
+bool
+store_path_is_shared(const char *path)
 {
     return str_starts(str_of(path), STR("postgresql://")) ||
            str_starts(str_of(path), STR("postgres://"));
@@ -30,14 +30,27 @@ open_sqlite(struct store *store, const char *path)
     return database_open(store);
 }
 
-struct error *
-store_open(const char *path, struct store **out)
+static struct error *
+open_any(const char *path, bool only_new, struct store **out)
 {
     struct store *store CLEANUP(store_closep) = xcalloc(1, sizeof(*store));
-    TRY(is_postgres(path) ? postgres_open(store, path) : open_sqlite(store, path));
+    store->only_new = only_new;
+    TRY(store_path_is_shared(path) ? postgres_open(store, path) : open_sqlite(store, path));
     *out = store;
     store = NULL;
     return NULL;
+}
+
+struct error *
+store_open(const char *path, struct store **out)
+{
+    return open_any(path, false, out);
+}
+
+struct error *
+store_open_new(const char *url, struct store **out)
+{
+    return open_any(url, true, out);
 }
 
 bool

@@ -12,7 +12,8 @@ enum { SERVER_MIN = 150000, PARAMETERS_MAX = 80 };
 
 #define MIGRATION_LOCK "schema"
 
-// How libpq is told to connect; the first value of a keyword stands, so what must hold comes first.
+// How libpq is told to connect (it sees none of the PG* variables, cli/process.c); the first value
+// of a keyword stands, so what must hold comes first.
 struct parameters {
     const char *keywords[PARAMETERS_MAX + 1], *values[PARAMETERS_MAX + 1];
     size_t count;
@@ -75,7 +76,7 @@ connect_to(struct store *store, const struct postgres_target *target)
         return error_hint(postgres_error(store, "open", "", message), "%s",
             certificate ? "Name the file with the authority's certificate with '?sslrootcert=FILE'."
                         : "Is the server up, and does the URL name the right host, database and "
-                          "role? A password can stand in PGPASSWORD or ~/.pgpass.");
+                          "role? A password can stand in ~/.pgpass, or in '?passfile=FILE'.");
     }
     (void)PQsetNoticeProcessor(conn, ignore_notice, NULL);
     const char *address = PQhostaddr(conn);
@@ -220,6 +221,10 @@ open_checked(struct store *store, const struct postgres_target *target)
     TRY(connect_to(store, target));
     TRY(check_server(store));
     TRY(check_identity(store, &version));
+    if (store->only_new && version > 0 && version < store_schema_version) {
+        return error_new(ERROR_CONFLICT, "'%s' is not empty: it has schema %lld", store->path,
+            (long long)version);
+    }
     if (version < store_schema_version) {
         TRY(store_begin(store));
         TRY(store_end(store, migrate_locked(store)));

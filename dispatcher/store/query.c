@@ -76,9 +76,15 @@ query_finish(struct query *query)
 }
 
 const char *
+query_peek_text(struct query *query, int column)
+{
+    return query->store->driver->get_text(query, column);
+}
+
+const char *
 query_get_text(struct query *query, int column, struct arena *arena)
 {
-    return arena_dup(arena, query->store->driver->get_text(query, column));
+    return arena_dup(arena, query_peek_text(query, column));
 }
 
 int64_t

@@ -7,6 +7,9 @@
 #include "dispatcher/error.h"
 
 #define SQLITE3_FUNCTIONS                                                                          \
+    SQLITE3_FUNCTION(sqlite3_backup_finish)                                                        \
+    SQLITE3_FUNCTION(sqlite3_backup_init)                                                          \
+    SQLITE3_FUNCTION(sqlite3_backup_step)                                                          \
     SQLITE3_FUNCTION(sqlite3_bind_int64)                                                           \
     SQLITE3_FUNCTION(sqlite3_bind_text)                                                            \
     SQLITE3_FUNCTION(sqlite3_busy_timeout)                                                         \
@@ -44,6 +47,9 @@ NODISCARD struct error *sqlite_library_load(void);
 
 // Function-like, so that the names above are still names. One that is missing here does not link,
 // one that is missing above does not compile.
+#define sqlite3_backup_finish(...) sqlite_library.sqlite3_backup_finish(__VA_ARGS__)
+#define sqlite3_backup_init(...) sqlite_library.sqlite3_backup_init(__VA_ARGS__)
+#define sqlite3_backup_step(...) sqlite_library.sqlite3_backup_step(__VA_ARGS__)
 #define sqlite3_bind_int64(...) sqlite_library.sqlite3_bind_int64(__VA_ARGS__)
 #define sqlite3_bind_text(...) sqlite_library.sqlite3_bind_text(__VA_ARGS__)
 #define sqlite3_busy_timeout(...) sqlite_library.sqlite3_busy_timeout(__VA_ARGS__)

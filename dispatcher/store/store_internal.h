@@ -32,6 +32,7 @@ struct store {
     char *claims_path; // the file beside the database whose bytes are locked
     // PostgreSQL's
     struct postgres *postgres;
+    bool only_new; // an older schema is not brought up to date: it is somebody's
 };
 
 /// What SQLite says about the last call on `store`, with the hint that fits, as ERROR_STORAGE.
@@ -73,7 +74,9 @@ bool query_row(struct query *query);
 NODISCARD struct error *query_run(struct query *query);
 /// The failure of any call so far, if there was one.
 NODISCARD struct error *query_finish(struct query *query);
-/// Text of a column in the arena; NULL stays NULL.
+/// Text of a column, valid until the next row; NULL stays NULL.
+const char *query_peek_text(struct query *query, int column);
+/// The same in the arena.
 const char *query_get_text(struct query *query, int column, struct arena *arena);
 /// 0 for NULL; 1 and 0 for what is true and false.
 int64_t query_get_int(struct query *query, int column);
@@ -123,10 +126,17 @@ struct store_driver {
     void (*release)(struct store_claim *claim);
     void (*close)(struct store *store);
 };
+/// store_open of a database that nobody has used; ERROR_CONFLICT when it has an older schema.
+NODISCARD struct error *store_open_new(const char *url, struct store **out);
 extern const struct store_driver sqlite_driver, postgres_driver;
 /// Opens `store`, whose path is a file; what store_open does for SQLite.
 NODISCARD struct error *database_open(struct store *store);
-/// The same for a URL of PostgreSQL; gives `store` its path.
+/// Only opens it, with the safety switches. `location` and `flags` are SQLite's.
+NODISCARD struct error *database_open_plain(struct store *store, const char *location, int flags);
+/// The directory of a path; heap, free().
+char *database_directory(const char *path) __attribute__((returns_nonnull));
+NODISCARD struct error *database_sync_directory(const char *directory);
+/// The same as database_open for a URL of PostgreSQL; gives `store` its path.
 NODISCARD struct error *postgres_open(struct store *store, const char *url);
 
 // A claim of either kind. It may outlive its store, but then gives nothing back: the connection

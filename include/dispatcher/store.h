@@ -45,6 +45,7 @@ struct store_filter {
 /// advisory locks, which vanish with the connection; a connection that breaks breaks the handle.
 NODISCARD struct error *store_open(const char *path, struct store **out);
 bool store_is_shared(const struct store *store); // PostgreSQL: replicas may share it
+bool store_path_is_shared(const char *path);     // would it be?
 /// Its path, or its URL without user and password: for people.
 const char *store_name(const struct store *store);
 void store_close(struct store *store);

@@ -136,7 +136,7 @@ char *
 store_lab_place(const char *dir)
 {
     if (!lab.postgres) {
-        return temp_dir_path(dir, "deep/er/state.db");
+        return xasprintf("%s/deep/er/state%u.db", dir, ++lab.databases);
     }
     char *name CLEANUP(xfreep) = xasprintf("j%u", ++lab.databases);
     char *place = xasprintf("postgresql:///%s?host=%s&port=%s&user=lab", name, lab.dir, lab.port);

@@ -56,8 +56,9 @@ test_environment(void **state)
     struct story *s CLEANUP(story_freep) = story_new();
     story_env(s, "HTTPS_PROXY", "http://me:secret@proxy:3128");
     story_env(s, "AWS_PROFILE", "work");
+    story_env(s, "DISPATCHER_STATE", "postgresql://me:secret@db/d");
     story_doctor(s);
-    expect_line(s, "+ environment: HTTPS_PROXY=(set), AWS_PROFILE=work");
+    expect_line(s, "+ environment: HTTPS_PROXY=(set), AWS_PROFILE=work, DISPATCHER_STATE=(set)");
 }
 
 static void
