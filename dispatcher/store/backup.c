@@ -156,7 +156,8 @@ copy_from_postgres(struct store *store, struct store *to)
 {
     TRY(backup_migrate(to));
     TRY(store_run(store, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
-    struct error *err = store_begin(to);
+    struct error *err = store_be_patient(store);
+    err = err != NULL ? err : store_begin(to);
     if (err == NULL) {
         err = store_end(to, copy_rows(store, to));
     }

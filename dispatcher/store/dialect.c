@@ -62,8 +62,10 @@ find(const struct phrase *phrases, size_t count, const char *at, bool schema)
 {
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(phrases[i].from);
-        bool ends = !is_word(phrases[i].from[length - 1]) || !is_word(at[length]);
-        if (strncmp(at, phrases[i].from, length) == 0 && ends && (schema || !phrases[i].schema)) {
+        if (strncmp(at, phrases[i].from, length) != 0 || (phrases[i].schema && !schema)) {
+            continue;
+        }
+        if (!is_word(phrases[i].from[length - 1]) || !is_word(at[length])) {
             return &phrases[i];
         }
     }

@@ -201,12 +201,8 @@ check_identity(struct store *store, int64_t *version)
 static struct error *
 migrate_locked(struct store *store)
 {
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
-    const char *ignored = NULL;
     int64_t version = 0;
-    TRY(read_text(store,
-        "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true)",
-        arena, &ignored));
+    TRY(store_be_patient(store));
     TRY(store_lock(store, MIGRATION_LOCK));
     TRY(check_identity(store, &version)); // once more: others may have been here meanwhile
     TRY(store_run(store, "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY,"

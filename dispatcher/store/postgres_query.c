@@ -336,7 +336,7 @@ static int64_t
 get_int(struct query *query, int column)
 {
     const char *value = get_text(query, column);
-    return value == NULL ? 0 : value[0] == 't' ? 1 : strtoll(value, NULL, 10); // 't' is true
+    return value == NULL ? 0 : strcmp(value, "t") == 0 ? 1 : strtoll(value, NULL, 10); // true
 }
 
 static bool
@@ -388,6 +388,8 @@ const struct store_driver postgres_driver = {
     .get_int = get_int,
     .in_transaction = in_transaction,
     .lock = lock,
+    .patience = "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout',"
+                " '0', true)",
     .claim = postgres_claim,
     .release = postgres_release,
     .close = close_connection,

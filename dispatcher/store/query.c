@@ -58,7 +58,9 @@ query_maybe(struct query *query, bool present, int64_t number)
 bool
 query_row(struct query *query)
 {
-    return !query->failed && query->store->driver->row(query);
+    bool row = !query->failed && !query->ended && query->store->driver->row(query);
+    query->ended = !row; // asked once more, SQLite would begin anew
+    return row;
 }
 
 struct error *
@@ -145,6 +147,12 @@ store_undo(struct store *store)
     BUG_ON(store->depth < 1);
     store->depth--;
     return store->depth > 0 ? undo_part(store) : store_run(store, "ROLLBACK");
+}
+
+struct error *
+store_be_patient(struct store *store)
+{
+    return store->driver->patience != NULL ? store_run(store, store->driver->patience) : NULL;
 }
 
 struct error *

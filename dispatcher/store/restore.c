@@ -91,6 +91,7 @@ fill(struct store *store, struct store *backup, const struct store_verification 
     struct arena *arena CLEANUP(arena_freep) = arena_new();
     struct store_verification after = {0};
     bool is_new = false;
+    TRY(store_be_patient(store));
     TRY(copy_target_is_new(store, &is_new));
     if (!is_new) {
         return not_empty(store_name(store));

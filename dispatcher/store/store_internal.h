@@ -49,7 +49,7 @@ NODISCARD struct error *store_check(struct store *store);
 // function that binds it, so a column of numbers is given query_int or query_maybe, never text.
 struct query {
     struct store *store;
-    bool writes, failed;
+    bool writes, failed, ended;
     bool conflict;   // it failed because a row with that key is there
     int64_t changes; // rows that it inserted, updated or deleted, once it ran
     int position;    // of the next parameter
@@ -96,6 +96,8 @@ NODISCARD struct error *store_run(struct store *store, const char *sql);
 /// On PostgreSQL others write meanwhile (READ COMMITTED): see store_lock, and FOR UPDATE. Within
 /// another one it is a savepoint.
 NODISCARD struct error *store_begin(struct store *store);
+/// Within a transaction that reads or writes all there is: no statement of it is too slow.
+NODISCARD struct error *store_be_patient(struct store *store);
 /// Within a transaction: no other one that takes the same name gets past this before it ends. What
 /// SQLite's write lock does anyway.
 NODISCARD struct error *store_lock(struct store *store, const char *name);
@@ -122,6 +124,7 @@ struct store_driver {
     int64_t (*get_int)(struct query *query, int column);
     bool (*in_transaction)(const struct store *store);
     struct error *(*lock)(struct store *store, const char *name);
+    const char *patience; // a statement, or NULL
     struct error *(*claim)(struct store_claim *claim, struct store *store, bool *taken);
     void (*release)(struct store_claim *claim);
     void (*close)(struct store *store);

@@ -69,6 +69,15 @@ refused() {
   hint: Install it with: apt-get install libgit2-$version."
 }
 
+@test "without libpq there is no journal in PostgreSQL, and one in a file is as it was" {
+    missing libpq
+    DISPATCHER_STATE=postgresql://db.example/journal dispatcher history
+    refused 13 "dispatcher: a journal in PostgreSQL needs libpq: libpq.so: file too short
+  hint: Install it with: apt-get install libpq5."
+    dispatcher history
+    expect 0
+}
+
 @test "without SQLite there is no journal, and nothing is deployed" {
     sandbox_start
     missing libsqlite3

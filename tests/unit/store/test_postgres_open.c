@@ -351,6 +351,44 @@ text_that_is_not_utf8_is_refused(void **state)
     assert_null(store_insert(store, &row));
 }
 
+// More texts than the table of prepared ones takes; and one text with parameters of other types.
+static void
+many_statements_are_told_apart(void **state)
+{
+    (void)state;
+    char *place CLEANUP(xfreep) = store_lab_place("");
+    struct store *store CLEANUP(store_closep) = opened(place);
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < POSTGRES_STATEMENTS; i++) {
+            const char *sql = arena_printf(arena, "SELECT %d + CAST(? AS INTEGER), ? || 'x'", i);
+            struct query query CLEANUP(query_done);
+            query_init(&query, store, sql);
+            query_int(&query, 1000);
+            query_text(&query, "text");
+            assert_true(query_row(&query));
+            assert_int_equal(query_get_int(&query, 0), 1000 + i);
+            assert_string_equal(query_get_text(&query, 1, arena), "textx");
+            assert_false(query_row(&query));
+            assert_false(query_row(&query));
+        }
+    }
+    assert_int_equal(store->postgres->count, POSTGRES_STATEMENTS / 2);
+    for (int text = 0; text < 2; text++) {
+        struct query query CLEANUP(query_done);
+        query_init(&query, store, "SELECT CAST(pg_typeof(?) AS VARCHAR), 1 = 1, 1 = 2");
+        if (text == 1) {
+            query_text(&query, "7");
+        } else {
+            query_maybe(&query, false, 7);
+        }
+        assert_true(query_row(&query));
+        assert_string_equal(query_get_text(&query, 0, arena), text == 1 ? "text" : "bigint");
+        assert_int_equal(query_get_int(&query, 1), 1);
+        assert_int_equal(query_get_int(&query, 2), 0);
+    }
+}
+
 // --- many at once --------------------------------------------------------------------------------
 
 static void
@@ -447,6 +485,7 @@ main(void)
         cmocka_unit_test(the_settings_are_those_of_the_protocol),
         cmocka_unit_test(certificates_are_looked_at),
         cmocka_unit_test(text_that_is_not_utf8_is_refused),
+        cmocka_unit_test(many_statements_are_told_apart),
         cmocka_unit_test(replicas_that_start_at_once_migrate_once),
         cmocka_unit_test(a_named_lock_serialises),
     };
