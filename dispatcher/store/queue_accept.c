@@ -97,24 +97,43 @@ check_once(struct store *store, const struct queue_acceptance *acceptance, struc
     return NULL;
 }
 
-// One more is queued in the lane, which is locked by it; *queued: how many there are now.
 static struct error *
-enter_lane(struct store *store, const struct queue_job *job, int64_t now_ms, int64_t *queued)
+make_lane(struct store *store, const struct queue_job *job)
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "INSERT INTO job_lanes (app, env, queued, due_ms) VALUES (?1, ?2, 1, ?3)"
-        " ON CONFLICT (app, env) DO UPDATE SET queued = job_lanes.queued + 1, due_ms ="
-        " CASE WHEN job_lanes.queued = 0 AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.app = ?1"
-        "  AND r.env = ?2 AND r.state = 'running') THEN ?3 ELSE job_lanes.due_ms END"
-        " RETURNING queued");
+        "INSERT INTO job_lanes (app, env, queued) VALUES (?, ?, 0) ON CONFLICT (app, env)"
+        " DO NOTHING");
     query_text(&query, job->app);
     query_text(&query, job->env);
-    query_int(&query, now_ms);
-    if (query_row(&query)) {
-        *queued = query_get_int(&query, 0);
-    }
     return query_run(&query);
+}
+
+// *queued 0: there is no such lane.
+static struct error *
+count_in(struct store *store, const struct queue_job *job, int64_t *queued)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE job_lanes SET queued = queued + 1 WHERE app = ? AND env = ? RETURNING queued");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    *queued = query_row(&query) ? query_get_int(&query, 0) : 0;
+    return query_run(&query);
+}
+
+// One more is queued in the lane, which is locked by it; *queued: how many there are now. When it
+// is due is settled by another statement: what one that had to wait for the lock sees of other
+// tables is older than the lock (READ COMMITTED).
+static struct error *
+enter_lane(struct store *store, const struct queue_job *job, int64_t *queued)
+{
+    TRY(count_in(store, job, queued));
+    if (*queued > 0) {
+        return NULL;
+    }
+    TRY(make_lane(store, job));
+    return count_in(store, job, queued);
 }
 
 static struct error *
@@ -231,7 +250,7 @@ accept(struct store *store, const struct queue_acceptance *acceptance, int64_t n
     }
     int64_t queued = 0, dropped = 0, number = 0;
     bool latest = false;
-    TRY(enter_lane(store, job, now_ms, &queued));
+    TRY(enter_lane(store, job, &queued));
     if (queued > 1) {
         TRY(wants_latest(store, job, &latest));
     }
@@ -250,7 +269,7 @@ accept(struct store *store, const struct queue_acceptance *acceptance, int64_t n
     if (dropped > 0) {
         TRY(supersede(store, job, number, now_ms, arena));
     }
-    if (dropped > 0 || (job->urgent && queued > 1)) {
+    if (queued == 1 || dropped > 0 || job->urgent) {
         TRY(queue_lane_settle(store, job->app, job->env, -dropped));
     }
     *id = arena_dup(arena, job->id);

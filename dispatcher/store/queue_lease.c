@@ -51,10 +51,11 @@ set_aside(struct store *store, const struct queue_job *job, int64_t now_ms, bool
         " reason = 'working on it ended without a word three times', who = NULL, until_ms = 0,"
         " ended_ms = ?1, owner = NULL, lease_until_ms = 0, fence = fence + 1"
         " WHERE number = ?2 AND state <> 'final' AND owner IS NOT NULL AND attempts >= ?3"
-        " RETURNING number");
+        " AND due_ms <= ?4 RETURNING number");
     query_int(&query, now_ms);
     query_int(&query, job->number);
     query_int(&query, job->attempts);
+    query_int(&query, job->due_ms);
     return queue_run_found(&query, done);
 }
 
@@ -144,6 +145,7 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
         struct queue_job *job = &worn.items[i];
         bool aside = false;
         job->attempts = ATTEMPTS_MAX - 1;
+        job->due_ms = lease->now_ms; // its owner may have renewed it meanwhile
         TRY(queue_lane_lock(store, job->app, job->env));
         TRY(set_aside(store, job, lease->now_ms, &aside));
         if (aside) {

@@ -91,7 +91,7 @@ queue_release_at(struct store *store, const char *app, const char *env, int64_t 
     struct query query CLEANUP(query_done);
     query_init(&query, store,
         "SELECT " RELEASE_COLUMNS " FROM releases WHERE app = ? AND env = ? AND since_ms <= ?3"
-        " AND (until_ms = 0 OR until_ms > ?3) ORDER BY since_ms DESC, sequence DESC LIMIT 1");
+        " AND (until_ms = 0 OR until_ms > ?3) ORDER BY sequence DESC LIMIT 1");
     query_text(&query, app);
     query_text(&query, env);
     query_int(&query, at_ms > 0 ? at_ms : INT64_MAX);
@@ -110,7 +110,7 @@ queue_releases(struct store *store, const char *app, const char *env, int limit,
     struct query query CLEANUP(query_done);
     query_init(&query, store,
         "SELECT " RELEASE_COLUMNS " FROM releases WHERE app = ? AND env = ?"
-        " ORDER BY since_ms DESC, sequence DESC LIMIT ?");
+        " ORDER BY sequence DESC LIMIT ?");
     query_text(&query, app);
     query_text(&query, env);
     query_int(&query, limit > 0 ? limit : LIST_DEFAULT);

@@ -104,7 +104,7 @@ static const char *const migrations[] = {
     " deployment TEXT NOT NULL UNIQUE, since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL)"
     " STRICT;"
     "CREATE UNIQUE INDEX releases_now ON releases (app, env) WHERE until_ms = 0;"
-    "CREATE INDEX releases_by_lane ON releases (app, env, since_ms);"
+    "CREATE INDEX releases_by_lane ON releases (app, env, sequence);"
     "CREATE TABLE deploy_locks ("
     " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
     " scope TEXT NOT NULL CHECK (scope IN ('organisation', 'environment', 'program', 'app',"
