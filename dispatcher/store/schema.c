@@ -154,7 +154,7 @@ static const char *const migrations[] = {
     " WHERE repository_id > 0;"
     // The newest entry, and what writers of several replicas wait for (audit_add, store_group).
     "CREATE TABLE audit_head ("
-    " one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),"
+    " one INTEGER PRIMARY KEY CHECK (one = 1),"
     " sequence INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;"
     "INSERT INTO audit_head (one, sequence, hash) VALUES (1, 0,"
     " '0000000000000000000000000000000000000000000000000000000000000000');"

@@ -12,7 +12,7 @@
     SQLITE3_FUNCTION(sqlite3_backup_step)                                                          \
     SQLITE3_FUNCTION(sqlite3_bind_int64)                                                           \
     SQLITE3_FUNCTION(sqlite3_bind_text)                                                            \
-    SQLITE3_FUNCTION(sqlite3_busy_timeout)                                                         \
+    SQLITE3_FUNCTION(sqlite3_busy_handler)                                                         \
     SQLITE3_FUNCTION(sqlite3_changes)                                                              \
     SQLITE3_FUNCTION(sqlite3_clear_bindings)                                                       \
     SQLITE3_FUNCTION(sqlite3_close)                                                                \
@@ -29,6 +29,7 @@
     SQLITE3_FUNCTION(sqlite3_open_v2)                                                              \
     SQLITE3_FUNCTION(sqlite3_prepare_v2)                                                           \
     SQLITE3_FUNCTION(sqlite3_reset)                                                                \
+    SQLITE3_FUNCTION(sqlite3_sleep)                                                                \
     SQLITE3_FUNCTION(sqlite3_step)                                                                 \
     SQLITE3_FUNCTION(sqlite3_stmt_readonly)
 
@@ -52,7 +53,7 @@ NODISCARD struct error *sqlite_library_load(void);
 #define sqlite3_backup_step(...) sqlite_library.sqlite3_backup_step(__VA_ARGS__)
 #define sqlite3_bind_int64(...) sqlite_library.sqlite3_bind_int64(__VA_ARGS__)
 #define sqlite3_bind_text(...) sqlite_library.sqlite3_bind_text(__VA_ARGS__)
-#define sqlite3_busy_timeout(...) sqlite_library.sqlite3_busy_timeout(__VA_ARGS__)
+#define sqlite3_busy_handler(...) sqlite_library.sqlite3_busy_handler(__VA_ARGS__)
 #define sqlite3_changes(...) sqlite_library.sqlite3_changes(__VA_ARGS__)
 #define sqlite3_clear_bindings(...) sqlite_library.sqlite3_clear_bindings(__VA_ARGS__)
 #define sqlite3_close(...) sqlite_library.sqlite3_close(__VA_ARGS__)
@@ -69,5 +70,6 @@ NODISCARD struct error *sqlite_library_load(void);
 #define sqlite3_open_v2(...) sqlite_library.sqlite3_open_v2(__VA_ARGS__)
 #define sqlite3_prepare_v2(...) sqlite_library.sqlite3_prepare_v2(__VA_ARGS__)
 #define sqlite3_reset(...) sqlite_library.sqlite3_reset(__VA_ARGS__)
+#define sqlite3_sleep(...) sqlite_library.sqlite3_sleep(__VA_ARGS__)
 #define sqlite3_step(...) sqlite_library.sqlite3_step(__VA_ARGS__)
 #define sqlite3_stmt_readonly(...) sqlite_library.sqlite3_stmt_readonly(__VA_ARGS__)

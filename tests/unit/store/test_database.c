@@ -18,11 +18,9 @@
 #include <cmocka.h>
 
 #include "child.h"
-#include "dispatcher/audit.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
-#include "dispatcher/queue.h"
 #include "store_internal.h"
 #include "store_lab.h"
 #include "temp_dir.h"
@@ -85,7 +83,6 @@ the_settings_are_those_of_the_protocol(void **state)
         {"PRAGMA synchronous", "2"},
         {"PRAGMA foreign_keys", "1"},
         {"PRAGMA trusted_schema", "0"},
-        {"PRAGMA busy_timeout", "10000"},
         {"PRAGMA application_id", "1145656144"},
         {"PRAGMA user_version", "4"},
     };
@@ -294,78 +291,6 @@ other_files_are_refused(void **state)
     struct buf content CLEANUP(buf_done) = BUF_INIT(4096);
     assert_null(file_read(text, &content, NULL));
     assert_string_equal(buf_cstr(&content), "dear diary, this is not a database at all\n");
-}
-
-// What each step of the schema made, for going back before it.
-static const char *const undo[][16] = {
-    [2] = {"DROP TABLE outbox", "DROP TABLE lanes"},
-    [3] = {"DROP TABLE jobs", "DROP TABLE job_lanes", "DROP TABLE tokens"},
-    [4] = {"DROP TABLE releases", "DROP TABLE deploy_locks", "DROP TABLE approvals",
-        "DROP TABLE deliveries", "DROP TABLE leader_leases", "DROP TABLE sessions",
-        "DROP TABLE facts", "DROP TABLE audit", "DROP TABLE audit_head",
-        "DROP INDEX events_by_time"},
-};
-
-static void
-go_back_to(const char *path, size_t version)
-{
-    char *pragma CLEANUP(xfreep) = xasprintf("PRAGMA user_version = %zu", version);
-    for (size_t step = ARRAY_LENGTH(undo) - 1; step > version; step--) {
-        for (size_t i = 0; undo[step][i] != NULL; i++) {
-            run_sql(path, undo[step][i]);
-        }
-    }
-    run_sql(path, pragma);
-}
-
-static void
-assert_brought_up_to_date(const char *path, const struct store_deployment *row)
-{
-    struct store *store CLEANUP(store_closep) = NULL;
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
-    assert_null(store_open(path, &store));
-    struct store_deployment *found = NULL;
-    assert_null(store_find(store, row->id, arena, &found));
-    assert_string_equal(found->version, "v1");
-    const struct store_notice notice = {.key = "k",
-        .deployment = row->id,
-        .sink = "s",
-        .lane = "l",
-        .kind = "k",
-        .target = "{}",
-        .body = "{}"};
-    assert_null(store_save_telling(store, row, NULL, &notice, 1, 2000));
-    int64_t due = 0;
-    assert_null(store_outbox_due(store, 2000, &due));
-    assert_int_equal(due, 2000);
-    const struct queue_job job = {.id = "d-job", .app = "a", .env = "e", .verb = "deploy"};
-    const struct queue_acceptance acceptance = {.job = &job};
-    enum queue_accepted outcome = QUEUE_FULL;
-    const char *id = NULL;
-    assert_null(queue_accept(store, &acceptance, 2000, arena, &outcome, &id));
-    assert_int_equal(outcome, QUEUE_NEW);
-    const struct audit_entry entry = {.kind = "decision", .verdict = "allow"};
-    struct audit_verdict verdict = {0};
-    assert_null(audit_add(store, &entry, 2000));
-    assert_null(audit_verify(store, arena, &verdict));
-    assert_int_equal(verdict.entries, 1);
-}
-
-static void
-an_older_journal_is_brought_up_to_date(void **state)
-{
-    (void)state;
-    for (size_t version = 1; version < (size_t)store_schema_version; version++) {
-        char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
-        char *path CLEANUP(xfreep) = temp_dir_path(dir, "state.db");
-        const struct store_deployment row = deployment("d-0123456789");
-        struct store *store CLEANUP(store_closep) = NULL;
-        assert_null(store_open(path, &store));
-        assert_null(store_insert(store, &row));
-        store_closep(&store);
-        go_back_to(path, version);
-        assert_brought_up_to_date(path, &row);
-    }
 }
 
 static void
@@ -634,7 +559,6 @@ main(void)
         cmocka_unit_test(modes_are_private),
         cmocka_unit_test(the_settings_are_those_of_the_protocol),
         cmocka_unit_test(other_files_are_refused),
-        cmocka_unit_test(an_older_journal_is_brought_up_to_date),
         cmocka_unit_test(an_empty_file_is_a_new_journal),
         cmocka_unit_test(a_truncated_journal_is_refused),
         cmocka_unit_test(damage_anywhere_is_survived),

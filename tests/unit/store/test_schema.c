@@ -45,6 +45,45 @@ static const struct {
         "INSERT INTO lanes (name, rest_until_ms, short_ms, long_ms, failures, trouble_since_ms)"
         " VALUES ('l', 10, 11, 12, 13, 14)",
         "SELECT failures, name FROM lanes", "l", 13},
+    {3,
+        "INSERT INTO jobs (id, app, env, verb, request, state, latest, emergency, urgent,"
+        " repository_id, created_ms, due_ms, fence) VALUES ('d-1', 'shop', 'staging', 'deploy',"
+        " '{}', 'queued', 0, 0, 0, 42, 15, 16, 17)",
+        "SELECT fence, id FROM jobs", "d-1", 17},
+    {3, "INSERT INTO job_lanes (app, env, queued) VALUES ('shop', 'staging', 18)",
+        "SELECT queued, app FROM job_lanes", "shop", 18},
+    {3, "INSERT INTO tokens (jti, until_ms) VALUES ('j', 19)", "SELECT until_ms, jti FROM tokens",
+        "j", 19},
+    {4,
+        "INSERT INTO releases (app, env, version, deployment, since_ms, until_ms)"
+        " VALUES ('shop', 'staging', 'v1', 'd-1', 20, 0)",
+        "SELECT since_ms, version FROM releases", "v1", 20},
+    {4,
+        "INSERT INTO deploy_locks (scope, level, reason, owner, on_release, created_ms, starts_ms,"
+        " expires_ms, released_ms, epoch) VALUES ('organisation', 'freeze', 'r', 'octocat', 'run',"
+        " 21, 0, 0, 0, 1)",
+        "SELECT created_ms, level FROM deploy_locks", "freeze", 21},
+    {4,
+        "INSERT INTO approvals (job, person, login, login_id, rejected, at_ms, expires_ms)"
+        " VALUES ('d-1', '#1', 'octocat', 1, 0, 22, 0)",
+        "SELECT at_ms, login FROM approvals", "octocat", 22},
+    {4,
+        "INSERT INTO deliveries (id, event, hint, at_ms, handled) VALUES ('g', 'push', '{}', 23, "
+        "0)",
+        "SELECT at_ms, id FROM deliveries", "g", 23},
+    {4, "INSERT INTO leader_leases (name, owner, until_ms) VALUES ('sweep', 'r1', 24)",
+        "SELECT until_ms, owner FROM leader_leases", "r1", 24},
+    {4,
+        "INSERT INTO sessions (hash, login, user_id, csrf, created_ms, expires_ms)"
+        " VALUES ('h', 'octocat', 1, 'c', 25, 26)",
+        "SELECT expires_ms, login FROM sessions", "octocat", 26},
+    {4, "INSERT INTO facts (name, value) VALUES ('n', '27')", "SELECT 27, value FROM facts", "27",
+        27},
+    {4,
+        "INSERT INTO audit (sequence, at_ms, kind, verdict, actor_id, repository_id, run_id,"
+        " run_attempt, check_run_id, previous, hash) VALUES (1, 28, 'lock', 'done', 0, 0, 0, 0, 0,"
+        " 'p', 'h')",
+        "SELECT at_ms, hash FROM audit", "h", 28},
 };
 
 static void
