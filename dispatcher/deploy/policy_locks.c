@@ -7,6 +7,7 @@
 
 #include "dispatcher/memory.h"
 
+enum { OWNERS_MAX = 10 };
 enum level { LEVEL_LOCK, LEVEL_WARNING, LEVEL_FREEZE };
 
 static enum level
@@ -101,30 +102,44 @@ is_passed(struct arena *arena, const struct policy_lock *lock, const struct sett
     return false;
 }
 
-// Of all that hold: when the last of them ends, and whether any of them drops what waited.
+// Of all that hold: when the last of them ends, whose they are, and whether any drops what waited.
 struct held {
     const struct policy_lock *first;
     size_t count;
     int64_t until_ms; // -1: one of them does not end by itself
     bool drops;
-    const char *who;
+    struct str_list owners;
+    size_t room;
 };
 
 static void
 hold(struct held *held, const struct policy_lock *lock, struct arena *arena)
 {
     const char *owner = owner_of(arena, lock);
-    bool forever = lock->expires_ms == 0 || held->until_ms < 0;
-    held->who = held->count == 0 ? owner
-                : strstr(held->who, owner) != NULL
-                    ? held->who
-                    : arena_printf(arena, "%s, %s", held->who, owner);
+    bool forever = lock->expires_ms == 0 || held->until_ms < 0, listed = false;
+    for (size_t i = 0; i < held->owners.count; i++) {
+        listed = listed || policy_same_name(held->owners.items[i], owner);
+    }
+    if (!listed) {
+        policy_add(arena, &held->owners, &held->room, owner);
+    }
     held->first = held->count == 0 ? lock : held->first;
     held->until_ms = forever                             ? -1
                      : lock->expires_ms > held->until_ms ? lock->expires_ms
                                                          : held->until_ms;
     held->drops = held->drops || cstr_equal(lock->on_release, "drop");
     held->count++;
+}
+
+static const char *
+who_lifts(struct arena *arena, const struct held *held)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(16 * 1024);
+    for (size_t i = 0; i < held->owners.count && i < OWNERS_MAX; i++) {
+        buf_printf(&text, "%s, ", held->owners.items[i]);
+    }
+    buf_puts(&text, "or an admin");
+    return arena_dup(arena, buf_cstr(&text));
 }
 
 void
@@ -151,7 +166,7 @@ policy_gate_locks(const struct policy_facts *facts, const struct settings *setti
     out->answer = POLICY_WAIT;
     out->code = freeze ? REASON_FROZEN : REASON_LOCKED;
     out->sentence = arena_printf(arena, "%s%s", describe(arena, held.first, settings), more);
-    out->who = arena_printf(arena, "%s, or an admin", held.who);
+    out->who = who_lifts(arena, &held);
     out->until_ms = held.until_ms > 0 ? held.until_ms : 0;
     out->on_release = held.drops ? "will be dropped" : "will run";
 }
