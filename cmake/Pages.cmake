@@ -21,7 +21,8 @@ install(DIRECTORY "${CMAKE_BINARY_DIR}/man/" DESTINATION share/man/man1 FILES_MA
 add_custom_target(docs
     COMMAND dispatcher help --markdown > "${CMAKE_SOURCE_DIR}/docs/cli-reference.md"
     COMMAND dispatcher help exit-codes --markdown > "${CMAKE_SOURCE_DIR}/docs/errors.md"
+    COMMAND dispatcher help reason-codes --markdown > "${CMAKE_SOURCE_DIR}/docs/reason-codes.md"
     COMMAND dispatcher spec schema reference > "${CMAKE_SOURCE_DIR}/docs/spec-reference.md"
     COMMAND "${CMAKE_SOURCE_DIR}/scripts/report-examples" --write
-    COMMENT "Writing docs/cli-reference.md, errors.md, spec-reference.md and the examples of reports.md"
+    COMMENT "Writing docs/cli-reference.md, errors.md, reason-codes.md, spec-reference.md and the examples of reports.md"
     VERBATIM)

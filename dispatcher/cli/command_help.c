@@ -11,7 +11,7 @@ enum { PAGE_MAX = 4 * 1024 * 1024 };
 struct topic {
     const struct cli_command *command;
     const char *family;
-    bool exit_codes;
+    void (*text)(struct buf *out), (*markdown)(struct buf *out); // of a page of codes
 };
 
 static struct error *
@@ -23,9 +23,15 @@ find_topic(const struct cli_arguments *arguments, struct arena *arena, struct to
     }
     const char *name = second != NULL ? arena_printf(arena, "%s %s", first, second) : first;
     out->command = cli_find_command(str_of(name));
-    out->exit_codes = cstr_equal(name, "exit-codes");
+    if (cstr_equal(name, "exit-codes")) {
+        out->text = exit_codes_text;
+        out->markdown = exit_codes_markdown;
+    } else if (cstr_equal(name, "reason-codes")) {
+        out->text = reasons_text;
+        out->markdown = reasons_markdown;
+    }
     out->family = second == NULL && cli_is_family(str_of(first)) ? first : NULL;
-    if (out->command != NULL || out->exit_codes || out->family != NULL) {
+    if (out->command != NULL || out->text != NULL || out->family != NULL) {
         return NULL;
     }
     struct buf clean CLEANUP(buf_done) = BUF_INIT(256);
@@ -47,8 +53,8 @@ put_page(const struct topic *topic, size_t width, struct buf *out)
 {
     if (topic->command != NULL) {
         help_command_page(topic->command, width, out);
-    } else if (topic->exit_codes) {
-        exit_codes_text(out);
+    } else if (topic->text != NULL) {
+        topic->text(out);
     } else if (topic->family != NULL) {
         help_family_page(str_of(topic->family), out);
     } else {
@@ -66,10 +72,10 @@ run_help(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
     TRY(find_topic(arguments, arena, &topic));
     if (cli_flag(arguments, "list")) {
         put_names(&page);
-    } else if (cli_flag(arguments, "man") && !topic.exit_codes) {
+    } else if (cli_flag(arguments, "man") && topic.text == NULL) {
         manual_page(topic.command, &page);
     } else if (cli_flag(arguments, "markdown")) {
-        (topic.exit_codes ? exit_codes_markdown : reference_markdown)(&page);
+        (topic.markdown != NULL ? topic.markdown : reference_markdown)(&page);
     } else {
         put_page(&topic, (size_t)cli->width, &page);
     }
@@ -80,20 +86,22 @@ run_help(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 
 static const struct cli_option options[] = {
     {"man", CLI_FLAG, NULL, "print the manual page instead, as roff", NULL},
-    {"markdown", CLI_FLAG, NULL, "print docs/cli-reference.md or docs/errors.md instead", NULL},
+    {"markdown", CLI_FLAG, NULL,
+        "print a page of docs/ instead: cli-reference, errors, reason-codes", NULL},
     {"list", CLI_FLAG, NULL, "print the names of all commands, one a line", NULL},
 };
 
 const struct cli_command command_help = {
     .name = "help",
-    .arguments = "[COMMAND|exit-codes]",
+    .arguments = "[COMMAND|exit-codes|reason-codes]",
     .max_positional = 2,
     .options = options,
     .option_count = ARRAY_LENGTH(options),
     .summary = "show what a command does, its options and examples",
     .description = "Without a command, lists all of them. 'dispatcher COMMAND --help' shows the "
                    "same page as 'dispatcher help COMMAND'. 'dispatcher help exit-codes' shows "
-                   "what each exit code says.",
+                   "what each exit code says, 'dispatcher help reason-codes' why something is "
+                   "refused or waits.",
     .examples = "$ dispatcher help\n"
                 "$ dispatcher help version\n"
                 "$ dispatcher help exit-codes\n"

@@ -11,3 +11,6 @@ void reference_markdown(struct buf *out);
 void exit_codes_markdown(struct buf *out);
 /// The same for `dispatcher help exit-codes`.
 void exit_codes_text(struct buf *out);
+/// docs/reason-codes.md, and `dispatcher help reason-codes`.
+void reasons_markdown(struct buf *out);
+void reasons_text(struct buf *out);

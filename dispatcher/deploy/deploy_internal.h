@@ -163,6 +163,10 @@ void plan_make(struct deployment *deployment, struct arena *arena);
 // --- providers.c -------------------------------------------------------------------------------
 NODISCARD struct error *provider_aws(
     struct deploy_context *context, const struct deployment *deployment, struct aws_session **out);
+/// For a repository that no deployment is about: a token of the environment, else the App's, whose
+/// key must then be in the environment. The caller frees it.
+NODISCARD struct error *provider_repository(struct deploy_context *context,
+    const struct setting_github *github, const char *repository, struct github_client **out);
 NODISCARD struct error *provider_github(struct deploy_context *context,
     const struct deployment *deployment, struct github_client **out);
 /// For reports on the app's repository: with the token of that reference, else the job's own

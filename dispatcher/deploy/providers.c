@@ -139,6 +139,28 @@ provider_count(struct deploy_context *context, struct deployment *deployment)
     }
 }
 
+struct error *
+provider_repository(struct deploy_context *context, const struct setting_github *github,
+    const char *repository, struct github_client **out)
+{
+    const char *own = token_from_environment(context);
+    const char *api = env_get(context->platform, "GITHUB_API_URL");
+    api = api != NULL ? api : github->api;
+    if (own == NULL) {
+        const struct github_access access = {.api = api,
+            .repository = repository,
+            .app_id = github->app_id,
+            .purpose = GITHUB_FOR_REPORTS};
+        return open_github(context, &access, out);
+    }
+    struct secret *token CLEANUP(secret_freep) = secret_new(str_of(own));
+    const struct github_options options = {.api = api,
+        .repository = repository,
+        .token = token,
+        .purpose = GITHUB_FOR_REPORTS};
+    return github_client_new(context->platform, context->http, &options, out);
+}
+
 // A job's own token is of the app's repository and of nothing else: the least that will do.
 static struct error *
 open_reports(struct deploy_context *context, const struct deployment *deployment,

@@ -63,6 +63,19 @@ config_environments(const struct spec_document *config, struct arena *arena,
     *out = documents->config.environments;
 }
 
+void
+config_github(const struct spec_document *config, struct arena *arena,
+    struct diagnostics *diagnostics, struct setting_github *out)
+{
+    struct spec_documents *documents = arena_alloc(arena, sizeof(*documents));
+    documents_load_config(documents, config, arena, diagnostics);
+    const struct config_github *github = &documents->config.github;
+    *out =
+        (struct setting_github){.api = github->api != NULL ? github->api : "https://api.github.com",
+            .app_id = github->app_id,
+            .app_key = github->app_key};
+}
+
 // The environments worth resolving: those listed, else those that the app itself names.
 static void
 lint_each_environment(struct spec_documents *documents, const char *app, struct arena *arena)

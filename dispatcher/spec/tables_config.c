@@ -158,7 +158,7 @@ static const struct field config_fields[] = {
     FIELD(struct config, policy, "policy", FIELD_OBJECT, .table = &policy_table,
         .doc = "The floor: a spec may be stricter, never looser."),
     FIELD(struct config, server, "server", FIELD_OBJECT, .table = &config_server_table,
-        .doc = "The service, `dispatcher serve`."),
+        .doc = "The service."),
 };
 const struct field_table config_table = {.name = "dispatcher.yaml",
     .size = sizeof(struct config),

@@ -105,6 +105,20 @@ struct settings;
 NODISCARD struct error *deploy_settings(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
+// GitHub's numbers for an app, and the text of its spec with them in it.
+struct deploy_pin {
+    const char *path;       // of the spec
+    const char *repository; // `repo` of the spec
+    const char *name;       // as GitHub calls it today
+    int64_t repository_id, owner_id;
+    int64_t old_repository_id, old_owner_id; // of the spec; 0: none
+    struct str before, after;
+};
+/// Asks GitHub for the repository of the request's app. Changes nothing. ERROR_USAGE when the specs
+/// are in a git repository.
+NODISCARD struct error *deploy_pin(struct deploy_context *context,
+    const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,
+    struct deploy_pin **out);
 /// Reads and plans. Spec problems become diagnostics, and one ERROR_SPEC. `*out` lives in the
 /// arena.
 NODISCARD struct error *deploy_prepare(struct deploy_context *context,

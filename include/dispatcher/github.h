@@ -64,6 +64,16 @@ const char *github_client_repository(const struct github_client *client);
 /// Current installation or plain token (minted when due); for git over HTTPS.
 NODISCARD struct error *github_client_token(struct github_client *client, struct secret **out);
 
+// --- the repository ------------------------------------------------------------------------------
+
+struct github_repository {
+    const char *name; // owner/repo, as GitHub has it today
+    int64_t id, owner_id;
+};
+/// *out NULL when it is not there, or not for these credentials.
+NODISCARD struct error *github_repository_read(
+    struct github_client *client, struct arena *arena, struct github_repository **out);
+
 // --- workflows -------------------------------------------------------------------------------
 
 struct github_input {

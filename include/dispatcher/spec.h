@@ -343,6 +343,24 @@ void config_specs_directory(const struct spec_document *config, struct arena *ar
 void config_environments(const struct spec_document *config, struct arena *arena,
     struct diagnostics *diagnostics, struct str_list *out);
 
+// What dispatcher.yaml says of GitHub.
+struct setting_github {
+    const char *api;              // https://api.github.com unless said
+    const char *app_id, *app_key; // key: a secret reference
+};
+void config_github(const struct spec_document *config, struct arena *arena,
+    struct diagnostics *diagnostics, struct setting_github *out);
+
+/// `repo` of an app's spec; NULL without one that could be. For `spec pin`.
+const char *spec_repository(const struct spec_document *document, struct arena *arena);
+/// `deploy.repository_id` and `deploy.owner_id`; 0 for what is not there.
+void spec_pinned(const struct spec_document *document, struct arena *arena, int64_t *repository_id,
+    int64_t *owner_id);
+/// The same text with the two numbers in it: a minimal edit, comments and layout stay. ERROR_SPEC
+/// when the text is written in a way that allows none.
+NODISCARD struct error *spec_pin(
+    const struct spec_document *document, int64_t repository_id, int64_t owner_id, struct buf *out);
+
 /// Decodes and checks only: every diagnostic of facts/appspec.md. For `spec lint`.
 void spec_lint_app(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, struct diagnostics *diagnostics);

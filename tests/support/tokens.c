@@ -7,8 +7,8 @@
 //     es256 es256-raw      ECDSA in DER, and as R and S
 //
 // Changes: h=, c= (before it is signed) and s= (after) with pad, bits, space, tab, newline, plus,
-// slash, nul, cut, empty, quote, more, percent; s=flip<N> flips a bit; t=dot, four, two, one, lead,
-// trail, bearer, empty, upper, swap, nosign, dotlead change the whole.
+// slash, nul, cut, empty, quote, more, percent; s=flip<N> changes letter N; t=dot, four, two, one,
+// lead, trail, bearer, empty, upper, swap, nosign, dotlead change the whole.
 #include "tokens.h"
 
 #include <openssl/bio.h>
@@ -353,9 +353,9 @@ change_parts(const char *changes, char part, struct buf *text)
         if (change.len > 2 && change.ptr[0] == part && change.ptr[1] == '=') {
             char *how = xstrndup(change.ptr + 2, change.len - 2);
             if (part == 's' && strncmp(how, "flip", 4) == 0) {
-                size_t bit = (size_t)atoi(how + 4); // of the encoded text: 6 to a letter
-                BUG_ON(text->len == 0);
-                char *at = &text->ptr[bit % text->len];
+                int64_t letter = 0;
+                BUG_ON(text->len == 0 || !str_to_int64(str_of(how + 4), &letter));
+                char *at = &text->ptr[(size_t)letter % text->len];
                 *at = *at == 'A' ? 'B' : 'A';
             } else {
                 change_part(text, how);
