@@ -82,6 +82,8 @@ deploy_context_free(struct deploy_context *context)
     github_client_free(context->github);
     github_client_free(context->reports);
     free(context->reports_of);
+    github_client_free(context->history);
+    free(context->history_of);
     free(context->scope);
     free(context->aws_scope);
     free(context->github_scope);

@@ -55,6 +55,8 @@ struct deploy_context {
     struct deploy_courier *courier;
     struct github_client *reports;
     char *reports_of, *scope;
+    struct github_client *history; // of a repository, and which one that is
+    char *history_of;
     // Of a courier's: which lanes it works on.
     enum { COURIER_ALL, COURIER_WELL, COURIER_IN_TROUBLE } lanes;
     const struct deploy_run_feed *feed;
@@ -91,11 +93,36 @@ NODISCARD struct error *prepare_settings(struct deploy_context *context,
     struct preparation *out);
 NODISCARD struct error *prepare_checkout(
     struct deploy_context *context, struct preparation *preparation);
+/// The services that take part, from the settings; and --image to its service.
+NODISCARD struct error *prepare_services(const struct preparation *preparation);
+/// ERROR_USAGE for what cannot be an image tag.
+NODISCARD struct error *prepare_check_version(const char *version);
 /// The inputs of the infra workflow, once the version is known.
 NODISCARD struct error *prepare_inputs(const struct preparation *preparation);
 
 /// Where nobody gave the environment, an error says which one it is about.
 struct error *prepare_about(const struct preparation *preparation, struct error *err);
+
+// --- given.c: the same with the facts of a verified request --------------------------------------
+/// In place of specs_load.
+NODISCARD struct error *given_documents(
+    const struct preparation *preparation, struct spec_files **out);
+/// In place of prepare_checkout: who asks, from where.
+NODISCARD struct error *given_facts(const struct preparation *preparation);
+/// Once the services are known: which version, its targets and inputs.
+NODISCARD struct error *given_version(
+    struct deploy_context *context, const struct preparation *preparation);
+/// After snapshot_image: is it the very image that was pushed?
+NODISCARD struct error *given_image(
+    const struct preparation *preparation, const struct deployment_service *service);
+/// The trace goes to the workflow, if that declares an input for it.
+void given_trace(const struct preparation *preparation, const struct github_workflow *workflow);
+
+// --- ancestry.c --------------------------------------------------------------------------------
+/// What is new since the versions that are deployed now, for the release notes, by GitHub. Best
+/// effort: only an interruption is an error.
+NODISCARD struct error *ancestry_commits(
+    struct deploy_context *context, const struct preparation *preparation);
 
 // --- sinks.c -----------------------------------------------------------------------------------
 /// Settings into deployment->sinks, members, environment_url and is_production, whatever the verb.
@@ -173,6 +200,9 @@ NODISCARD struct error *provider_github(struct deploy_context *context,
 /// (GITHUB_TOKEN), else the App.
 NODISCARD struct error *provider_reports(struct deploy_context *context,
     const struct deployment *deployment, const char *token, struct github_client **out);
+/// For the history of `repository`, the app's.
+NODISCARD struct error *provider_history(struct deploy_context *context,
+    const struct deployment *deployment, const char *repository, struct github_client **out);
 NODISCARD struct error *provider_registry(struct deploy_context *context,
     const struct deployment *deployment, const char *host, struct registry_client **out);
 /// Where the service's image goes when that is ECR, borrowed from both arguments; else false.
@@ -310,6 +340,14 @@ NODISCARD struct error *engine_begin(struct deploy_context *context, struct depl
 /// them.
 NODISCARD struct error *engine_clear_to_send(struct deploy_context *context,
     const struct deployment *deployment, struct arena *arena, struct store_claim **job);
+/// What could not be found out may be found out later (protocols.md §3.5).
+bool engine_is_open(const struct deployment *deployment);
+void engine_reopen(struct deployment *deployment);
+/// run->step has failed by `err` (consumed): to the end.
+NODISCARD struct error *engine_fail(const struct step_run *run, struct error *err);
+/// The deployment as it is, into the journal.
+NODISCARD struct error *engine_write(
+    struct deploy_context *context, const struct deployment *deployment);
 /// The journal gets how it stands, and who looks is told that nothing comes any more.
 NODISCARD struct error *engine_finish(
     struct deploy_context *context, struct deployment *deployment);

@@ -282,6 +282,8 @@ static const struct field deployment_fields[] = {
     I(struct deployment, queue_timeout_ms),
     B(struct deployment, no_wait),
     I(struct deployment, created_ms),
+    B(struct deployment, served),
+    I(struct deployment, accepted_ms),
     B(struct deployment, dirty),
     S(struct deployment, checkout),
     S(struct deployment, work_tree),

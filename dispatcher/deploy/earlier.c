@@ -7,10 +7,11 @@
 
 enum { ROWS_MAX = 50 };
 
+// Made of this deployment's own id, outside CI and by a service that asks once: no other has it.
 static bool
-is_local(const struct deployment *d)
+is_alone(const struct deployment *d)
 {
-    return str_starts(str_of(d->claim_key), STR("local/"));
+    return str_ends(str_of(d->claim_key), str_of(d->id));
 }
 
 // Deployments of this CI job in our journal that have dispatched, newest first. One that cannot be
@@ -56,7 +57,7 @@ earlier_check(struct deploy_context *context, const struct deployment *d, struct
 {
     const struct deployment *list[ROWS_MAX];
     size_t count = 0;
-    if (is_local(d)) {
+    if (is_alone(d)) {
         return NULL;
     }
     TRY(read_siblings(context, d, arena, list, &count));
@@ -115,10 +116,10 @@ earlier_adopt(const struct step_run *run, struct github_run *out, bool *found)
     const char *attempt = env_get(run->context->platform, "GITHUB_RUN_ATTEMPT");
     const struct deployment *list[ROWS_MAX];
     size_t count = 0;
-    bool is_rerun = attempt != NULL && strcmp(attempt, "1") != 0;
+    bool is_rerun = !d->served && attempt != NULL && strcmp(attempt, "1") != 0;
     d->dispatch_try = d->dispatch_try > 0 ? d->dispatch_try : 1;
     d->dispatch_id = dispatch_id_make(run->arena, d->claim_key, d->dispatch_try);
-    if (is_local(d)) {
+    if (is_alone(d)) {
         return NULL;
     }
     TRY(read_siblings(run->context, d, run->arena, list, &count));

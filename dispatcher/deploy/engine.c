@@ -202,6 +202,14 @@ triggered(const struct step_run *run)
     return err != NULL ? outcome_failed(run, err) : NULL;
 }
 
+// Asked for by deploy_cancel, before anything was sent: taken back, which a signal would not be.
+static struct error *
+cancelled(const struct step_run *run)
+{
+    pace_drop_step(run->context->pace);
+    return outcome_failed(run, error_new(ERROR_CANCELLED, "cancelled on request"));
+}
+
 static struct error *
 go(struct step_run *run)
 {
@@ -214,6 +222,9 @@ go(struct step_run *run)
         }
         if (is_over(run->step)) {
             continue;
+        }
+        if (d->served && d->cancel_requested && !standing_is_sent(d)) {
+            return cancelled(run);
         }
         if (d->no_wait && run->step->skip && strcmp(run->step->kind, "follow") == 0) {
             return triggered(run);
@@ -305,6 +316,23 @@ engine_drive(struct deploy_context *context, struct deployment *d, struct arena 
     context->apprunner = NULL;
     TRY(engine_go(context, d, pace, arena));
     return drive(context, d, pace, arena);
+}
+
+struct error *
+engine_fail(const struct step_run *run, struct error *err)
+{
+    struct deploy_context *context = run->context;
+    struct deploy_pace *pace CLEANUP(deploy_pace_freep) = deploy_pace_new();
+    context->pace = pace;
+    err = outcome_failed(run, err);
+    context->pace = NULL;
+    return err != NULL ? err : drive(context, run->deployment, pace, run->arena);
+}
+
+struct error *
+engine_write(struct deploy_context *context, const struct deployment *d)
+{
+    return save(context, d, NULL);
 }
 
 // The claim is an OS lock: it ends with this process, however that ends.
@@ -407,15 +435,14 @@ wait_after_all(struct deployment *d)
     d->no_wait = false;
 }
 
-// What could not be found out may be found out later (protocols.md §3.5).
-static bool
-is_open(const struct deployment *d)
+bool
+engine_is_open(const struct deployment *d)
 {
     return d->result == NULL || cstr_equal(d->result, "unknown");
 }
 
-static void
-reopen(struct deployment *d)
+void
+engine_reopen(struct deployment *d)
 {
     for (size_t i = 0; i < d->targets.count; i++) {
         struct deployment_target *target = deployment_target_at(d, i);
@@ -449,130 +476,19 @@ deploy_resume(
     struct store_claim *job CLEANUP(store_claim_releasep) = NULL;
     struct deployment *d = NULL;
     TRY(deploy_load(context, id, arena, &d));
-    if (is_open(d)) {
+    if (engine_is_open(d)) {
         TRY(engine_claim(context, d->id, &held));
         TRY(deploy_load(context, d->id, arena, &d)); // again: the owner may have ended it just now
     }
-    if (is_open(d)) {
+    if (engine_is_open(d)) {
         TRY(engine_clear_to_send(context, d, arena, &job));
-        reopen(d);
+        engine_reopen(d);
         wait_after_all(d);
         context_emit(
             context, &(struct deploy_event){.kind = DEPLOY_EVENT_STARTED, .deployment = d});
         TRY(engine_drive(context, d, arena));
         TRY(engine_finish(context, d));
     }
-    *out = d;
-    return NULL;
-}
-
-static struct deployment_step *
-find_step(const struct deployment *d, const char *kind)
-{
-    for (size_t i = 0; i < d->steps.count; i++) {
-        if (strcmp(deployment_step_at(d, i)->kind, kind) == 0) {
-            return deployment_step_at(d, i);
-        }
-    }
-    BUG_ON(true);
-}
-
-// The operator says that it never ran: the parameters go back, as after a definite refusal.
-static struct error *
-abandon(struct deploy_context *context, struct deployment *d, struct arena *arena)
-{
-    struct deploy_pace *pace CLEANUP(deploy_pace_freep) = deploy_pace_new();
-    struct step_run run = {
-        .context = context, .deployment = d, .arena = arena, .step = find_step(d, "trigger")};
-    d->dispatch_state = "rejected";
-    reopen(d);
-    context->pace = pace;
-    struct error *err = outcome_failed(
-        &run, error_new(ERROR_REFUSED, "declared as never run by 'dispatcher resolve --abandon'"));
-    context->pace = NULL;
-    return err != NULL ? err : drive(context, d, pace, arena);
-}
-
-// A slip of the finger must not make us report somebody else's run.
-static struct error *
-check_adoption(
-    struct deploy_context *context, struct deployment *d, int64_t run_id, struct arena *arena)
-{
-    struct github_client *github = NULL;
-    struct github_run *seen = NULL;
-    bool changed = false;
-    TRY(provider_github(context, d, &github));
-    TRY(github_run_get(github, run_id, arena, &seen, &changed));
-    if (seen == NULL) {
-        return error_hint(
-            error_new(ERROR_USAGE, "run %lld is not in '%s'", (long long)run_id, d->workflow_repo),
-            "RUN is the number at the end of the run's URL.");
-    }
-    if (!reconcile_may_be_ours(d, seen)) {
-        return error_hint(error_new(ERROR_USAGE, "run %lld is not of '%s' at '%s' for id %s",
-                              (long long)run_id, d->workflow_file, d->workflow_ref, d->dispatch_id),
-            "It is %s: '%s'.", seen->html_url, context_clean(arena, seen->display_title, 200));
-    }
-    return NULL;
-}
-
-struct error *
-deploy_resolve(struct deploy_context *context, const char *id, int64_t run_id, struct arena *arena,
-    struct deployment **out)
-{
-    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
-    struct deployment *d = NULL;
-    TRY(deploy_load(context, id, arena, &d));
-    TRY(engine_claim(context, d->id, &held));
-    TRY(deploy_load(context, d->id, arena, &d));
-    bool is_ending = d->ending_kind != 0; // refused for certain: `resume` takes the rest back
-    if (!is_open(d) || is_ending || d->run_id != 0 || d->dispatch_state == NULL) {
-        return error_hint(
-            error_new(ERROR_USAGE, "deployment '%s' leaves nothing to resolve", d->id),
-            "Only one that ended 'unknown' (exit 9) at its trigger does; see 'dispatcher "
-            "history'.");
-    }
-    if (run_id == 0) {
-        TRY(abandon(context, d, arena));
-    } else {
-        TRY(check_adoption(context, d, run_id, arena));
-        reopen(d);
-        d->run_id = run_id;
-        d->dispatch_state = "adopted";
-        d->wait_started_ms = clock_wall(context->platform->clock);
-        d->run_url = arena_printf(
-            arena, "%s/%s/actions/runs/%lld", d->github_web, d->workflow_repo, (long long)run_id);
-        TRY(engine_drive(context, d, arena));
-    }
-    TRY(engine_finish(context, d));
-    *out = d;
-    return NULL;
-}
-
-struct error *
-deploy_cancel(
-    struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out)
-{
-    struct deployment *d = NULL;
-    struct github_client *github = NULL;
-    TRY(deploy_load(context, id, arena, &d));
-    if (deployment_is_direct(d) && d->targets.count > 0) {
-        const struct step_run run = {.context = context, .deployment = d, .arena = arena};
-        TRY(rollout_stop(&run));
-        *out = d;
-        return NULL;
-    }
-    if (d->run_id == 0) {
-        return error_hint(error_new(ERROR_USAGE, "deployment '%s' has no remote run", d->id),
-            "Interrupt the process that is at work on it instead.");
-    }
-    if (cstr_equal(d->run_status, "completed")) {
-        return error_hint(error_new(ERROR_USAGE, "the run of deployment '%s' is over: %s", d->id,
-                              d->run_conclusion != NULL ? d->run_conclusion : "completed"),
-            "See %s.", d->run_url);
-    }
-    TRY(provider_github(context, d, &github));
-    TRY(github_run_cancel(github, d->run_id));
     *out = d;
     return NULL;
 }
@@ -584,6 +500,7 @@ deploy_prepare(struct deploy_context *context, const struct deploy_request *requ
     struct preparation preparation = {0};
     TRY(prepare_locally(context, request, arena, diagnostics, &preparation));
     TRY(prepare_about(&preparation, snapshot_take(context, &preparation)));
+    provider_count(context, preparation.deployment);
     sinks_prepare(context, &preparation);
     plan_make(preparation.deployment, arena);
     *out = preparation.deployment;

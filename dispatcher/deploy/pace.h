@@ -51,7 +51,8 @@ struct deploy_pace {
 
     // The run that is followed: since when it is waited for, runs, is not shown.
     int64_t wait_mono_ms, running_mono_ms, missing_mono_ms;
-    bool owes_look; // there was news, and the look at it failed
+    bool owes_cancel; // the run was not known yet when its end was asked for
+    bool owes_look;   // there was news, and the look at it failed
     // The scan step at work; both as new for the next one.
     int64_t scan_mono_ms;
     bool scan_asked;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "deploy_internal.h"
+#include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
 
 static void
@@ -24,6 +25,8 @@ forget_github(struct deploy_context *context)
 {
     github_client_free(context->github);
     context->github = NULL;
+    github_client_free(context->history);
+    context->history = NULL;
 }
 
 // True when `*scope` was another one: it is this one now.
@@ -79,4 +82,42 @@ place_enter(struct deploy_context *context, const struct deployment *d)
     }
     int64_t counted = context->github != NULL ? github_client_counters(context->github).counted : 0;
     context->quota_base = d->quota_requests - counted;
+}
+
+// --- for a caller that pushes ------------------------------------------------------------------
+
+static struct pair_list
+repositories_of(const struct deployment *d, struct arena *arena)
+{
+    struct pair *pairs = arena_array(arena, d->services.count, sizeof(*pairs));
+    size_t count = 0;
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        if (!service->no_image) {
+            pairs[count++] = (struct pair){service->name, service->repository};
+        }
+    }
+    return (struct pair_list){pairs, count};
+}
+
+struct error *
+deploy_place(struct deploy_context *context, const struct deploy_request *request,
+    struct arena *arena, struct diagnostics *diagnostics, struct deploy_place *out)
+{
+    struct preparation p = {0};
+    TRY(prepare_settings(context, request, arena, diagnostics, &p));
+    TRY(prepare_services(&p));
+    const struct deployment *d = p.deployment;
+    const struct pair_list repositories = repositories_of(d, arena);
+    if (repositories.count == 0) {
+        return error_new(ERROR_SPEC, "app '%s' has no image that is pushed", d->app);
+    }
+    TRY(snapshot_place(context, &p));
+    *out = (struct deploy_place){.registry = deployment_service_at(d, 0)->registry,
+        .region = d->region,
+        .account = d->account,
+        .repositories = repositories,
+        .role = d->role};
+    (void)ecr_host_parse(out->registry, arena, &out->account, &out->region);
+    return NULL;
 }

@@ -60,6 +60,16 @@ check_clean(const struct preparation *p)
         "Commit the change, or pass --allow-dirty to deploy what the image holds anyway.");
 }
 
+struct error *
+prepare_check_version(const char *version)
+{
+    return tag_is_valid(str_of(version))
+               ? NULL
+               : error_hint(
+                     error_new(ERROR_USAGE, "version '%.140s' cannot be an image tag", version),
+                     "Use letters, digits, '_', '.' and '-', 128 at most (OCI distribution 1.1).");
+}
+
 static struct error *
 version_from_tag(const struct preparation *p, const char **out)
 {
@@ -95,11 +105,7 @@ choose_version(const struct preparation *p, const char **out)
     if (version == NULL) {
         version = p->git->sha;
     }
-    if (!tag_is_valid(str_of(version))) {
-        return error_hint(
-            error_new(ERROR_USAGE, "version '%.140s' cannot be an image tag", version),
-            "Use letters, digits, '_', '.' and '-', 128 at most (OCI distribution 1.1).");
-    }
+    TRY(prepare_check_version(version));
     *out = arena_dup(p->arena, version);
     return NULL;
 }
@@ -200,8 +206,8 @@ assign_images(const struct preparation *p)
     return NULL;
 }
 
-static struct error *
-collect_services(const struct preparation *p)
+struct error *
+prepare_services(const struct preparation *p)
 {
     const struct settings *settings = p->settings;
     struct deployment_service *parts =
@@ -239,10 +245,10 @@ or_else(const char *given, const char *fallback)
 // The pages that belong to an API. In a job GITHUB_SERVER_URL says; else "https://api.github.com" →
 // "https://github.com", and a GHES base loses its "/api/v3".
 static const char *
-web_of_api(struct deploy_context *context, struct arena *arena, const char *api)
+web_of_api(struct deploy_context *context, struct arena *arena, const char *api, bool in_job)
 {
     const char *server = env_get(context->platform, "GITHUB_SERVER_URL");
-    if (server != NULL && env_get(context->platform, "GITHUB_API_URL") != NULL) {
+    if (in_job && server != NULL && env_get(context->platform, "GITHUB_API_URL") != NULL) {
         return arena_dup(arena, server);
     }
     struct str text = str_of(api), tail = STR("/api/v3"), head = STR("https://api.");
@@ -281,9 +287,10 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     d->scan_wait_ms = s->scan_wait_ms;
     d->compression = s->compression;
     // The environment goes before the files (spec-format.md "Precedence").
-    d->github_api =
-        or_else(arena_dup(p->arena, env_get(context->platform, "GITHUB_API_URL")), s->github_api);
-    d->github_web = web_of_api(context, p->arena, d->github_api);
+    bool in_job = r->given == NULL; // a service has no job's environment
+    const char *api = in_job ? env_get(context->platform, "GITHUB_API_URL") : NULL;
+    d->github_api = or_else(arena_dup(p->arena, api), s->github_api);
+    d->github_web = web_of_api(context, p->arena, d->github_api, in_job);
     d->github_app_id = s->github_app_id;
     d->github_app_key = s->github_app_key;
     d->vault = s->vault;
@@ -387,7 +394,8 @@ resolve_settings(
 {
     struct spec_files *files = NULL;
     const char *env = p->request->env;
-    TRY(specs_load(context, p->request, p->arena, diagnostics, &files));
+    TRY(p->request->given != NULL ? given_documents(p, &files)
+                                  : specs_load(context, p->request, p->arena, diagnostics, &files));
     if (env == NULL) {
         TRY(read_git(context, p));
         TRY(ref_choose_environment(context, p, files, diagnostics, &env));
@@ -405,7 +413,8 @@ make_id(const struct preparation *p, struct deploy_context *context)
 {
     char hex[17];
     random_hex(context->platform->random, 8, hex);
-    p->deployment->id = arena_printf(p->arena, "d-%s", hex);
+    p->deployment->id = p->request->given != NULL ? arena_dup(p->arena, p->request->given->id)
+                                                  : arena_printf(p->arena, "d-%s", hex);
     p->deployment->created_ms = clock_wall(context->platform->clock);
 }
 
@@ -415,14 +424,17 @@ prepare_settings(struct deploy_context *context, const struct deploy_request *re
 {
     struct preparation p = {
         .request = request, .arena = arena, .deployment = deployment_new(arena)};
-    bool by_ref =
-        request->env == NULL && (request->verb == NULL || cstr_equal(request->verb, "deploy"));
+    bool by_ref = request->env == NULL && request->given == NULL &&
+                  (request->verb == NULL || cstr_equal(request->verb, "deploy"));
     TRY(name_check("app name", request->app));
     TRY(by_ref ? NULL : name_check("environment name", request->env));
     TRY(resolve_settings(context, &p, diagnostics));
     copy_settings(&p, context);
     TRY(expand_places(context, &p));
     make_id(&p, context);
+    if (request->given != NULL) {
+        place_enter(context, p.deployment);
+    }
     *out = p;
     return NULL;
 }
@@ -473,12 +485,17 @@ prepare_rest(struct deploy_context *context, struct preparation *p)
 {
     TRY(check_enabled(p));
     TRY(check_waits(p));
+    if (p->request->given != NULL) {
+        TRY(given_facts(p));
+        TRY(prepare_services(p));
+        return given_version(context, p);
+    }
     if (!cstr_equal(p->deployment->verb, "deploy")) {
         name_caller(p, context); // no checkout of the app: what the parameters say decides
-        return collect_services(p);
+        return prepare_services(p);
     }
     TRY(prepare_checkout(context, p));
-    TRY(collect_services(p));
+    TRY(prepare_services(p));
     TRY(build_prepare(p));
     return targets_prepare(context, p);
 }

@@ -10,7 +10,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/url.h"
 
-enum { SESSION_NAME_MAX = 64 };
+enum { SESSION_NAME_MAX = 64, BRIEF_MS = 20 * 1000 };
 
 static struct error *
 oidc_token(void *ctx, const char *audience, struct secret **out)
@@ -114,6 +114,16 @@ open_github(
     return github_client_new(context->platform, context->http, &options, out);
 }
 
+// A service's threads wait for no limit of GitHub's: whoever asked comes again.
+static void
+be_brief(
+    const struct deploy_context *context, const struct deployment *d, struct github_client *github)
+{
+    if (d->served) {
+        github_client_set_deadline(github, clock_mono(context->platform->clock) + BRIEF_MS);
+    }
+}
+
 struct error *
 provider_github(
     struct deploy_context *context, const struct deployment *deployment, struct github_client **out)
@@ -126,6 +136,7 @@ provider_github(
             .deployment = deployment};
         TRY(open_github(context, &access, &context->github));
     }
+    be_brief(context, deployment, context->github);
     *out = context->github;
     return NULL;
 }
@@ -159,6 +170,28 @@ provider_repository(struct deploy_context *context, const struct setting_github 
         .token = token,
         .purpose = GITHUB_FOR_REPORTS};
     return github_client_new(context->platform, context->http, &options, out);
+}
+
+struct error *
+provider_history(struct deploy_context *context, const struct deployment *deployment,
+    const char *repository, struct github_client **out)
+{
+    if (context->history == NULL || !cstr_equal(context->history_of, repository)) {
+        const struct github_access access = {.api = deployment->github_api,
+            .repository = repository,
+            .app_id = deployment->github_app_id,
+            .app_key = deployment->github_app_key,
+            .deployment = deployment,
+            .purpose = GITHUB_FOR_READING};
+        github_client_free(context->history);
+        context->history = NULL;
+        free(context->history_of);
+        context->history_of = xstrdup(repository);
+        TRY(open_github(context, &access, &context->history));
+    }
+    be_brief(context, deployment, context->history);
+    *out = context->history;
+    return NULL;
 }
 
 // A job's own token is of the app's repository and of nothing else: the least that will do.

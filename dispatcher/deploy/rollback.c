@@ -190,6 +190,9 @@ note_rules(const struct preparation *p)
 {
     const struct settings *settings = p->settings;
     struct deployment *d = p->deployment;
+    if (d->served) {
+        return; // it keeps these rules itself
+    }
     if (settings->has_allow || settings->window_count > 0) {
         deployment_note(d, p->arena, "a rollback waits for no window and asks no 'allow' rule");
     }

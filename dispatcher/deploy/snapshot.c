@@ -129,6 +129,7 @@ snapshot_workflow(struct deploy_context *context, const struct preparation *p)
         d->id_input = NULL;
     }
     d->id_in_run_name = d->id_input != NULL && run_name_shows(workflow, d->id_input);
+    given_trace(p, workflow);
     TRY(check_sent_inputs(d, workflow));
     return check_required_inputs(d, workflow);
 }
@@ -183,7 +184,7 @@ snapshot_image(
     }
     service->present = service->digest != NULL;
     if (service->present) {
-        return NULL;
+        return given_image(p, service);
     }
     if (service->source != NULL) {
         return check_source(context, p, service);
@@ -194,7 +195,9 @@ snapshot_image(
     struct error *missing =
         error_new(ERROR_INPUT, "image '%s/%s:%s' is not in the registry", service->registry,
             service->repository, service->version != NULL ? service->version : d->version);
-    return cstr_equal(d->verb, "deploy")
+    return d->served && cstr_equal(d->verb, "deploy")
+               ? error_hint(missing, "The app's repository pushes it there before it asks.")
+           : cstr_equal(d->verb, "deploy")
                ? error_hint(missing,
                      "Give it with --image %s=SOURCE, make it with --build, or push it first.",
                      service->name)
@@ -433,7 +436,7 @@ take_deploy(struct deploy_context *context, const struct preparation *p)
         }
         TRY(snapshot_parameter(context, p, service));
     }
-    TRY(look_at_history(p));
+    TRY(d->served ? ancestry_commits(context, p) : look_at_history(p));
     return deployment_is_direct(d) ? targets_look(context, p) : NULL;
 }
 

@@ -317,6 +317,24 @@ is_look_due(const struct step_run *run, struct step_result *out)
     return false;
 }
 
+// Best effort: whoever asked for it asks again.
+static struct error *
+cancel_owed(const struct step_run *run)
+{
+    struct github_client *github = NULL;
+    if (!run->context->pace->owes_cancel) {
+        return NULL;
+    }
+    TRY(provider_github(run->context, run->deployment, &github));
+    struct error *err = github_run_cancel(github, run->deployment->run_id);
+    run->context->pace->owes_cancel = false;
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    error_free(err);
+    return NULL;
+}
+
 static struct error *
 look_once(const struct step_run *run, struct step_result *out)
 {
@@ -335,6 +353,7 @@ run_follow(const struct step_run *run, struct step_result *out)
             return NULL;
         }
     }
+    TRY(cancel_owed(run));
     for (int looks = 0; looks < NEWS_MAX && is_look_due(run, out); looks++) {
         TRY(look_once(run, out));
         bool may_be_more = run->context->feed != NULL && !pace->owes_look;

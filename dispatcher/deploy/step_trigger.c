@@ -7,6 +7,7 @@
 
 enum {
     RECONCILE_WINDOW_MS = 5 * 60 * 1000,
+    AGAIN_MS = 5 * 1000,
     URL_MAX = 300,
 };
 
@@ -28,6 +29,7 @@ adopt(const struct step_run *run, int64_t id, const char *url, const char *state
     d->run_id = id;
     d->run_url = context_clean(run->arena, url, URL_MAX);
     d->dispatch_state = state;
+    run->context->pace->owes_cancel = d->served && d->cancel_requested;
     d->wait_started_ms = clock_wall(run->context->platform->clock);
 }
 
@@ -171,15 +173,15 @@ judge(const struct step_run *run, struct github_dispatch_result *sent, struct st
 }
 
 // The parameter says the new version while we wait: not longer than a run might be queued.
-static bool
-is_too_late(const struct step_run *run, const struct github_dispatch_result *sent)
+static int64_t
+limit_of(const struct step_run *run)
 {
     struct deploy_pace *pace = run->context->pace;
     if (pace->limit_mono_ms == 0) {
         pace->limit_mono_ms =
             clock_mono(run->context->platform->clock) + run->deployment->queue_timeout_ms;
     }
-    return sent->not_before_ms > pace->limit_mono_ms;
+    return pace->limit_mono_ms;
 }
 
 // A rate limit refused the POST: wait as told, make sure that no run exists, only then once more.
@@ -223,7 +225,7 @@ send(const struct step_run *run, bool has_left, struct step_result *out)
     if (sent.class != GITHUB_LIMITED) {
         return judge(run, &sent, out);
     }
-    if (is_too_late(run, &sent)) {
+    if (sent.not_before_ms > limit_of(run)) {
         d->dispatch_state = "rejected";
         return error_wrap(sent.error, "GitHub's rate limit lasts too long");
     }
@@ -296,11 +298,44 @@ trigger(const struct step_run *run, struct step_result *out)
     return send(run, false, out);
 }
 
+// GitHub is out of reach and nothing has left. A command has tried for as long as it may; a service
+// comes again, for as long as a run might be queued.
+static bool
+may_come_again(const struct step_run *run, const struct error *err)
+{
+    const struct deployment *d = run->deployment;
+    return d->served && d->dispatch_state == NULL && error_kind(err) == ERROR_UNAVAILABLE &&
+           clock_mono(run->context->platform->clock) + AGAIN_MS < limit_of(run);
+}
+
+static void
+come_again(const struct step_run *run, struct error *err, struct step_result *out)
+{
+    const struct github_client *github = run->context->github;
+    int64_t next = clock_mono(run->context->platform->clock) + AGAIN_MS;
+    int64_t free_ms = github != NULL ? github_client_not_before(github) : 0;
+    char *text CLEANUP(xfreep) = error_text(err);
+    if (run->context->pace->cause == NULL) { // told once
+        context_emit_text(run->context, run->deployment, DEPLOY_EVENT_WARNING,
+            arena_printf(run->arena, "GitHub is out of reach, trying on: %s",
+                context_masked(run->arena, text)));
+        run->context->pace->cause = err;
+    } else {
+        error_free(err);
+    }
+    out->outcome = STEP_WAIT;
+    out->until_ms = free_ms > next ? free_ms : next;
+}
+
 static struct error *
 run_trigger(const struct step_run *run, struct step_result *out)
 {
     out->outcome = STEP_DONE;
     struct error *err = trigger(run, out);
+    if (err != NULL && may_come_again(run, err)) {
+        come_again(run, err, out);
+        return NULL;
+    }
     if (err != NULL) {
         return error_wrap(err, "trigger '%s' in '%s'", run->deployment->workflow_file,
             run->deployment->workflow_repo);

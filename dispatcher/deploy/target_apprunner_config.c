@@ -50,7 +50,7 @@ static struct error *
 collect(const struct step_run *run, const struct deployment_target *target, struct arena *arena,
     struct pair_list *out)
 {
-    const char *root = run->deployment->files_root;
+    const char *root = NULL;
     struct setting_target want = target->want;
     // Going back happens anywhere; files of today's checkout are not of the version of before.
     if (cstr_equal(run->deployment->verb, "rollback")) {
@@ -60,7 +60,8 @@ collect(const struct step_run *run, const struct deployment_target *target, stru
     if (!has_variables(&want)) {
         return NULL;
     }
-    struct error *err = environment_collect(root != NULL ? root : ".", &want, arena, out);
+    TRY(target_root(run, &want, &root));
+    struct error *err = environment_collect(root, &want, arena, out);
     for (size_t i = 0; err == NULL && i < out->count; i++) {
         if (strncmp(out->items[i].key, "AWSAPPRUNNER", strlen("AWSAPPRUNNER")) == 0) {
             err = error_new(ERROR_INPUT,

@@ -76,12 +76,12 @@ target_variables(const struct step_run *run, const struct deployment_target *tar
     struct arena *arena, struct pair_list *out)
 {
     const struct setting_target *want = &target->want;
-    const char *root = run->deployment->files_root;
+    const char *root = NULL;
     bool has_any = want->environment.count > 0 || want->environment_from_outputs.count > 0 ||
                    want->environment_file != NULL;
     *out = (struct pair_list){0};
-    struct error *err =
-        has_any ? environment_collect(root != NULL ? root : ".", want, arena, out) : NULL;
+    TRY(target_root(run, want, &root));
+    struct error *err = has_any ? environment_collect(root, want, arena, out) : NULL;
     return err != NULL ? error_wrap(err, "environment of '%s'", target->name) : NULL;
 }
 

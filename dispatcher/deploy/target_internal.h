@@ -77,6 +77,10 @@ NODISCARD struct error *targets_look(
 /// The move's words, copied into the deployment's arena only when they changed: polls must not grow
 /// it. True when something changed.
 bool target_set_text(struct arena *arena, const char **member, const char *text);
+/// The directory that files named by the target are in. ERROR_SPEC where it names one and there is
+/// no such directory.
+NODISCARD struct error *target_root(
+    const struct step_run *run, const struct setting_target *want, const char **out);
 /// Ends a move; the first outcome stands.
 void target_end_move(const struct step_run *run, struct deployment_move *move, const char *outcome,
     const char *reason);

@@ -38,6 +38,20 @@ target_end_move(const struct step_run *run, struct deployment_move *move, const 
     move->ended_ms = clock_wall(run->context->platform->clock);
 }
 
+struct error *
+target_root(const struct step_run *run, const struct setting_target *want, const char **out)
+{
+    const char *root = run->deployment->files_root;
+    bool has_files = want->environment_file != NULL || want->environment_from_outputs.count > 0;
+    *out = root != NULL ? root : ".";
+    return !has_files || !run->deployment->served
+               ? NULL
+               : error_hint(error_new(ERROR_SPEC, "the service has no checkout that variables of a "
+                                                  "target could be read from"),
+                     "Use 'environment' and 'secrets', or deploy from a job: 'environment_file' "
+                     "and 'environment_from_outputs' name files.");
+}
+
 bool
 target_is_touched(const struct deployment_target *target)
 {
@@ -296,6 +310,9 @@ prepare_checks(const struct preparation *p)
 static struct error *
 find_root(const struct preparation *p)
 {
+    if (p->deployment->served) {
+        return NULL; // nowhere
+    }
     const char *path = p->git != NULL                 ? p->git->root
                        : p->request->checkout != NULL ? p->request->checkout
                                                       : ".";

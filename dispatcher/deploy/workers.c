@@ -161,6 +161,13 @@ check_pattern(const char *pattern)
 static struct error *
 from_checkout(const struct preparation *p, struct str_list *out)
 {
+    if (p->deployment->served) {
+        return error_hint(error_new(ERROR_SPEC,
+                              "the service has no checkout that the workers of "
+                              "'%s' could be found in",
+                              p->settings->app),
+            "Deploy an app with 'deploy.workers' from a job of its repository.");
+    }
     struct walk walk = {.pattern = p->settings->workers.files,
         .root = p->deployment->files_root,
         .arena = p->arena,

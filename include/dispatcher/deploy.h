@@ -66,7 +66,7 @@ struct deploy_given;    // deploy_service.h
 struct deploy_run_feed; // deploy_service.h
 struct deploy_request {
     const struct deploy_given *given; // the service: facts in place of checkout and environment
-    const char *verb;                 // NULL: deploy; else rollout | rollback | prove
+    const char *verb;       // NULL: deploy; else rollout | rollback | prove; given: promote, too
     const char *app, *env;  // env NULL, to deploy: the one that the branch or tag leads to
     const char *to;         // rollback: the version; NULL: the newest proven one before
     const char *because;    // rollback: the reason

@@ -186,8 +186,10 @@ struct deployment {
     const char *on_failure, *on_cancel, *on_timeout;
     int64_t timeout_ms, queue_timeout_ms;
     bool no_wait;
-    int64_t created_ms; // wall
-    bool dirty;         // the work tree had changes, and that was allowed
+    int64_t created_ms;  // wall
+    bool served;         // a service drives it, which has no checkout and no environment of a job
+    int64_t accepted_ms; // served: when it was asked for; wall
+    bool dirty;          // the work tree had changes, and that was allowed
 
     // How images are built; NULL and empty without --build
     const char *checkout, *work_tree, *build_platform;
