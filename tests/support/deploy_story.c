@@ -15,6 +15,7 @@
 #include "dispatcher/digest.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
+#include "dispatcher/queue.h"
 #include "git_fixture.h"
 #include "temp_dir.h"
 
@@ -364,9 +365,12 @@ story_advance(struct story *story, struct deploy_pace *pace)
 {
     struct session session = {0};
     session_open(story, &session);
+    struct store *store = NULL;
+    const char *id = chosen_id(story, session.context);
+    assert_null(deploy_store(session.context, &store));
+    store_set_fence(store, story->fence != 0 ? id : NULL, story->fence);
     story->advanced = (struct deploy_advanced){0};
-    story->err = deploy_advance(
-        session.context, chosen_id(story, session.context), pace, story->arena, &story->advanced);
+    story->err = deploy_advance(session.context, id, pace, story->arena, &story->advanced);
     story->d = story->advanced.deployment;
     session_close(story, &session);
 }

@@ -27,6 +27,7 @@ struct story {
     const char *app_spec, *config; // texts of the documents; free to change
     bool live;
     const struct deploy_run_feed *feed; // NULL: none
+    int64_t fence;                      // of the lease that story_advance has; 0: none
     const char *id; // of the deployment that is resumed, …; NULL: the newest of the journal
 
     struct git_fixture *own; // after story_own_checkout

@@ -150,6 +150,7 @@ struct world {
     const char *const *life;        // "status[:conclusion]" of a run, one a look; the last stays
     const char *jobs, *annotations; // bodies; NULL: none
     const char *log;                // of a job; NULL: 404
+    const char *comparison;         // of two commits of octo/shop; NULL: 404
     const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
     const char *digest;             // of the image; NULL: the registry does not have it
     const struct world_tag *tags;   // beside it, by name; a NULL tag ends them

@@ -276,6 +276,9 @@ world_github(struct world *world, const struct http_request *request, const char
         serve_text(world->annotations, reply);
     } else if (str_starts(text, STR(REPO "/actions/jobs/"))) {
         serve_text(world->log, reply);
+    } else if (str_starts(text, STR("/repos/octo/shop/compare/"))) {
+        world_effect(world, "compare %s\n", path + strlen("/repos/octo/shop/compare/"));
+        serve_text(world->comparison, reply);
     } else {
         fail_msg("nobody serves %s '%s'", http_method_name(request->method), request->url);
     }
