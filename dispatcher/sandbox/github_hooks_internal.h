@@ -74,8 +74,6 @@ void *sandbox_webhook_hand(void *hand);
 /// Pushes to repositories of this machine that happened by git itself.
 void sandbox_webhook_watch(struct sandbox *sandbox);
 void sandbox_webhook_ping(struct sandbox *sandbox);
-/// Commit that the trunk of a git repository is at, in the arena; NULL when it cannot be told.
-const char *sandbox_source_tip(const struct github_repo *repo, struct arena *arena);
 
 // A push, as an order says it; NULL texts have defaults.
 struct hook_push {

@@ -253,6 +253,8 @@ NODISCARD struct error *sandbox_source_resolve(const struct sandbox *sandbox,
     const struct github_repo *repo, const char *ref, struct arena *arena, struct source_ref *out,
     bool *found);
 const char *sandbox_source_default_branch(const struct github_repo *repo, struct arena *arena);
+/// Commit that the trunk of a git repository is at, in the arena; NULL when it cannot be told.
+const char *sandbox_source_tip(const struct github_repo *repo, struct arena *arena);
 NODISCARD struct error *sandbox_source_read(const struct sandbox *sandbox,
     const struct github_repo *repo, const char *ref, const char *path, struct buf *out,
     bool *found);

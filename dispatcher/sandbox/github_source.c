@@ -10,7 +10,7 @@
 #include "dispatcher/memory.h"
 #include "github_commits_internal.h"
 
-enum { FILE_MAX = 1024 * 1024, FILES_MAX = 1000 };
+enum { FILE_MAX = 1024 * 1024, FILES_MAX = 1000, REF_MAX = 4096, PACKED_MAX = 4 * 1024 * 1024 };
 
 static const char workflows_path[] = ".github/workflows";
 
@@ -38,11 +38,57 @@ sandbox_source_default_branch(const struct github_repo *repo, struct arena *aren
                                                    : "main";
 }
 
+static bool
+is_commit_text(struct str text)
+{
+    return text.len == 40;
+}
+
+// "<sha> refs/heads/main" among many.
+static const char *
+packed_ref(const char *directory, const char *ref, struct arena *arena)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(PACKED_MAX);
+    struct str line = {0}, sha = {0}, name = {0}, rest = {0};
+    bool found = false;
+    const char *path = arena_printf(arena, "%s/packed-refs", directory);
+    struct error *err CLEANUP(error_freep) = file_read(path, &text, &found);
+    rest = err == NULL && found ? buf_str(&text) : (struct str){0};
+    while (str_cut(rest, '\n', &line, &rest)) {
+        if (str_cut(line, ' ', &sha, &name) && str_equal(name, str_of(ref)) &&
+            is_commit_text(sha)) {
+            return arena_str(arena, sha);
+        }
+    }
+    return NULL;
+}
+
+const char *
+sandbox_source_tip(const struct github_repo *repo, struct arena *arena)
+{
+    struct buf text CLEANUP(buf_done) = BUF_INIT(REF_MAX);
+    bool found = false;
+    const char *directory = git_directory(repo, arena);
+    const char *ref =
+        arena_printf(arena, "refs/heads/%s", sandbox_source_default_branch(repo, arena));
+    const char *path = arena_printf(arena, "%s/%s", directory, ref);
+    struct error *err CLEANUP(error_freep) = file_read(path, &text, &found);
+    struct str sha = str_trim(buf_str(&text));
+    return err == NULL && found && is_commit_text(sha) ? arena_str(arena, sha)
+                                                       : packed_ref(directory, ref, arena);
+}
+
 static struct error *
 open_at(const struct sandbox *sandbox, const struct github_repo *repo, const char *ref,
     struct arena *arena, struct git_files **out)
 {
-    struct git_location location = {.url = git_directory(repo, arena), .path = "", .ref = ref};
+    const char *trunk = sandbox_source_default_branch(repo, arena);
+    const char *full = arena_printf(arena, "refs/heads/%s", trunk);
+    bool is_trunk = strcmp(ref, trunk) == 0 || strcmp(ref, full) == 0;
+    // By its commit id nothing is fetched again, which a thousand dispatches notice.
+    const char *tip = is_trunk ? sandbox_source_tip(repo, arena) : NULL;
+    struct git_location location = {
+        .url = git_directory(repo, arena), .path = "", .ref = tip != NULL ? tip : ref};
     struct git_access access = {.platform = sandbox->platform};
     const char *cache = arena_printf(arena, "%s/git", sandbox->data);
     return git_files_open(&location, cache, &access, out);

@@ -286,12 +286,32 @@ claims_that_do_not_fit_are_refused(void **state)
     assert_null(token);
 }
 
+// Verifiers of published keys look the key up by it.
+static void
+a_key_id_stands_in_the_header(void **state)
+{
+    (void)state;
+    struct secret *pem CLEANUP(secret_freep) = pem_of(EVP_RSA_gen(2048), PKCS8);
+    struct jwt_key *key CLEANUP(jwt_key_freep) = NULL;
+    struct json *claims CLEANUP(json_freep) = json_make_object(), *jwk CLEANUP(json_freep) = NULL;
+    struct secret *token CLEANUP(secret_freep) = NULL;
+    struct buf want CLEANUP(buf_done) = BUF_INIT(1000);
+    assert_null(jwt_key_from_pem(pem, &key));
+    assert_null(jwt_sign_rs256_kid(key, "k\"1", claims, &token));
+    assert_null(jwt_key_public_jwk(key, "k\"1", &jwk));
+    base64url_encode(STR("{\"alg\":\"RS256\",\"typ\":\"JWT\",\"kid\":\"k\\\"1\"}"), &want);
+    buf_putc(&want, '.');
+    assert_true(str_starts(secret_expose(token), buf_str(&want)));
+    assert_true(signature_is_valid(jwk, secret_expose(token)));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(signs_with_both_pem_forms),
         cmocka_unit_test(signs_with_a_generated_key),
+        cmocka_unit_test(a_key_id_stands_in_the_header),
         cmocka_unit_test(line_ends_of_any_kind_are_accepted),
         cmocka_unit_test(keys_of_the_wrong_kind_are_refused),
         cmocka_unit_test(text_that_is_no_key_is_refused),
