@@ -194,6 +194,12 @@ const struct cli_command command_sandbox = {
         "What Slack, PagerDuty and webhooks got is shown at /inbox, and as JSON at "
         "/_sandbox/inbox.\n"
         "\n"
+        "For 'dispatcher serve' it is the rest of GitHub, too: the App's webhooks (--webhook), its "
+        "OAuth web flow, an organisation with people and teams, app repositories with commits, "
+        "and OIDC tokens of any job: POST /_sandbox/oidc/token {\"repository\": \"acme/shop\", "
+        "\"ref\": \"refs/tags/v1\", \"audience\": \"https://deploy.example.org\"}. The environment "
+        "names the issuer, the webhook's secret, the OAuth client and the organisation.\n"
+        "\n"
         "A fault rule is one line: METHOD PATTERN [KEY=VALUE]..., as in "
         "'POST */dispatches nth=1 effect=lost-answer'. PATTERN is the path, where * "
         "stands for any text. target=GLOB narrows to an AWS action, query=GLOB to a query string; "
@@ -202,8 +208,10 @@ const struct cli_command command_sandbox = {
         "status, reset, lost-answer, delay, truncate, malformed, drip, expired-token, clock. "
         "status=CODE takes body=\"TEXT\", header=\"Name: value\" and retry-after=SECONDS; delay=2s "
         "and delay-after=2s wait before and after; offset=+60s moves the Date header.",
-    .examples = "$ dispatcher sandbox --repo acme/infra=../infra --ready-file sandbox.env\n"
-                "  Then, in another shell: set -a; . ./sandbox.env\n"
-                "$ dispatcher sandbox --repo acme/infra=. --queue-delay 3s --run-delay 30s\n",
+    .examples =
+        "$ dispatcher sandbox --repo acme/infra=../infra --ready-file sandbox.env\n"
+        "  Then, in another shell: set -a; . ./sandbox.env\n"
+        "$ dispatcher sandbox --repo acme/infra=. --queue-delay 3s --run-delay 30s\n"
+        "$ dispatcher sandbox --repo acme/infra=. --webhook http://127.0.0.1:8080/hooks/github\n",
     .run = run_sandbox,
 };

@@ -51,6 +51,28 @@ shape_organization(const struct asking *asking)
 }
 
 static struct json *
+shape_full_organization(const struct asking *asking)
+{
+    static const char *const zeros[] = {"public_repos", "public_gists", "followers", "following"};
+    static const char *const flags[] = {"has_organization_projects", "has_repository_projects"};
+    struct json *object = shape_organization(asking);
+    char *page CLEANUP(xfreep) =
+        xasprintf("%s/%s", asking->sandbox->origin, sandbox_github_organization(asking->sandbox));
+    for (size_t i = 0; i < ARRAY_LENGTH(zeros); i++) {
+        json_set_int(object, zeros[i], 0);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(flags); i++) {
+        json_set_bool(object, flags[i], true);
+    }
+    json_set_str(object, "html_url", page);
+    json_set_str(object, "type", "Organization");
+    json_set_str(object, "created_at", "2026-01-01T00:00:00Z");
+    json_set_str(object, "updated_at", "2026-01-01T00:00:00Z");
+    json_set(object, "archived_at", json_make_null());
+    return object;
+}
+
+static struct json *
 shape_membership(const struct asking *asking, const struct github_person *person)
 {
     const char *login = sandbox_github_organization(asking->sandbox);
@@ -95,12 +117,11 @@ shape_team(const struct asking *asking, const char *slug, bool full)
     json_set_int(object, "organization_id", sandbox_github_organization_id(asking->sandbox));
     json_set(object, "parent", json_make_null());
     if (full) {
-        struct json *organization = shape_organization(asking);
         json_set_int(object, "members_count", 0);
         json_set_int(object, "repos_count", 0);
         json_set_str(object, "created_at", "2026-01-01T00:00:00Z");
         json_set_str(object, "updated_at", "2026-01-01T00:00:00Z");
-        json_set(object, "organization", organization);
+        json_set(object, "organization", shape_full_organization(asking));
     }
     return object;
 }
@@ -316,7 +337,7 @@ answer_organization(const struct asking *asking)
     if (!is_organization(asking, request->part_count > from + 1 ? request->parts[from + 1] : "")) {
         sandbox_github_problem(asking->response, 404, "Not Found");
     } else if (request->part_count == from + 2) {
-        sandbox_reply_json(asking->response, 200, shape_organization(asking));
+        sandbox_reply_json(asking->response, 200, shape_full_organization(asking));
     } else if (!may_see_members(asking)) {
         return;
     } else if (strcmp(kind, "members") == 0 && request->part_count == from + 3) {

@@ -241,7 +241,7 @@ sandbox_github_control_repository(
     const char *full = text_or(body, "full_name", text_or(body, "repository", ""));
     struct order order = {sandbox, body, sandbox_github_repo_ensure(sandbox, full), arena};
     if (order.repo == NULL) {
-        sandbox_reply_problem(response, 422, "'full_name' is OWNER/NAME");
+        sandbox_reply_problem(response, 422, "'repository' is OWNER/NAME");
         return;
     }
     const char *problem = check_ids(&order);
