@@ -23,30 +23,46 @@ audit_hash(const struct audit_entry *entry, char out[65])
 
 // --- writing -------------------------------------------------------------------------------------
 
-// The next number and the hash before it; nobody else gets either until the transaction ends.
-static struct error *
-advance_head(struct store *store, struct arena *arena, struct audit_entry *entry)
+struct error *
+audit_lock_head(struct store *store)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
-        "UPDATE audit_head SET sequence = sequence + 1 WHERE one = 1 RETURNING sequence, hash");
-    if (query_row(&query)) {
-        entry->sequence = query_get_int(&query, 0);
-        entry->previous = query_get_text(&query, 1, arena);
+    struct store_audit_head *head = &store->audit;
+    if (head->known) {
+        return NULL;
     }
-    TRY(query_run(&query));
-    return entry->previous != NULL
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT sequence, hash FROM audit_head WHERE one = 1 FOR UPDATE");
+    if (query_row(&query)) {
+        head->known = true;
+        head->sequence = query_get_int(&query, 0);
+        audit_keep_hash(head->hash, query_get_text(&query, 1, arena));
+    }
+    TRY(query_finish(&query));
+    return head->known
                ? NULL
                : error_new(ERROR_STORAGE, "the audit log's head is gone from '%s'", store->path);
 }
 
-static struct error *
-put_head(struct store *store, const char *hash)
+struct error *
+audit_flush(struct store *store)
 {
+    if (!store->audit.moved) {
+        return NULL;
+    }
     struct query query CLEANUP(query_done);
-    query_init(&query, store, "UPDATE audit_head SET hash = ? WHERE one = 1");
-    query_text(&query, hash);
+    query_init(&query, store, "UPDATE audit_head SET sequence = ?, hash = ? WHERE one = 1");
+    query_int(&query, store->audit.sequence);
+    query_text(&query, store->audit.hash);
     return query_run(&query);
+}
+
+void
+audit_keep_hash(char to[SHA256_HEX_SIZE], const char *hash)
+{
+    size_t length = strlen(hash) < SHA256_HEX_SIZE - 1 ? strlen(hash) : SHA256_HEX_SIZE - 1;
+    memcpy(to, hash, length);
+    to[length] = '\0';
 }
 
 static struct error *
@@ -88,17 +104,21 @@ add(struct store *store, const struct audit_entry *given, int64_t now_ms, struct
     struct audit_entry entry = *given;
     char hash[SHA256_HEX_SIZE] = "";
     entry.at_ms = now_ms;
-    entry.previous = NULL;
-    entry.hash = NULL;
     if (entry.detail != NULL) {
         TRY(audit_canonical(entry.detail, arena, &entry.detail));
     }
+    TRY(audit_lock_head(store));
+    entry.sequence = store->audit.sequence + 1;
+    entry.previous = store->audit.hash;
+    entry.hash = NULL;
     clean(&entry, arena);
-    TRY(advance_head(store, arena, &entry));
     TRY(audit_hash(&entry, hash));
     entry.hash = hash;
     TRY(insert(store, &entry));
-    return put_head(store, hash);
+    store->audit.sequence++;
+    store->audit.moved = true;
+    audit_keep_hash(store->audit.hash, hash);
+    return NULL;
 }
 
 struct error *

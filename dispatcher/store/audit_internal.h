@@ -33,6 +33,7 @@ struct audit_entry audit_read(struct query *query, struct arena *arena);
 
 /// The object that is hashed; `with_hash`: the one that is exported.
 void audit_object(const struct audit_entry *entry, bool with_hash, struct buf *out);
+void audit_keep_hash(char to[65], const char *hash);
 /// SHA-256 of "<previous>\n<object>".
 NODISCARD struct error *audit_hash(const struct audit_entry *entry, char out[65]);
 /// A JSON object with sorted keys and no blanks; ERROR_INPUT when it is none.

@@ -17,14 +17,6 @@ struct chain {
     const char *why;
 };
 
-static void
-keep_hash(char to[SHA256_HEX_SIZE], const char *hash)
-{
-    size_t length = strlen(hash) < SHA256_HEX_SIZE - 1 ? strlen(hash) : SHA256_HEX_SIZE - 1;
-    memcpy(to, hash, length);
-    to[length] = '\0';
-}
-
 static struct error *
 read_head(struct chain *chain)
 {
@@ -33,7 +25,7 @@ read_head(struct chain *chain)
     query_init(&query, chain->store, "SELECT sequence, hash FROM audit_head WHERE one = 1");
     if (query_row(&query)) {
         chain->head_sequence = query_get_int(&query, 0);
-        keep_hash(chain->head, query_get_text(&query, 1, arena));
+        audit_keep_hash(chain->head, query_get_text(&query, 1, arena));
     }
     return query_finish(&query);
 }
@@ -63,7 +55,7 @@ check_entry(struct chain *chain, const struct audit_entry *entry)
         return NULL;
     }
     chain->sequence = entry->sequence;
-    keep_hash(chain->hash, hash);
+    audit_keep_hash(chain->hash, hash);
     return NULL;
 }
 

@@ -59,6 +59,10 @@ deployments_insert(struct store *store, const struct store_deployment *row)
 struct error *
 store_insert(struct store *store, const struct store_deployment *row)
 {
+    if (store->depth == 0 && store->fenced == NULL) {
+        TRY(store_check(store));
+        return deployments_insert(store, row); // one statement
+    }
     TRY(store_begin(store));
     return store_end(store, deployments_insert(store, row));
 }

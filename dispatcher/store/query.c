@@ -129,24 +129,14 @@ struct error *
 store_begin(struct store *store)
 {
     TRY(store_check(store));
-    TRY(store_run(store, store->depth == 0 ? store->driver->begin : "SAVEPOINT part"));
+    if (store->depth == 0) {
+        TRY(store_run(store, store->driver->begin));
+        store->part_failed = false;
+        store->notify = false;
+        store->audit = (struct store_audit_head){0};
+    }
     store->depth++;
     return NULL;
-}
-
-static struct error *
-undo_part(struct store *store)
-{
-    TRY(store_run(store, "ROLLBACK TO SAVEPOINT part"));
-    return store_run(store, "RELEASE SAVEPOINT part");
-}
-
-struct error *
-store_undo(struct store *store)
-{
-    BUG_ON(store->depth < 1);
-    store->depth--;
-    return store->depth > 0 ? undo_part(store) : store_run(store, "ROLLBACK");
 }
 
 struct error *
@@ -161,20 +151,32 @@ store_lock(struct store *store, const char *name)
     return store->driver->lock(store, name);
 }
 
+// What was put off until the end of the transaction, and the end.
+static struct error *
+commit(struct store *store)
+{
+    if (store->part_failed) {
+        return error_new(ERROR_STORAGE, "write journal '%s': a part of it failed", store->path);
+    }
+    TRY(audit_flush(store));
+    if (store->notify && store_is_shared(store)) {
+        TRY(store_run(store, "NOTIFY dispatcher"));
+    }
+    return store_run(store, "COMMIT");
+}
+
 struct error *
 store_end(struct store *store, struct error *err)
 {
     BUG_ON(store->depth < 1);
     store->depth--;
     if (store->depth > 0) {
-        if (err == NULL) {
-            return store_run(store, "RELEASE SAVEPOINT part");
-        }
-        error_free(undo_part(store)); // where this fails, so does the COMMIT
+        store->part_failed =
+            store->part_failed || (err != NULL && error_kind(err) != ERROR_CONFLICT);
         return err;
     }
     if (err == NULL) {
-        err = store_run(store, "COMMIT");
+        err = commit(store);
     }
     if (err != NULL && store->driver->in_transaction(store)) {
         error_free(store_run(store, "ROLLBACK")); // the first failure is the one that is told

@@ -7,51 +7,25 @@ struct earlier {
     const char *job, *key, *hash; // job NULL: there is none
 };
 
-static struct error *
-read_earlier(struct query *query, struct arena *arena, struct earlier *out)
-{
-    if (query_row(query)) {
-        out->job = query_get_text(query, 0, arena);
-        out->key = query_get_text(query, 1, arena);
-        out->hash = query_get_text(query, 2, arena);
-    }
-    return query_finish(query);
-}
-
-static struct error *
-find_key(struct store *store, const struct queue_idempotency *idempotency, struct arena *arena,
-    struct earlier *out)
-{
-    struct query query CLEANUP(query_done);
-    query_init(&query, store, "SELECT id, key, hash FROM jobs WHERE scope = ? AND key = ?");
-    query_text(&query, idempotency->scope);
-    query_text(&query, idempotency->key);
-    return read_earlier(&query, arena, out);
-}
-
 // A token that made no job (queue_jti_spend) has none; "" tells it from a token never seen.
 static struct error *
-find_token(struct store *store, const char *jti, struct arena *arena, struct earlier *out)
-{
-    struct query query CLEANUP(query_done);
-    query_init(&query, store, "SELECT coalesce(job, ''), key, hash FROM tokens WHERE jti = ?");
-    query_text(&query, jti);
-    return read_earlier(&query, arena, out);
-}
-
-static struct error *
-spend_token(struct store *store, const struct queue_acceptance *acceptance, bool *is_new)
+find_earlier(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
+    struct earlier found[2])
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "INSERT INTO tokens (jti, until_ms, key, hash, job) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (jti) DO NOTHING RETURNING 1");
-    query_text(&query, acceptance->jti);
-    query_int(&query, acceptance->jti_until_ms);
+        "SELECT 0, id, key, hash FROM jobs WHERE scope = ? AND key = ?"
+        " UNION ALL SELECT 1, coalesce(job, ''), key, hash FROM tokens WHERE jti = ?");
+    query_text(&query, acceptance->idempotency.scope);
     query_text(&query, acceptance->idempotency.key);
-    query_text(&query, acceptance->idempotency.hash);
-    query_text(&query, acceptance->job->id);
-    return queue_run_found(&query, is_new);
+    query_text(&query, acceptance->jti);
+    while (query_row(&query)) {
+        struct earlier *earlier = &found[query_get_int(&query, 0) == 0 ? 0 : 1];
+        earlier->job = query_get_text(&query, 1, arena);
+        earlier->key = query_get_text(&query, 2, arena);
+        earlier->hash = query_get_text(&query, 3, arena);
+    }
+    return query_finish(&query);
 }
 
 // The same request once more, with the token that it came with then?
@@ -64,37 +38,60 @@ is_retry(const struct earlier *by_token, const struct queue_idempotency *idempot
            cstr_equal(by_token->key, idempotency->key);
 }
 
-// Is it a repetition? *outcome stays QUEUE_NEW when it is not, and the token is spent then.
+// Is it a repetition? *outcome stays QUEUE_NEW when it is not.
 static struct error *
 check_once(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
     enum queue_accepted *outcome, const char **id)
 {
     const struct queue_idempotency *idempotency = &acceptance->idempotency;
-    struct earlier by_key = {0}, by_token = {0};
-    if (idempotency->key != NULL) {
-        TRY(find_key(store, idempotency, arena, &by_key));
-    }
-    if (by_key.job != NULL && !cstr_equal(by_key.hash, idempotency->hash)) {
-        *outcome = QUEUE_OTHER;
+    struct earlier found[2] = {0};
+    const struct earlier *by_key = &found[0], *by_token = &found[1];
+    if (idempotency->key == NULL && acceptance->jti == NULL) {
         return NULL;
     }
-    if (acceptance->jti != NULL) {
-        bool is_new = by_key.job != NULL;
-        if (!is_new) {
-            TRY(spend_token(store, acceptance, &is_new));
-        }
-        if (by_key.job != NULL || !is_new) {
-            TRY(find_token(store, acceptance->jti, arena, &by_token));
-        }
-    }
-    const char *earlier = by_key.job != NULL ? by_key.job : by_token.job;
-    if (by_token.job != NULL && !is_retry(&by_token, idempotency, earlier)) {
+    TRY(find_earlier(store, acceptance, arena, found));
+    const char *earlier = by_key->job != NULL ? by_key->job : by_token->job;
+    if (by_key->job != NULL && !cstr_equal(by_key->hash, idempotency->hash)) {
+        *outcome = QUEUE_OTHER;
+    } else if (by_token->job != NULL && !is_retry(by_token, idempotency, earlier)) {
         *outcome = QUEUE_REPLAY;
     } else if (earlier != NULL) {
         *outcome = QUEUE_SAME;
         *id = earlier;
     }
     return NULL;
+}
+
+static struct error *
+spend_token(struct store *store, const struct queue_acceptance *acceptance, bool *is_new)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "INSERT INTO tokens (jti, until_ms, key, hash, job) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (jti) DO NOTHING");
+    query_text(&query, acceptance->jti);
+    query_int(&query, acceptance->jti_until_ms);
+    query_text(&query, acceptance->idempotency.key);
+    query_text(&query, acceptance->idempotency.hash);
+    query_text(&query, acceptance->job->id);
+    TRY(query_run(&query));
+    *is_new = query_changes(&query) == 1;
+    return NULL;
+}
+
+// --- the lane ------------------------------------------------------------------------------------
+
+// *found false: there is no such lane. Else it is locked.
+static struct error *
+lock_lane(struct store *store, const struct queue_job *job, bool *found, int64_t *queued)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT queued FROM job_lanes WHERE app = ? AND env = ? FOR UPDATE");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    *found = query_row(&query);
+    *queued = *found ? query_get_int(&query, 0) : 0;
+    return query_finish(&query);
 }
 
 static struct error *
@@ -109,60 +106,37 @@ make_lane(struct store *store, const struct queue_job *job)
     return query_run(&query);
 }
 
-// *queued 0: there is no such lane.
-static struct error *
-count_in(struct store *store, const struct queue_job *job, int64_t *queued)
-{
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
-        "UPDATE job_lanes SET queued = queued + 1 WHERE app = ? AND env = ? RETURNING queued");
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    *queued = query_row(&query) ? query_get_int(&query, 0) : 0;
-    return query_run(&query);
-}
-
-// One more is queued in the lane, which is locked by it; *queued: how many there are now. When it
-// is due is settled by another statement: what one that had to wait for the lock sees of other
-// tables is older than the lock (READ COMMITTED).
+// Locks the lane, which is made where it is missing. What is decided by its jobs is read by later
+// statements: what one that had to wait for a lock sees of other tables is older than the lock
+// (READ COMMITTED).
 static struct error *
 enter_lane(struct store *store, const struct queue_job *job, int64_t *queued)
 {
-    TRY(count_in(store, job, queued));
-    if (*queued > 0) {
+    bool found = false;
+    TRY(lock_lane(store, job, &found, queued));
+    if (found) {
         return NULL;
     }
     TRY(make_lane(store, job));
-    return count_in(store, job, queued);
-}
-
-static struct error *
-wants_latest(struct store *store, const struct queue_job *job, bool *out)
-{
-    if (job->latest) {
-        *out = true;
-        return NULL;
-    }
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
-        "SELECT 1 FROM jobs WHERE app = ? AND env = ? AND state = 'queued' AND latest = 1 LIMIT 1");
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    return queue_run_found(&query, out);
+    return lock_lane(store, job, &found, queued);
 }
 
 // What a newer one of the lane may drop: an emergency stays for anything less.
 #define DROPPABLE                                                                                  \
     "app = ?1 AND env = ?2 AND state = 'queued' AND verb = 'deploy' AND emergency <= ?3"
 
+// How many of the lane go when this one comes: none unless it, or one that waits, wants the latest.
 static struct error *
 count_droppable(struct store *store, const struct queue_job *job, int64_t *out)
 {
     struct query query CLEANUP(query_done);
-    query_init(&query, store, "SELECT count(*) FROM jobs WHERE " DROPPABLE);
+    query_init(&query, store,
+        "SELECT count(*) FROM jobs WHERE " DROPPABLE " AND (?4 = 1 OR EXISTS (SELECT 1 FROM jobs l"
+        " WHERE l.app = ?1 AND l.env = ?2 AND l.state = 'queued' AND l.latest = 1))");
     query_text(&query, job->app);
     query_text(&query, job->env);
     query_int(&query, job->emergency ? 1 : 0);
+    query_int(&query, job->latest ? 1 : 0);
     if (query_row(&query)) {
         *out = query_get_int(&query, 0);
     }
@@ -239,54 +213,69 @@ supersede(struct store *store, const struct queue_job *job, int64_t number, int6
     return drop_older(store, job, number, now_ms, reason);
 }
 
+// One more replica had the same key or token at the same time.
+static struct error *
+raced(const struct queue_job *job)
+{
+    return error_new(ERROR_CONFLICT, "the same request for '%s' came twice at a time", job->app);
+}
+
+static struct error *
+write_all(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+    struct arena *arena, int64_t dropped)
+{
+    const struct queue_job *job = acceptance->job;
+    int64_t number = 0;
+    bool is_new = true;
+    if (acceptance->jti != NULL) {
+        TRY(spend_token(store, acceptance, &is_new));
+    }
+    if (is_new) {
+        TRY(insert(store, acceptance, now_ms, &number));
+    }
+    if (number == 0) {
+        store->part_failed = true; // its token may be spent by now
+        return raced(job);
+    }
+    if (dropped > 0) {
+        TRY(supersede(store, job, number, now_ms, arena));
+    }
+    return queue_lane_settle(store, job->app, job->env, 1 - dropped);
+}
+
+// Decides first, and writes then: an outcome that is none of the caller's doing leaves nothing.
 static struct error *
 accept(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
     struct arena *arena, enum queue_accepted *outcome, const char **id)
 {
     const struct queue_job *job = acceptance->job;
+    int64_t queued = 0, dropped = 0;
+    TRY(enter_lane(store, job, &queued));
     TRY(check_once(store, acceptance, arena, outcome, id));
     if (*outcome != QUEUE_NEW) {
         return NULL;
     }
-    int64_t queued = 0, dropped = 0, number = 0;
-    bool latest = false;
-    TRY(enter_lane(store, job, &queued));
-    if (queued > 1) {
-        TRY(wants_latest(store, job, &latest));
-    }
-    if (latest) {
+    if (queued > 0) {
         TRY(count_droppable(store, job, &dropped));
     }
-    if (acceptance->limit > 0 && queued - dropped > acceptance->limit) {
+    if (acceptance->limit > 0 && queued + 1 - dropped > acceptance->limit) {
         *outcome = QUEUE_FULL;
         return NULL;
     }
-    TRY(insert(store, acceptance, now_ms, &number));
-    if (number == 0) {
-        return error_new(
-            ERROR_CONFLICT, "key '%s' was used meanwhile", acceptance->idempotency.key);
-    }
-    if (dropped > 0) {
-        TRY(supersede(store, job, number, now_ms, arena));
-    }
-    if (queued == 1 || dropped > 0 || job->urgent) {
-        TRY(queue_lane_settle(store, job->app, job->env, -dropped));
-    }
+    TRY(write_all(store, acceptance, now_ms, arena, dropped));
     *id = arena_dup(arena, job->id);
-    return store_notify(store);
+    store_notify(store);
+    return NULL;
 }
 
-// An outcome that is none of the caller's doing leaves nothing behind, its lane and token included.
 static struct error *
-accept_or_undo(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+accept_alone(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
     struct arena *arena, enum queue_accepted *outcome, const char **id)
 {
+    *outcome = QUEUE_NEW;
+    *id = NULL;
     TRY(store_begin(store));
-    struct error *err = accept(store, acceptance, now_ms, arena, outcome, id);
-    if (err == NULL && *outcome != QUEUE_NEW) {
-        return store_undo(store);
-    }
-    return store_end(store, err);
+    return store_end(store, accept(store, acceptance, now_ms, arena, outcome, id));
 }
 
 struct error *
@@ -295,11 +284,10 @@ queue_accept(struct store *store, const struct queue_acceptance *acceptance, int
 {
     enum queue_accepted what = QUEUE_NEW;
     const char *made = NULL;
-    struct error *err = accept_or_undo(store, acceptance, now_ms, arena, &what, &made);
-    if (err != NULL && error_kind(err) == ERROR_CONFLICT) {
+    struct error *err = accept_alone(store, acceptance, now_ms, arena, &what, &made);
+    if (err != NULL && error_kind(err) == ERROR_CONFLICT && store->depth == 0) {
         error_free(err); // now its key is there to be found
-        what = QUEUE_NEW;
-        err = accept_or_undo(store, acceptance, now_ms, arena, &what, &made);
+        err = accept_alone(store, acceptance, now_ms, arena, &what, &made);
     }
     TRY(err);
     *outcome = what;

@@ -5,27 +5,48 @@
 #include "dispatcher/memory.h"
 #include "queue_internal.h"
 
-struct error *
+void
 store_notify(struct store *store)
 {
-    return store_is_shared(store) ? store_run(store, "NOTIFY dispatcher") : NULL;
+    store->notify = true;
+}
+
+static struct error *
+undo(struct store *store)
+{
+    TRY(store_run(store, "ROLLBACK TO SAVEPOINT part"));
+    return store_run(store, "RELEASE SAVEPOINT part");
+}
+
+static struct error *
+run_op(struct store *store, struct store_op *op)
+{
+    const struct store_audit_head audit = store->audit;
+    TRY(store_check(store)); // a handle that broke takes all of them along
+    TRY(store_run(store, "SAVEPOINT part"));
+    op->err = op->run(store, op->ctx);
+    if (op->err == NULL && store->part_failed) {
+        op->err = error_new(ERROR_STORAGE, "a part of the request failed");
+    }
+    if (op->err == NULL) {
+        op->err = store_run(store, "RELEASE SAVEPOINT part"); // PostgreSQL knows what was forgotten
+    }
+    if (op->err == NULL) {
+        return NULL;
+    }
+    store->part_failed = false;
+    store->audit = audit;
+    return undo(store);
 }
 
 // Groups lock several lanes in the order of their requests, and the audit's head. Two of them at a
 // time would wait for each other, so that whoever has the head goes first.
 static struct error *
-lock_groups(struct store *store)
-{
-    return store_run(store, "SELECT sequence FROM audit_head WHERE one = 1 FOR UPDATE");
-}
-
-static struct error *
 run_ops(struct store *store, struct store_op *ops, size_t count)
 {
-    TRY(lock_groups(store));
+    TRY(audit_lock_head(store));
     for (size_t i = 0; i < count; i++) {
-        TRY(store_begin(store)); // a handle that broke takes all of them along
-        ops[i].err = store_end(store, ops[i].run(store, ops[i].ctx));
+        TRY(run_op(store, &ops[i]));
     }
     return NULL;
 }

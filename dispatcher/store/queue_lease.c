@@ -150,7 +150,7 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
         TRY(set_aside(store, job, lease->now_ms, &aside));
         if (aside) {
             TRY(queue_lane_settle(store, job->app, job->env, 0));
-            TRY(store_notify(store));
+            store_notify(store);
         }
     }
     return NULL;

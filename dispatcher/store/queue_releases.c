@@ -3,6 +3,8 @@
 #include "queue_internal.h"
 
 #define RELEASE_COLUMNS "app, env, version, digests, sha, deployment, since_ms, until_ms"
+#define RELEASE_READ                                                                               \
+    RELEASE_COLUMNS ", (SELECT requester FROM jobs WHERE jobs.id = releases.deployment)"
 
 enum { LIST_DEFAULT = 50 };
 
@@ -75,6 +77,7 @@ read_all(struct query *query, struct arena *arena, struct queue_release **out, s
             .deployment = query_get_text(query, 5, arena),
             .since_ms = query_get_int(query, 6),
             .until_ms = query_get_int(query, 7),
+            .requester = query_get_text(query, 8, arena),
         };
     }
     TRY(query_finish(query));
@@ -90,7 +93,7 @@ queue_release_at(struct store *store, const char *app, const char *env, int64_t 
     TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT " RELEASE_COLUMNS " FROM releases WHERE app = ? AND env = ? AND since_ms <= ?3"
+        "SELECT " RELEASE_READ " FROM releases WHERE app = ? AND env = ? AND since_ms <= ?3"
         " AND (until_ms = 0 OR until_ms > ?3) ORDER BY sequence DESC LIMIT 1");
     query_text(&query, app);
     query_text(&query, env);
@@ -109,10 +112,21 @@ queue_releases(struct store *store, const char *app, const char *env, int limit,
     TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT " RELEASE_COLUMNS " FROM releases WHERE app = ? AND env = ?"
+        "SELECT " RELEASE_READ " FROM releases WHERE app = ? AND env = ?"
         " ORDER BY sequence DESC LIMIT ?");
     query_text(&query, app);
     query_text(&query, env);
     query_int(&query, limit > 0 ? limit : LIST_DEFAULT);
+    return read_all(&query, arena, out, count);
+}
+
+struct error *
+queue_releases_now(
+    struct store *store, struct arena *arena, struct queue_release **out, size_t *count)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT " RELEASE_READ " FROM releases WHERE until_ms = 0 ORDER BY app, env");
     return read_all(&query, arena, out, count);
 }

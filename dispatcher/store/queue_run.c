@@ -163,7 +163,8 @@ end(struct store *store, const struct queue_job *job, int64_t now_ms)
     }
     TRY(finish(store, job, now_ms));
     TRY(queue_lane_settle(store, job->app, job->env, cstr_equal(now.state, "queued") ? -1 : 0));
-    return store_notify(store);
+    store_notify(store);
+    return NULL;
 }
 
 struct error *
@@ -249,7 +250,8 @@ cancel(struct store *store, struct cancellation *how)
     } else if (cstr_equal(job.state, "queued")) {
         TRY(cancel_queued(store, &job, how->by, how->reason, how->now_ms));
     }
-    return store_notify(store);
+    store_notify(store);
+    return NULL;
 }
 
 struct error *
@@ -279,7 +281,8 @@ hurry(struct store *store, const char *id)
     query_text(&query, id);
     TRY(query_run(&query));
     TRY(queue_lane_settle(store, job.app, job.env, 0));
-    return store_notify(store);
+    store_notify(store);
+    return NULL;
 }
 
 struct error *
@@ -339,7 +342,8 @@ stir(struct store *store, const char *app, const char *env, int64_t now_ms)
     TRY(lock_lanes(store, app, env));
     TRY(stir_jobs(store, app, env, now_ms));
     TRY(stir_lanes(store, app, env, now_ms));
-    return store_notify(store);
+    store_notify(store);
+    return NULL;
 }
 
 struct error *
@@ -361,7 +365,8 @@ poke(struct store *store, const char *infra, int64_t run_id, int64_t now_ms, boo
     query_int(&query, run_id);
     query_text(&query, infra);
     TRY(queue_run_found(&query, found));
-    return *found ? store_notify(store) : NULL;
+    store_notify(store);
+    return NULL;
 }
 
 struct error *

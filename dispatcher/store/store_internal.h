@@ -21,7 +21,15 @@ struct sqlite_cache {
 
 struct store {
     const struct store_driver *driver;
-    int depth;    // of store_begin
+    // Of the transaction that is open:
+    int depth;        // of store_begin
+    bool part_failed; // something within it failed: it may not be committed as it is
+    bool notify;      // something is due by it
+    struct store_audit_head {
+        bool known, moved;
+        int64_t sequence;
+        char hash[65];
+    } audit;      // read once, written once (audit_flush)
     char *fenced; // store_set_fence: the deployment, or NULL
     int64_t fence;
     char *path;  // what people are told: a file, or the URL without user and password
@@ -94,19 +102,23 @@ void *store_grow(struct arena *arena, void *items, size_t count, size_t size);
 NODISCARD struct error *store_run(struct store *store, const char *sql);
 /// BEGIN IMMEDIATE, so that SQLite's write lock is taken (or waited for) here and nowhere later.
 /// On PostgreSQL others write meanwhile (READ COMMITTED): see store_lock, and FOR UPDATE. Within
-/// another one it is a savepoint.
+/// another one it is a part of that one.
 NODISCARD struct error *store_begin(struct store *store);
 /// Within a transaction that reads or writes all there is: no statement of it is too slow.
 NODISCARD struct error *store_be_patient(struct store *store);
 /// Within a transaction: no other one that takes the same name gets past this before it ends. What
 /// SQLite's write lock does anyway.
 NODISCARD struct error *store_lock(struct store *store, const char *name);
-/// Commits when `err` is NULL, else rolls back and returns `err`. Both as far as its store_begin.
+/// Commits when `err` is NULL, else rolls back and returns `err`. Of a part: passes `err` on; what
+/// failed with anything but ERROR_CONFLICT (found before it wrote anything) fails the whole, also
+/// when somebody in between forgets it.
 NODISCARD struct error *store_end(struct store *store, struct error *err);
-/// Rolls back as far as its store_begin, with nothing wrong.
-NODISCARD struct error *store_undo(struct store *store);
 /// Wakes who waits for something to be due, once this transaction is committed. Only a hint.
-NODISCARD struct error *store_notify(struct store *store);
+void store_notify(struct store *store);
+/// The audit's head, locked until this transaction ends.
+NODISCARD struct error *audit_lock_head(struct store *store);
+/// Writes the head back; before the COMMIT.
+NODISCARD struct error *audit_flush(struct store *store);
 /// ERROR_CONFLICT when `id` is the fenced one and has been taken over. Inside a transaction.
 NODISCARD struct error *store_check_fence(struct store *store, const char *id);
 

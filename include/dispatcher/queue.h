@@ -17,7 +17,8 @@
 // --- groups --------------------------------------------------------------------------------------
 
 // Writes of many requests in one transaction: one fsync for all of them. One that fails undoes only
-// itself; `err` is the caller's. When the commit fails, the function fails, and none has happened.
+// itself; `err` is the caller's. Whatever failed in it but for ERROR_CONFLICT fails it, also when
+// `run` forgets that. When the commit fails, the function fails, and none has happened.
 struct store_op {
     struct error *(*run)(struct store *store, void *ctx);
     void *ctx;
@@ -99,6 +100,9 @@ struct queue_filter {
 };
 NODISCARD struct error *queue_list(struct store *store, const struct queue_filter *filter,
     struct arena *arena, struct queue_job **jobs, size_t *count);
+/// Of each lane the last job that was begun and has ended, where that was badly.
+NODISCARD struct error *queue_failures(
+    struct store *store, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// How many of its lane go before a queued job, the running one included.
 NODISCARD struct error *queue_position(
     struct store *store, const struct queue_job *job, int64_t *out);
@@ -170,12 +174,16 @@ struct queue_release {
     const char *sha;
     const char *deployment;     // id
     int64_t since_ms, until_ms; // until 0: it is what runs
+    const char *requester;      // of the deployment, where it is read; NULL: not known any more
 };
 /// Written with the end of a job that deployed; closes the one before.
 NODISCARD struct error *queue_release_add(struct store *store, const struct queue_release *release);
 /// What is there, or was at `at_ms` (0: now); *out NULL: nothing.
 NODISCARD struct error *queue_release_at(struct store *store, const char *app, const char *env,
     int64_t at_ms, struct arena *arena, struct queue_release **out);
+/// What is there now, of all lanes, by app and environment.
+NODISCARD struct error *queue_releases_now(
+    struct store *store, struct arena *arena, struct queue_release **out, size_t *count);
 /// Newest first.
 NODISCARD struct error *queue_releases(struct store *store, const char *app, const char *env,
     int limit, struct arena *arena, struct queue_release **out, size_t *count);

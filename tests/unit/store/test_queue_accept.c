@@ -295,6 +295,34 @@ one_of_a_group_that_fails_undoes_only_itself(void **state)
     assert_jobs(fixture, 2, 2, 2);
 }
 
+// Forgets that a part of it failed.
+static struct error *
+careless_op(struct store *store, void *ctx)
+{
+    const struct store_deployment row = {
+        .id = "d-1", .app = "a", .env = "e", .version = "v1", .state = "running", .document = "{}"};
+    TRY(accept_op(store, ctx));
+    error_free(store_insert(store, &row));
+    error_free(store_insert(store, &row)); // it is there
+    return NULL;
+}
+
+static void
+what_failed_in_part_fails_as_a_whole(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    struct accepting all[] = {{"d-1", "k1", false, fixture->arena, QUEUE_FULL, NULL},
+        {"d-2", "k2", false, fixture->arena, QUEUE_FULL, NULL}};
+    struct store_op ops[] = {{careless_op, &all[0], NULL}, {accept_op, &all[1], NULL}};
+    assert_null(store_group(fixture->store, ops, ARRAY_LENGTH(ops)));
+    assert_non_null(ops[0].err);
+    assert_string_equal(error_message(ops[0].err), "a part of the request failed");
+    error_free(ops[0].err);
+    assert_null(ops[1].err);
+    assert_jobs(fixture, 1, 1, 1);
+    assert_string_equal(queue_fixture_get(fixture, "d-2")->state, "queued");
+}
+
 static struct error *
 break_op(struct store *store, void *ctx)
 {
@@ -430,6 +458,7 @@ main(void)
         QUEUE_TEST(what_is_superseded_makes_room),
         QUEUE_TEST(a_decision_about_what_was_superseded_counts_no_more),
         QUEUE_TEST(one_of_a_group_that_fails_undoes_only_itself),
+        QUEUE_TEST(what_failed_in_part_fails_as_a_whole),
         QUEUE_TEST(a_group_on_a_broken_handle_leaves_nothing),
         QUEUE_TEST(of_many_that_send_the_same_one_is_accepted),
         QUEUE_TEST(who_lost_the_fence_writes_nothing),
