@@ -65,7 +65,6 @@ int64_t aws_wall_ms(const struct aws_session *session);
 
 // ---- credentials (chain.c and the provider files)
 
-void aws_credentials_done(struct aws_credentials *credentials);
 void aws_credentials_move(struct aws_credentials *to, struct aws_credentials *from);
 
 // One look at a provider. `why` receives a clause when it has nothing to offer.
@@ -126,6 +125,7 @@ struct aws_role_request {
     const char *duration_seconds;         // as configured, or NULL
     const struct secret *web_identity;    // unsigned call; else
     const struct aws_credentials *source; // who signs
+    const char *policy;                   // JSON that narrows what the role may, or NULL
 };
 /// STS AssumeRoleWithWebIdentity or AssumeRole (sts.c).
 NODISCARD struct error *aws_assume_role(struct aws_session *session,

@@ -172,6 +172,7 @@ aws_assume_role(
     put_parameter(&form, "RoleSessionName", role.session_name);
     put_parameter(&form, "ExternalId", role.external_id);
     put_parameter(&form, "DurationSeconds", role.duration_seconds);
+    put_parameter(&form, "Policy", role.policy);
     if (role.web_identity != NULL) {
         put_parameter(&form, "WebIdentityToken", secret_expose(role.web_identity).ptr);
     }
@@ -181,6 +182,23 @@ aws_assume_role(
         err = read_role_answer(&what, &response, out);
     }
     return err != NULL ? error_wrap(err, "assume role '%s'", role.role_arn) : NULL;
+}
+
+struct error *
+sts_narrowed_credentials(
+    struct aws_session *session, const struct sts_narrowed *narrowed, struct aws_credentials *out)
+{
+    const struct aws_credentials *source = NULL;
+    char *seconds CLEANUP(xfreep) = xasprintf("%d", narrowed->seconds);
+    TRY(aws_credentials_get(session, &source));
+    const struct aws_role_request request = {
+        .role_arn = narrowed->role,
+        .session_name = narrowed->session_name,
+        .duration_seconds = seconds,
+        .source = source,
+        .policy = narrowed->policy,
+    };
+    return aws_assume_role(session, &request, out);
 }
 
 struct error *

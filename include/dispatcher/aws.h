@@ -33,6 +33,8 @@ struct aws_credentials {
     const char *provider;
 };
 
+void aws_credentials_done(struct aws_credentials *credentials);
+
 struct aws_session;
 
 NODISCARD struct error *aws_session_new(const struct platform *platform, struct http_client *http,

@@ -74,12 +74,41 @@ unusable_answers(void **state)
     }
 }
 
+static void
+narrows_a_role(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {{.method = HTTP_POST,
+        .url = STS,
+        .headers = is_signed,
+        .body = "Action=AssumeRole&Version=2011-06-15"
+                "&RoleArn=arn%3Aaws-cn%3Aiam%3A%3A012345678901%3Arole%2Fpush"
+                "&RoleSessionName=dispatcher-shop-production&DurationSeconds=900"
+                "&Policy=%7B%22Version%22%3A%222012-10-17%22%7D",
+        .reply = AWS_STS_ANSWER("AssumeRole", "PUSH", "2026-11-21T08:03:00Z")}};
+    struct aws_fixture *aws CLEANUP(aws_fixture_freep) = aws_fixture_new();
+    struct aws_credentials found CLEANUP(aws_credentials_done) = {0};
+    const struct sts_narrowed narrowed = {
+        .role = "arn:aws-cn:iam::012345678901:role/push",
+        .session_name = "dispatcher-shop-production",
+        .policy = "{\"Version\":\"2012-10-17\"}",
+        .seconds = 900,
+    };
+    aws_fixture_start(aws, keys, steps, 1, NULL);
+    assert_success(sts_narrowed_credentials(aws->session, &narrowed, &found));
+    assert_string_equal(found.access_key, "PUSH");
+    assert_string_equal(secret_expose(found.session_token).ptr, "token-PUSH");
+    assert_int_equal(found.expires_ms, FAKE_WALL_START + 900 * 1000);
+    aws_fixture_finish(aws);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_who_it_is),
         cmocka_unit_test(unusable_answers),
+        cmocka_unit_test(narrows_a_role),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
