@@ -5,7 +5,8 @@
 // `contents: read` (the workflow file, specs over git) and `checks: read` (annotations of a failed
 // job). Nothing else: with `actions: write` alone the declared inputs could not be read and every
 // spec mistake would be found by GitHub's 422 only. To report, no permission is a must: an App that
-// may set statuses only reports by them. To read the history, `contents: read`.
+// may set statuses only reports by them. Specs and runs are read with one permission, and only to
+// read.
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
@@ -46,8 +47,20 @@ static const struct wish wishes[] = {
     [GITHUB_FOR_REPORTS] = {{{"deployments", true}, {"statuses", true}, {"checks", true},
                                 {"pull_requests", true}},
         4},
-    [GITHUB_FOR_READING] = {{{"contents", false}}, 1},
+    [GITHUB_FOR_SPECS] = {{{"contents", false}}, 1},
+    [GITHUB_FOR_RUNS] = {{{"actions", false}}, 1},
+    [GITHUB_FOR_MEMBERS] = {{{"members", false}}, 1},
 };
+
+// As GitHub's settings page calls it.
+static const char *
+permission_title(const struct permission *permission)
+{
+    return cstr_equal(permission->name, "deployments") ? "Deployments"
+           : cstr_equal(permission->name, "contents")  ? "Contents"
+           : cstr_equal(permission->name, "members")   ? "Members"
+                                                       : "Actions";
+}
 
 static bool
 is_granted(const struct json *permissions, const char *name, bool write)
@@ -78,21 +91,20 @@ grant_problem(const struct github_client *client, const struct json *permissions
             "Give the App the repository permission 'Actions: read and write', and have an owner "
             "accept it.");
     }
-    bool is_any = is_any_granted(permissions, &wishes[client->purpose]);
-    if (!is_any && client->purpose == GITHUB_FOR_READING) {
-        return error_hint(error_new(ERROR_CREDENTIALS, "the App may not read the history of '%s'",
-                              client->repository),
-            "Give the App the repository permission 'Contents: read', and have an owner accept "
-            "it.");
+    if (is_any_granted(permissions, &wishes[client->purpose])) {
+        return NULL;
     }
-    if (!is_any) {
+    if (client->purpose != GITHUB_FOR_REPORTS) {
+        const char *name = permission_title(&wishes[client->purpose].permissions[0]);
         return error_hint(
-            error_new(ERROR_CREDENTIALS, "the App may not report on '%s'", client->repository),
-            "Give the App the repository permissions that the reports need ('Deployments', 'Commit "
-            "statuses', 'Checks', 'Pull requests': read and write), and have an owner accept "
-            "them.");
+            error_new(ERROR_CREDENTIALS, "the App may not read '%s'", client->repository),
+            "Give the App the repository permission '%s: read', and have an owner accept it.",
+            name);
     }
-    return NULL;
+    return error_hint(
+        error_new(ERROR_CREDENTIALS, "the App may not report on '%s'", client->repository),
+        "Give the App the repository permissions that the reports need ('Deployments', 'Commit "
+        "statuses', 'Checks', 'Pull requests': read and write), and have an owner accept them.");
 }
 
 static struct error *
@@ -147,7 +159,7 @@ wished_permissions(const struct github_client *client, bool least)
     for (size_t i = 0; i < wish->count; i++) {
         const struct permission *item = &wish->permissions[i];
         bool must =
-            i == 0 && (least || client->purpose == GITHUB_FOR_DISPATCH || client->granted == NULL);
+            i == 0 && (least || client->purpose != GITHUB_FOR_REPORTS || client->granted == NULL);
         if (must || (!least && is_granted(client->granted, item->name, item->write))) {
             json_set_str(permissions, item->name, item->write ? "write" : "read");
         }
@@ -232,11 +244,11 @@ mint(struct github_client *client)
         err = mint_with(client, true);
     }
     if (err != NULL && error_remote_of(err)->status == 422) {
-        static const char *const needs[] = {[GITHUB_FOR_DISPATCH] = "Actions: read and write",
-            [GITHUB_FOR_REPORTS] = "Deployments: read and write",
-            [GITHUB_FOR_READING] = "Contents: read"};
-        error_hint(err, "Give the App '%s' on '%s', and have an owner accept it.",
-            needs[client->purpose], client->repository);
+        const struct permission *least = &wishes[client->purpose].permissions[0];
+        error_hint(err,
+            "Give the App '%s: %s' on '%s', and have an owner accept "
+            "it.",
+            permission_title(least), least->write ? "read and write" : "read", client->repository);
         return error_wrap_as(
             ERROR_CREDENTIALS, err, "token of the App for '%s'", client->repository);
     }

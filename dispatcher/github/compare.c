@@ -81,13 +81,18 @@ read_relation(const char *status, enum github_relation *out)
     return error_new(ERROR_UNAVAILABLE, "unusable answer: 'status' is '%.40s'", status);
 }
 
+struct page {
+    const char *path; // of the comparison
+    int64_t size, number;
+};
+
 // *found false: the repository does not show one of the two.
 static struct error *
-read_page(struct github_client *client, const char *path, int64_t per_page, int64_t page,
-    struct arena *arena, struct comparison_answer *out, bool *found)
+read_page(struct github_client *client, const struct page *page, struct arena *arena,
+    struct comparison_answer *out, bool *found)
 {
     char *full CLEANUP(xfreep) =
-        xasprintf("%s?per_page=%" PRId64 "&page=%" PRId64, path, per_page, page);
+        xasprintf("%s?per_page=%" PRId64 "&page=%" PRId64, page->path, page->size, page->number);
     const struct github_call call = {.path = full,
         .in_repository = true,
         .needs = "contents: read",
@@ -143,11 +148,12 @@ read_commits(struct github_client *client, const char *path, const struct compar
     size_t max, struct arena *arena, struct github_comparison *out)
 {
     size_t total = (size_t)first->total_commits;
+    struct page page = {path, PAGE, ((int64_t)total + PAGE - 1) / PAGE};
     out->commits = arena_array(arena, max, sizeof(*out->commits));
-    for (int64_t page = ((int64_t)total + PAGE - 1) / PAGE; page > 1 && out->count < max; page--) {
+    for (; page.number > 1 && out->count < max; page.number--) {
         struct comparison_answer answer = {0};
         bool found = false;
-        TRY(read_page(client, path, PAGE, page, arena, &answer, &found));
+        TRY(read_page(client, &page, arena, &answer, &found));
         if (!found || answer.total_commits != first->total_commits) {
             return error_new(ERROR_UNAVAILABLE, "the history changed while it was read");
         }
@@ -165,7 +171,8 @@ compare(struct github_client *client, const char *path, size_t max, struct arena
     struct comparison_answer answer = {0};
     bool found = false;
     *out = NULL;
-    TRY(read_page(client, path, max > 0 ? PAGE : 1, max > 0 ? 1 : 2, arena, &answer, &found));
+    const struct page page = {path, max > 0 ? PAGE : 1, max > 0 ? 1 : 2};
+    TRY(read_page(client, &page, arena, &answer, &found));
     if (!found) {
         return NULL;
     }

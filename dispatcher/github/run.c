@@ -1,4 +1,6 @@
 // Workflow runs: one, all that a lost dispatch may be among, and cancelling. Decides nothing.
+#include "dispatcher/github_service.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -248,6 +250,64 @@ github_runs_list(struct github_client *client, const char *file, int64_t since_m
     *out = items;
     *count = list.count;
     return NULL;
+}
+
+static struct error *
+decode_page(const struct json *body, struct arena *arena, struct github_runs_page *out)
+{
+    const struct json *runs = json_get(body, "workflow_runs");
+    if (!json_is_array(runs)) {
+        return error_new(ERROR_UNAVAILABLE, "unusable answer: no list of runs");
+    }
+    out->runs = arena_array(arena, json_count(runs) + 1, sizeof(*out->runs));
+    for (; out->count < json_count(runs); out->count++) {
+        TRY(decode_run(json_at(runs, out->count), arena, &out->runs[out->count]));
+    }
+    return NULL;
+}
+
+static struct error *
+fetch_page(struct github_client *client, const struct github_call *call, struct arena *arena,
+    struct github_runs_page *out, bool *changed)
+{
+    struct http_response response CLEANUP(http_response_done) = {0};
+    struct json *body CLEANUP(json_freep) = NULL;
+    struct github_runs_page page = {0};
+    char *next CLEANUP(xfreep) = NULL;
+    TRY(github_fetch(client, call, &response, &body));
+    if (response.status == 304) {
+        *changed = false;
+        return NULL;
+    }
+    if (body == NULL) {
+        return error_hint(error_new(ERROR_REFUSED, "the repository is not there"),
+            "Or the credentials may not see it: GitHub answers 404 to both.");
+    }
+    TRY(decode_page(body, arena, &page));
+    TRY(github_next_page(client, &response, &next));
+    page.more = next != NULL;
+    github_etag_keep(client, call, &response);
+    *out = page;
+    *changed = true;
+    return NULL;
+}
+
+struct error *
+github_runs_page(struct github_client *client, unsigned page, struct arena *arena,
+    struct github_runs_page *out, bool *changed)
+{
+    char *path CLEANUP(xfreep) = xasprintf(
+        "/actions/runs?event=workflow_dispatch&per_page=%d&page=%u", GITHUB_RUNS_PER_PAGE, page);
+    const struct github_call call = {
+        .path = path,
+        .in_repository = true,
+        .conditional = true,
+        .needs = "actions: read",
+        .max_response = LIST_BYTES,
+    };
+    struct error *err = fetch_page(client, &call, arena, out, changed);
+    return err != NULL ? error_wrap(err, "page %u of the runs of '%s'", page, client->repository)
+                       : NULL;
 }
 
 struct error *

@@ -4,9 +4,9 @@
 // installation token is minted for one repository with what the client's purpose needs: to
 // dispatch, `actions: write` and, where the installation grants them, `contents: read` and `checks:
 // read`; to report, `deployments`, `statuses`, `checks` and `pull_requests: write`, each where it
-// is granted; to read the history, `contents: read`. It is renewed at 50 minutes or 80 % of its
-// life and once on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the
-// server refuses it. Every request counts itself. One thread.
+// is granted; to read specs or runs, that alone. It is renewed at 50 minutes or 80 % of its life
+// and once on 401. It asks for API version 2026-03-10 and steps down to 2022-11-28 when the server
+// refuses it. Every request counts itself. One thread.
 //
 // Reads, minting and cancelling repeat what is transient (reset, timeout, 408, 5xx) and wait out
 // limits (Retry-After, x-ratelimit-reset, else a minute and doubling) until the deadline that was
@@ -25,7 +25,9 @@
 enum github_purpose {
     GITHUB_FOR_DISPATCH,
     GITHUB_FOR_REPORTS, // github_reports.h
-    GITHUB_FOR_READING, // github_compare
+    GITHUB_FOR_SPECS,   // `contents: read` and nothing else: git over HTTPS
+    GITHUB_FOR_RUNS,    // `actions: read` and nothing else: looking at runs
+    GITHUB_FOR_MEMBERS, // `members: read` and nothing else: who is in which team
 };
 
 struct github_options {
@@ -220,3 +222,13 @@ struct github_self {
 };
 NODISCARD struct error *github_self(
     struct github_client *client, struct arena *arena, struct github_self *out);
+
+// --- people (members.c) --------------------------------------------------------------------------
+
+/// Is the login an active member of the organisation's team? False, too, when there is no such
+/// team.
+NODISCARD struct error *github_team_has(struct github_client *client, const char *organization,
+    const char *team, const char *login, bool *out);
+/// The number of a login; 0 when there is nobody of that name.
+NODISCARD struct error *github_user_id(
+    struct github_client *client, const char *login, int64_t *out);
