@@ -67,6 +67,9 @@ deploy_advance(struct deploy_context *context, const char *id, struct deploy_pac
     }
     place_enter(context, d);
     TRY(engine_clear_to_send(context, d, arena, &job));
+    if (!pace->is_advanced) { // another process has begun it, perhaps
+        deploy_mask_sinks(context, d);
+    }
     pace->is_advanced = true;
     pace->is_fenced = false;
     pace_give(pace, d);
@@ -79,6 +82,6 @@ deploy_advance(struct deploy_context *context, const char *id, struct deploy_pac
         return pace->is_fenced ? taken_over(d, err) : err;
     }
     out->ended = !pace->waits;
-    out->until_ms = pace->until_ms;
+    out->until_ms = pace->waits ? pace->until_ms : 0;
     return NULL;
 }

@@ -34,52 +34,63 @@ is_no_answer(const struct error *err)
     return kind == ERROR_CREDENTIALS || kind == ERROR_REFUSED || kind == ERROR_UNAVAILABLE;
 }
 
-// *out NULL: *why says what GitHub said instead.
+// What is asked, and what GitHub said: `seen` NULL, and why not.
+struct question {
+    struct deploy_range range;
+    size_t commits; // at most
+    struct github_comparison *seen;
+    const char *why;
+};
+
 static struct error *
-compare(struct deploy_context *context, const struct deployment *d, const char *base,
-    const char *head, struct arena *arena, struct github_comparison **out, const char **why,
-    size_t commits)
+ask(struct deploy_context *context, const struct deployment *d, struct question *question,
+    struct arena *arena)
 {
+    const struct deploy_range *range = &question->range;
     struct github_client *github = NULL;
-    *out = NULL;
-    if (d->repository == NULL || !repository_name_is_valid(str_of(d->repository))) {
-        *why = "the spec and the request name no repository of the app";
+    if (range->repository == NULL || !repository_name_is_valid(str_of(range->repository))) {
+        question->why = "neither the spec nor the request names the app's repository";
         return NULL;
     }
-    struct error *err = provider_history(context, d, d->repository, &github);
+    struct error *err = provider_history(context, d, range->repository, &github);
     if (err == NULL) {
-        err = github_compare(github, base, head, commits, arena, out);
+        err = github_compare(
+            github, range->base, range->head, question->commits, arena, &question->seen);
     }
     if (err != NULL && is_no_answer(err)) {
         char *text CLEANUP(xfreep) = error_text(err);
-        *why = context_clean(arena, text, WHY_MAX);
+        question->why = context_clean(arena, text, WHY_MAX);
         error_free(err);
         return NULL;
     }
-    if (err == NULL && *out == NULL) {
-        *why = arena_printf(
-            arena, "GitHub shows not both of '%s' and '%s' in '%s'", base, head, d->repository);
+    if (err == NULL && question->seen == NULL) {
+        question->why = arena_printf(arena, "GitHub shows not both of '%s' and '%s' in '%s'",
+            range->base, range->head, range->repository);
     }
     return err;
 }
 
 struct error *
 deploy_ancestry(struct deploy_context *context, const struct deploy_request *request,
-    const char *repository, const char *base, const char *head, struct arena *arena,
-    enum deploy_ancestry *out, const char **why)
+    const struct deploy_range *range, struct arena *arena, enum deploy_ancestry *out,
+    const char **why)
 {
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
     struct preparation p = {0};
-    struct github_comparison *seen = NULL;
+    struct question question = {.range = *range};
     *why = NULL;
-    *out = strcmp(base, head) == 0 ? DEPLOY_ANCESTRY_SAME : DEPLOY_ANCESTRY_UNKNOWN;
+    *out = strcmp(range->base, range->head) == 0 ? DEPLOY_ANCESTRY_SAME : DEPLOY_ANCESTRY_UNKNOWN;
     if (*out == DEPLOY_ANCESTRY_SAME) {
         return NULL;
     }
     TRY(prepare_settings(context, request, arena, diagnostics, &p));
-    p.deployment->repository = repository != NULL ? repository : p.deployment->repository;
-    TRY(compare(context, p.deployment, base, head, arena, &seen, why, 0));
-    *out = seen != NULL ? ancestry_of(seen->relation) : DEPLOY_ANCESTRY_UNKNOWN;
+    p.deployment->served = request->given != NULL;
+    if (question.range.repository == NULL) {
+        question.range.repository = p.deployment->repository;
+    }
+    TRY(ask(context, p.deployment, &question, arena));
+    *why = question.why;
+    *out = question.seen != NULL ? ancestry_of(question.seen->relation) : DEPLOY_ANCESTRY_UNKNOWN;
     return NULL;
 }
 
@@ -121,17 +132,19 @@ struct error *
 ancestry_commits(struct deploy_context *context, const struct preparation *p)
 {
     struct deployment *d = p->deployment;
-    struct github_comparison *seen = NULL;
-    const char *deployed = find_deployed(d), *why = NULL;
-    const char *ours = d->sha != NULL ? d->sha : d->version;
+    const char *deployed = find_deployed(d);
+    struct question question = {
+        .range = {d->repository, deployed, d->sha != NULL ? d->sha : d->version},
+        .commits = COMMITS_MAX};
     if (deployed == NULL || !tag_is_valid(str_of(deployed))) {
         return NULL;
     }
-    TRY(compare(context, d, deployed, ours, p->arena, &seen, &why, COMMITS_MAX));
-    if (seen != NULL) {
-        keep_commits(p, seen);
+    TRY(ask(context, d, &question, p->arena));
+    if (question.seen != NULL) {
+        keep_commits(p, question.seen);
     } else {
-        deployment_note(d, p->arena, arena_printf(p->arena, "what is new is not known: %s", why));
+        deployment_note(
+            d, p->arena, arena_printf(p->arena, "what is new is not known: %s", question.why));
     }
     return NULL;
 }

@@ -15,8 +15,6 @@ forget_aws(struct deploy_context *context)
     context->registry = NULL;
     aws_session_free(context->aws);
     context->aws = NULL;
-    apprunner_memory_free(context->apprunner);
-    context->apprunner = NULL;
     context->ecs_classic = false;
 }
 
@@ -80,6 +78,8 @@ place_enter(struct deploy_context *context, const struct deployment *d)
     if (is_other(&context->github_scope, &github)) {
         forget_github(context);
     }
+    apprunner_memory_free(context->apprunner); // what was listed for another plan
+    context->apprunner = NULL;
     int64_t counted = context->github != NULL ? github_client_counters(context->github).counted : 0;
     context->quota_base = d->quota_requests - counted;
 }

@@ -182,7 +182,7 @@ provider_history(struct deploy_context *context, const struct deployment *deploy
             .app_id = deployment->github_app_id,
             .app_key = deployment->github_app_key,
             .deployment = deployment,
-            .purpose = GITHUB_FOR_READING};
+            .purpose = GITHUB_FOR_SPECS};
         github_client_free(context->history);
         context->history = NULL;
         free(context->history_of);

@@ -193,6 +193,14 @@ secret_reference_read(struct deploy_context *context, const struct deployment *d
     return NULL;
 }
 
+struct error *
+deploy_secret(struct deploy_context *context, const char *reference, struct secret **out)
+{
+    const struct deployment nobody = {.app = "service", .env = "serve"};
+    struct error *err = secret_reference_read(context, &nobody, reference, out);
+    return err != NULL ? error_wrap(err, "read '%s'", reference) : NULL;
+}
+
 void
 secret_reference_forget(struct deploy_context *context)
 {

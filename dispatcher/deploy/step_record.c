@@ -261,12 +261,11 @@ mark_all(const struct step_run *run, struct aws_session *aws, struct step_result
         TRY(mark(run, aws, i, &labelled));
     }
     mark_targets(run);
-    TRY(workers_remove_orphans(run));
-    out->outcome = STEP_DONE;
-    out->note = d->services.count > 0
-                    ? arena_printf(run->arena, "%zu of %zu labelled", labelled, d->services.count)
-                    : "no version to label";
-    return NULL;
+    run->step->note = d->services.count > 0 ? arena_printf(run->arena, "%zu of %zu labelled",
+                                                  labelled, d->services.count)
+                                            : "no version to label";
+    run->context->pace->is_marked = true;
+    return workers_remove_orphans(run, out);
 }
 
 // What the history says of all services: is it proven by the infra side, has somebody written?
@@ -300,6 +299,9 @@ run_record(const struct step_run *run, struct step_result *out)
     struct deployment *d = run->deployment;
     struct aws_session *aws = NULL;
     bool wait = false;
+    if (run->context->pace->is_marked) {
+        return workers_remove_orphans(run, out);
+    }
     d->proof = NULL;
     struct error *err = provider_aws(run->context, d, &aws);
     if (err != NULL) {

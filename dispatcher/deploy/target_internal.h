@@ -122,6 +122,7 @@ NODISCARD struct error *workers_find(
 /// d->orphans. Best effort: a warning when they cannot be listed.
 NODISCARD struct error *workers_look_for_orphans(
     struct deploy_context *context, const struct preparation *preparation);
-/// Deletes them if the spec says so, after the proof. Best effort: only an interruption is an
-/// error.
-NODISCARD struct error *workers_remove_orphans(const struct step_run *run);
+/// Deletes them if the spec says so, after the proof; waits for each to be gone. Best effort: only
+/// an interruption is an error.
+NODISCARD struct error *workers_remove_orphans(
+    const struct step_run *run, struct step_result *result);

@@ -220,61 +220,76 @@ delete_one(const struct step_run *run, const char *arn, bool *asked)
     return NULL;
 }
 
-// Deletion takes minutes, and one that fails leaves a service that still runs.
+// Deletion takes minutes, and one that fails leaves a service that still runs: *gone false while it
+// goes on.
 static struct error *
-wait_until_gone(const struct step_run *run, const char *arn)
+look_at_deletion(const struct step_run *run, const char *arn, bool *gone)
 {
-    const struct platform *platform = run->context->platform;
-    int64_t limit = clock_mono(platform->clock) + GONE_MS;
-    for (;;) {
-        struct arena *scratch CLEANUP(arena_freep) = arena_new();
-        struct aws_session *aws = NULL;
-        struct apprunner_service service = {0};
-        TRY(apprunner_turn(run, &aws));
-        TRY(apprunner_describe(aws, arn, scratch, &service));
-        if (service.arn == NULL || service.state == APPRUNNER_SERVICE_DELETED) {
-            return NULL;
-        }
-        if (service.state == APPRUNNER_SERVICE_DELETE_FAILED) {
-            return error_new(ERROR_REFUSED, "App Runner could not delete it (DELETE_FAILED)");
-        }
-        int64_t now = clock_mono(platform->clock);
-        if (now >= limit) {
-            return error_new(ERROR_STILL_RUNNING, "it is still %s", service.status);
-        }
-        TRY(clock_sleep_until(platform->clock, now + rollout_poll_ms(run), platform->cancel));
+    struct arena *scratch CLEANUP(arena_freep) = arena_new();
+    struct aws_session *aws = NULL;
+    struct apprunner_service service = {0};
+    TRY(apprunner_turn(run, &aws));
+    TRY(apprunner_describe(aws, arn, scratch, &service));
+    *gone = service.arn == NULL || service.state == APPRUNNER_SERVICE_DELETED;
+    if (*gone) {
+        return NULL;
     }
+    if (service.state == APPRUNNER_SERVICE_DELETE_FAILED) {
+        return error_new(ERROR_REFUSED, "App Runner could not delete it (DELETE_FAILED)");
+    }
+    bool late =
+        clock_mono(run->context->platform->clock) >= run->context->pace->orphan_mono_ms + GONE_MS;
+    return late ? error_new(ERROR_STILL_RUNNING, "it is still %s", service.status) : NULL;
+}
+
+// One look at the orphan at work: asks for its end, or sees it. *over: nothing more is to be done.
+static struct error *
+remove_one(const struct step_run *run, const char *arn, bool *over)
+{
+    struct deploy_pace *pace = run->context->pace;
+    if (!pace->orphan_asked) {
+        TRY(delete_one(run, arn, &pace->orphan_asked));
+        pace->orphan_mono_ms = clock_mono(run->context->platform->clock);
+    }
+    *over = !pace->orphan_asked;
+    return *over ? NULL : look_at_deletion(run, arn, over);
+}
+
+static void
+tell_removed(const struct step_run *run, const char *name)
+{
+    const char *text = arena_printf(
+        run->arena, "App Runner service '%s', which had no worker any more, is deleted", name);
+    deployment_note(run->deployment, run->arena, text);
+    context_emit_text(run->context, run->deployment, DEPLOY_EVENT_NOTE, text);
 }
 
 static struct error *
-remove_one(const struct step_run *run, const char *name, const char *arn)
+go_on(const struct step_run *run, const char *name, const char *arn, bool *over)
 {
-    bool asked = false;
-    struct error *err = delete_one(run, arn, &asked);
-    if (err == NULL && asked) {
-        err = wait_until_gone(run, arn);
-    }
+    struct deploy_pace *pace = run->context->pace;
+    struct error *err = arn != NULL ? remove_one(run, arn, over) : NULL;
     if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
         return err;
     }
+    *over = *over || err != NULL || arn == NULL;
     if (err != NULL) {
         warn(run, arena_printf(run->arena, "remove App Runner service '%s'", name), err);
-    } else if (asked) {
-        const char *text = arena_printf(
-            run->arena, "App Runner service '%s', which had no worker any more, is deleted", name);
-        deployment_note(run->deployment, run->arena, text);
-        context_emit_text(run->context, run->deployment, DEPLOY_EVENT_NOTE, text);
+    } else if (*over && pace->orphan_asked) {
+        tell_removed(run, name);
     }
+    pace->orphan_asked = pace->orphan_asked && !*over;
     return NULL;
 }
 
 struct error *
-workers_remove_orphans(const struct step_run *run)
+workers_remove_orphans(const struct step_run *run, struct step_result *result)
 {
     const struct deployment *d = run->deployment;
+    struct deploy_pace *pace = run->context->pace;
     struct apprunner_summary *list = NULL;
     size_t count = 0;
-    if (!d->remove_orphans || d->orphans.count == 0) {
+    if (!d->remove_orphans || pace->orphan >= d->orphans.count) {
         return NULL;
     }
     struct error *err = apprunner_listed(run, &list, &count);
@@ -282,9 +297,17 @@ workers_remove_orphans(const struct step_run *run)
         warn(run, "remove services without a worker", err);
         return NULL;
     }
-    for (size_t i = 0; err == NULL && i < d->orphans.count; i++) {
-        const char *arn = arn_of(list, count, d->orphans.items[i]);
-        err = arn != NULL ? remove_one(run, d->orphans.items[i], arn) : NULL;
+    TRY(err);
+    while (pace->orphan < d->orphans.count) {
+        const char *name = d->orphans.items[pace->orphan];
+        bool over = false;
+        TRY(go_on(run, name, arn_of(list, count, name), &over));
+        if (!over) {
+            result->outcome = STEP_WAIT;
+            result->until_ms = clock_mono(run->context->platform->clock) + rollout_poll_ms(run);
+            return NULL;
+        }
+        pace->orphan++;
     }
-    return err;
+    return NULL;
 }

@@ -350,6 +350,11 @@ NODISCARD struct error *deploy_tell_again(struct deploy_context *context,
     const struct deployment *deployment, const struct str_list *only, struct arena *arena,
     size_t *count);
 
+/// A secret by reference ("env:VAR", "file:PATH", "ssm:/path", …) for a front end that belongs to
+/// no app: AWS and Vault as the environment says. ERROR_CREDENTIALS when it is not there.
+NODISCARD struct error *deploy_secret(
+    struct deploy_context *context, const char *reference, struct secret **out);
+
 // Renderings of the result, as text; the front end writes them where they belong.
 /// Lines for the end of a terminal run.
 void report_text(const struct deployment *deployment, bool color, struct buf *out);

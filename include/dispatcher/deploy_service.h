@@ -62,10 +62,14 @@ enum deploy_ancestry {
     DEPLOY_ANCESTRY_OLDER,
     DEPLOY_ANCESTRY_DIVERGED,
 };
-/// `repository`: of the app. UNKNOWN with a sentence in *why when GitHub cannot tell.
+struct deploy_range {
+    const char *repository;  // of the app, "owner/name"; NULL: the spec's
+    const char *base, *head; // commits, or tags
+};
+/// UNKNOWN with a sentence in *why when GitHub cannot tell.
 NODISCARD struct error *deploy_ancestry(struct deploy_context *context,
-    const struct deploy_request *request, const char *repository, const char *base,
-    const char *head, struct arena *arena, enum deploy_ancestry *out, const char **why);
+    const struct deploy_request *request, const struct deploy_range *range, struct arena *arena,
+    enum deploy_ancestry *out, const char **why);
 
 /// Where the images of (app, env) go, for a caller that pushes them itself.
 struct deploy_place {

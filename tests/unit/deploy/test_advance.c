@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "deploy_story.h"
+#include "advance_story.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/queue.h"
 #include "dispatcher/store.h"
@@ -18,39 +18,6 @@
 #define LABEL "label " STORY_PARAMETER ":2 deployed\n"
 #define SAYS "deploy 'shop' to 'staging': "
 #define RESTORED "parameter " STORY_PARAMETER " is restored ('v1' is back as version 3)"
-
-enum { CALLS_MAX = 200 };
-
-static void
-pace_freep(struct deploy_pace **pace)
-{
-    deploy_pace_free(*pace);
-}
-
-// Comes when it is told to, with a new context each time. With `forgets` the pace is lost, too.
-static size_t
-advance_to_the_end(struct story *s, bool forgets)
-{
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
-    size_t calls = 0;
-    do {
-        assert_true(calls++ < CALLS_MAX);
-        if (forgets) {
-            deploy_pace_free(pace);
-            pace = deploy_pace_new();
-        }
-        story_advance(s, pace);
-        if (s->err != NULL) {
-            story_expect(s, 0, "no error", NULL);
-        }
-        if (!s->advanced.ended) {
-            assert_true(s->advanced.until_ms > s->fake->mono_ms);
-            fake_platform_advance(s->fake, s->advanced.until_ms - s->fake->mono_ms);
-        }
-    } while (!s->advanced.ended);
-    assert_int_equal(s->fake->sleep_count, 0);
-    return calls;
-}
 
 // The effects but for the dispatches, which world->posts counts.
 static void
@@ -92,7 +59,7 @@ test_whole_deployment(void **state)
     struct story *s CLEANUP(story_freep) = story_new();
     s->world->life = life;
     begin(s);
-    size_t calls = advance_to_the_end(s, false);
+    size_t calls = story_advance_to_the_end(s, false);
     story_expect(s, 0, "deployed", run->d->message);
     story_expect_effects(s, run->world->effects);
     assert_int_equal(s->world->posts, 1);
@@ -108,7 +75,7 @@ test_nothing_but_the_journal(void **state)
     (void)state;
     struct story *s CLEANUP(story_freep) = story_new();
     begin(s);
-    (void)advance_to_the_end(s, true);
+    (void)story_advance_to_the_end(s, true);
     story_expect(s, 0, "deployed", NULL);
     expect_effects(s, PUT LABEL);
     assert_int_equal(s->world->posts, 1);
@@ -122,7 +89,7 @@ test_failure_is_taken_back(void **state)
     struct story *s CLEANUP(story_freep) = story_new();
     s->world->life = failing;
     begin(s);
-    (void)advance_to_the_end(s, false);
+    (void)story_advance_to_the_end(s, false);
     story_expect(s, 7, "failed", SAYS "run 29020317001 ended as 'failure'; " RESTORED);
     expect_effects(s, PUT BACK);
 }
@@ -134,9 +101,9 @@ test_what_is_over(void **state)
     (void)state;
     struct story *s CLEANUP(story_freep) = story_new();
     begin(s);
-    (void)advance_to_the_end(s, false);
+    (void)story_advance_to_the_end(s, false);
     unsigned requests = s->world->requests;
-    assert_int_equal(advance_to_the_end(s, true), 1);
+    assert_int_equal(story_advance_to_the_end(s, true), 1);
     story_expect(s, 0, "deployed", NULL);
     assert_int_equal(s->world->requests, requests);
 }
@@ -192,7 +159,7 @@ test_waits_return(void **state)
         s->world->dispatch_reply = c->reply;
         s->world->life = c->life;
         begin(s);
-        assert_int_equal(advance_to_the_end(s, false), c->calls);
+        assert_int_equal(story_advance_to_the_end(s, false), c->calls);
         assert_int_equal(s->d->exit_code, c->exit_code);
         expect_effects(s, c->effects);
         assert_int_equal(s->world->posts, c->posts);
@@ -209,7 +176,7 @@ test_rate_limit_and_a_new_process(void **state)
     struct story *s CLEANUP(story_freep) = story_new();
     s->world->faults = faults;
     begin(s);
-    (void)advance_to_the_end(s, true);
+    (void)story_advance_to_the_end(s, true);
     story_expect(s, 0, "deployed", NULL);
     expect_effects(s, PUT LABEL);
     assert_int_equal(s->world->posts, 1);
@@ -262,18 +229,18 @@ run_stop_case(const struct stop_case *c)
     const struct world_fault faults[] = {
         {.match = c->match, .from = c->from, .kind = c->kind}, {0}};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->faults = faults;
     s->world->life = c->life;
     begin(s);
     for (int calls = 0; s->err == NULL; calls++) {
-        assert_true(calls < CALLS_MAX && !s->advanced.ended);
+        assert_true(calls < ADVANCE_CALLS_MAX && !s->advanced.ended);
         story_advance(s, pace);
         fake_platform_advance(s->fake, 10 * 1000);
     }
     assert_true(s->world->hits[0] >= c->from);
     expect_put_down(s);
-    (void)advance_to_the_end(s, false);
+    (void)story_advance_to_the_end(s, false);
     assert_int_equal(s->d->exit_code, c->exit_code);
     expect_effects(s, c->effects);
     assert_int_equal(s->world->posts, c->posts);
@@ -348,7 +315,7 @@ test_fence_is_lost(void **state)
         const struct world_fault faults[] = {
             {.match = places[i].match, .kind = FAULT_HOOK, .hook = take_over}, {0}};
         struct story *s CLEANUP(story_freep) = story_new();
-        struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+        struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
         robbed = s;
         s->world->faults = faults;
         begin(s);
@@ -365,7 +332,7 @@ test_fence_is_lost(void **state)
         assert_non_null(strstr(error_message(s->err), id));
         assert_int_equal(s->world->requests - requests, places[i].requests);
         s->fence = 0; // w2's turn
-        (void)advance_to_the_end(s, true);
+        (void)story_advance_to_the_end(s, true);
         story_expect(s, 0, "deployed", NULL);
         expect_effects(s, PUT LABEL);
         assert_int_equal(s->world->posts, 1);
@@ -401,7 +368,7 @@ test_cancelled_before_it_is_sent(void **state)
     static const struct world_fault faults[] = {
         {.match = "ssm:PutParameter *", .kind = FAULT_LATE_SIGNAL}, {0}};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->faults = faults;
     begin_served(s);
     story_advance(s, pace); // written, then the service stops
@@ -410,7 +377,7 @@ test_cancelled_before_it_is_sent(void **state)
     assert_null(s->err);
     story_cancel(s); // twice is no harm
     assert_null(s->err);
-    assert_int_equal(advance_to_the_end(s, false), 1);
+    assert_int_equal(story_advance_to_the_end(s, false), 1);
     story_expect(s, error_kind_exit_code(ERROR_CANCELLED), "cancelled",
         SAYS "cancelled on request; " RESTORED);
     expect_effects(s, PUT BACK);
@@ -423,14 +390,14 @@ test_cancelled_with_a_run(void **state)
     (void)state;
     static const char *const running[] = {"in_progress", NULL};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->life = running;
     begin_served(s);
     story_advance(s, pace);
     story_cancel(s);
     assert_null(s->err);
     assert_true(s->world->runs[0].cancelled);
-    (void)advance_to_the_end(s, false);
+    (void)story_advance_to_the_end(s, false);
     story_expect(
         s, 11, "cancelled", SAYS "run 29020317001 was cancelled on our request; " RESTORED);
 }
@@ -444,7 +411,7 @@ test_cancelled_in_doubt(void **state)
         {.match = "POST */dispatches", .kind = FAULT_LOST}, {0}};
     static const char *const running[] = {"in_progress", NULL};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->life = running;
     s->world->faults = faults;
     s->world->listing_lag = 2;
@@ -454,7 +421,7 @@ test_cancelled_in_doubt(void **state)
     story_cancel(s);
     assert_null(s->err);
     assert_false(s->world->runs[0].cancelled);
-    (void)advance_to_the_end(s, false);
+    (void)story_advance_to_the_end(s, false);
     assert_true(s->world->runs[0].cancelled);
     story_expect(
         s, 11, "cancelled", SAYS "run 29020317001 was cancelled on our request; " RESTORED);
@@ -473,9 +440,9 @@ test_outage_before_the_dispatch(void **state)
     s->world->faults = faults;
     s->world->life = green;
     begin_served(s);
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     for (int calls = 0; !s->advanced.ended; calls++) {
-        assert_true(calls < CALLS_MAX);
+        assert_true(calls < ADVANCE_CALLS_MAX);
         int64_t before = s->fake->mono_ms;
         story_advance(s, pace);
         assert_null(s->err);

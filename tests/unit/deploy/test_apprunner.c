@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "advance_story.h"
 #include "dispatcher/memory.h"
 #include "runner_story.h"
 
@@ -180,9 +181,8 @@ heal(struct world *world)
 }
 
 static void
-test_every_bad_end(void **state)
+go_through_bad_ends(void (*deploy)(struct story *story))
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(endings); i++) {
         struct story *s CLEANUP(story_freep) = runner_story(RUNNER_SPEC, NULL);
         print_message("%s\n", endings[i].name);
@@ -192,7 +192,7 @@ test_every_bad_end(void **state)
         s->world->program_log = (const char *const[]){"listening", "panic: no database", NULL};
         s->world->faults = (const struct world_fault[]){
             {"apprunner:UpdateService /", .from = 2, .kind = FAULT_HOOK, .hook = heal}, {0}};
-        story_deploy(s);
+        deploy(s);
         story_expect(s, endings[i].exit_code, "failed", endings[i].message);
         story_expect_effects(s, endings[i].effects);
         assert_string_equal(runner_target(s)->evidence.items[0], "the program: panic: no database");
@@ -201,6 +201,20 @@ test_every_bad_end(void **state)
         assert_false(runner_target(s)->proven);
         runner_expect_no_canary(s);
     }
+}
+
+static void
+test_every_bad_end(void **state)
+{
+    (void)state;
+    go_through_bad_ends(story_deploy);
+}
+
+static void
+test_every_bad_end_in_calls(void **state)
+{
+    (void)state;
+    go_through_bad_ends(story_deploy_in_calls);
 }
 
 // --- going back --------------------------------------------------------------------------------
@@ -452,6 +466,7 @@ main(void)
         cmocka_unit_test(test_nothing_to_do),
         cmocka_unit_test(test_a_failed_operation_is_not_trusted),
         cmocka_unit_test(test_every_bad_end),
+        cmocka_unit_test(test_every_bad_end_in_calls),
         cmocka_unit_test(test_the_whole_source_goes_back),
         cmocka_unit_test(test_a_tag_that_was_moved),
         cmocka_unit_test(test_the_rest_stays),

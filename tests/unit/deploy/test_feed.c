@@ -5,16 +5,10 @@
 
 #include <cmocka.h>
 
-#include "deploy_story.h"
+#include "advance_story.h"
 #include "dispatcher/memory.h"
 
 enum { CALLS_MAX = 50 };
-
-static void
-pace_freep(struct deploy_pace **pace)
-{
-    deploy_pace_free(*pace);
-}
 
 struct feed {
     unsigned asked;
@@ -53,7 +47,7 @@ test_looks_only_on_news(void **state)
     struct feed feed = {.until_ms = INT64_MAX};
     const struct deploy_run_feed face = {has_news, &feed};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->life = life;
     s->feed = &face;
     story_begin(s);
@@ -93,7 +87,7 @@ test_silence_ends_by_the_limit(void **state)
     struct feed feed = {.until_ms = INT64_MAX};
     const struct deploy_run_feed face = {has_news, &feed};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->life = life;
     s->feed = &face;
     story_begin(s);
@@ -118,7 +112,7 @@ test_failed_look_is_owed(void **state)
     struct feed feed = {.until_ms = INT64_MAX, .news = true};
     const struct deploy_run_feed face = {has_news, &feed};
     struct story *s CLEANUP(story_freep) = story_new();
-    struct deploy_pace *pace CLEANUP(pace_freep) = deploy_pace_new();
+    struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
     s->world->life = over;
     s->world->faults = faults;
     s->feed = &face;

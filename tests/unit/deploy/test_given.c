@@ -379,14 +379,14 @@ test_ancestry(void **state)
         struct question question = {0};
         s->world->comparison = cases[i].body;
         ask(s, &question);
-        assert_null(deploy_ancestry(
-            question.context, &s->request, "octo/shop", OLD, SHA, s->arena, &seen, &why));
+        assert_null(deploy_ancestry(question.context, &s->request,
+            &(struct deploy_range){"octo/shop", OLD, SHA}, s->arena, &seen, &why));
         assert_int_equal(seen, cases[i].expected);
         assert_int_equal(why != NULL, seen == DEPLOY_ANCESTRY_UNKNOWN);
         assert_string_equal(s->world->effects, "compare " OLD "..." SHA "?per_page=1&page=2\n");
         s->world->effects[0] = '\0';
-        assert_null(deploy_ancestry(
-            question.context, &s->request, "octo/shop", SHA, SHA, s->arena, &seen, &why));
+        assert_null(deploy_ancestry(question.context, &s->request,
+            &(struct deploy_range){"octo/shop", SHA, SHA}, s->arena, &seen, &why));
         assert_int_equal(seen, DEPLOY_ANCESTRY_SAME);
         assert_string_equal(s->world->effects, ""); // nobody is asked
         answered(&question);

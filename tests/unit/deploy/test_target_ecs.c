@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "deploy_story.h"
+#include "advance_story.h"
 #include "dispatcher/memory.h"
 #include "target_internal.h"
 
@@ -217,16 +217,15 @@ arrange(struct story *s, const struct cell *cell)
 }
 
 static void
-test_every_ending(void **state)
+go_through_endings(void (*deploy)(struct story *story))
 {
-    (void)state;
     struct story *s CLEANUP(story_freep) = ecs_story(spec);
     for (size_t i = 0; i < ARRAY_LENGTH(cells); i++) {
         const struct cell *cell = &cells[i];
         print_message("%s\n", cell->name);
         story_restart(s);
         arrange(s, cell);
-        story_deploy(s);
+        deploy(s);
         if (cell->result != NULL) {
             story_expect(s, cell->exit_code, cell->result, cell->message);
         } else {
@@ -236,6 +235,20 @@ test_every_ending(void **state)
         // Green means that it runs.
         assert_true((s->d->exit_code == 0) == (strcmp(s->world->ecs.running, STORY_DIGEST) == 0));
     }
+}
+
+static void
+test_every_ending(void **state)
+{
+    (void)state;
+    go_through_endings(story_deploy);
+}
+
+static void
+test_every_ending_in_calls(void **state)
+{
+    (void)state;
+    go_through_endings(story_deploy_in_calls);
 }
 
 // --- before anything is changed ------------------------------------------------------------------
@@ -636,9 +649,8 @@ static const struct {
 };
 
 static void
-test_migrations(void **state)
+go_through_migrations(void (*deploy)(struct story *story))
 {
-    (void)state;
     struct story *s CLEANUP(story_freep) = ecs_story(spec_migrate);
     for (size_t i = 0; i < ARRAY_LENGTH(migrations); i++) {
         print_message("%s\n", migrations[i].name);
@@ -646,11 +658,25 @@ test_migrations(void **state)
         start(s);
         s->world->ecs.task_end = migrations[i].end;
         s->world->ecs.task_refusal = migrations[i].refusal;
-        story_deploy(s);
+        deploy(s);
         story_expect(s, migrations[i].exit_code, migrations[i].result, migrations[i].message);
         story_expect_effects(s, migrations[i].effects);
         assert_true((s->d->exit_code == 0) == (strcmp(s->world->ecs.running, STORY_DIGEST) == 0));
     }
+}
+
+static void
+test_migrations(void **state)
+{
+    (void)state;
+    go_through_migrations(story_deploy);
+}
+
+static void
+test_migrations_in_calls(void **state)
+{
+    (void)state;
+    go_through_migrations(story_deploy_in_calls);
 }
 
 // RunTask may have arrived; that the permission is gone now says nothing about that.
@@ -703,6 +729,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_ending),
+        cmocka_unit_test(test_every_ending_in_calls),
         cmocka_unit_test(test_refused_at_the_start),
         cmocka_unit_test(test_zero_on_purpose),
         cmocka_unit_test(test_each_permission),
@@ -717,6 +744,7 @@ main(void)
         cmocka_unit_test(test_killed_while_it_goes_well),
         cmocka_unit_test(test_killed_while_it_is_rolled_back),
         cmocka_unit_test(test_migrations),
+        cmocka_unit_test(test_migrations_in_calls),
         cmocka_unit_test(test_refused_over_an_open_migration),
         cmocka_unit_test(test_killed_while_it_migrates),
     };
