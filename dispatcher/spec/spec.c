@@ -20,29 +20,57 @@ env_is_fine(struct spec_documents *documents, const char *env)
     return true;
 }
 
+struct settings_source {
+    struct spec_documents documents;
+    const char *app;
+    struct arena *arena;
+    struct diagnostics *diagnostics;
+    bool broken;
+};
+
+struct settings_source *
+settings_source_new(const struct spec_document *config, const struct spec_document *app_spec,
+    const char *app, struct arena *arena, struct diagnostics *diagnostics)
+{
+    struct settings_source *source = arena_alloc(arena, sizeof(*source));
+    size_t before = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
+    source->app = app;
+    source->arena = arena;
+    source->diagnostics = diagnostics;
+    documents_load_config(&source->documents, config, arena, diagnostics);
+    documents_load_app(&source->documents, app_spec, arena, diagnostics);
+    if (source->documents.app_root != NULL) {
+        lint_app(&source->documents, app);
+        lint_deploy(&source->documents);
+    }
+    lint_config(&source->documents);
+    source->broken = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) > before;
+    return source;
+}
+
+void
+settings_source_resolve(struct settings_source *source, const char *env, struct settings **out)
+{
+    *out = NULL;
+    size_t before = diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR);
+    if (!env_is_fine(&source->documents, env) || source->broken ||
+        diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR) > before) {
+        return;
+    }
+    struct settings *settings =
+        resolve_settings(&source->documents, source->app, env, source->arena);
+    if (diagnostics_count(source->diagnostics, DIAGNOSTIC_ERROR) == before) {
+        *out = settings;
+    }
+}
+
 void
 settings_resolve(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out)
 {
-    *out = NULL;
-    size_t before = diagnostics_count(diagnostics, DIAGNOSTIC_ERROR);
-    struct spec_documents *documents = arena_alloc(arena, sizeof(*documents));
-    documents_load_config(documents, config, arena, diagnostics);
-    documents_load_app(documents, app_spec, arena, diagnostics);
-    if (documents->app_root != NULL) {
-        lint_app(documents, app);
-        lint_deploy(documents);
-    }
-    lint_config(documents);
-    bool fine = env_is_fine(documents, env);
-    if (!fine || diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) > before) {
-        return;
-    }
-    struct settings *settings = resolve_settings(documents, app, env, arena);
-    if (diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == before) {
-        *out = settings;
-    }
+    struct settings_source *source = settings_source_new(config, app_spec, app, arena, diagnostics);
+    settings_source_resolve(source, env, out);
 }
 
 void

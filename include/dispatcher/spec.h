@@ -307,6 +307,16 @@ void settings_resolve(const struct spec_document *config, const struct spec_docu
     const char *app, const char *env, struct arena *arena, struct diagnostics *diagnostics,
     struct settings **out);
 
+// Both documents, read once for several environments. It lives in its arena, and `diagnostics` must
+// live as long.
+struct settings_source;
+struct settings_source *settings_source_new(const struct spec_document *config,
+    const struct spec_document *app_spec, const char *app, struct arena *arena,
+    struct diagnostics *diagnostics);
+/// What settings_resolve gives; into the source's arena and diagnostics.
+void settings_source_resolve(
+    struct settings_source *source, const char *env, struct settings **out);
+
 /// The service's own settings from its dispatcher.yaml; *out NULL when there is an error.
 void settings_server(const struct spec_document *config, struct arena *arena,
     struct diagnostics *diagnostics, struct setting_server **out);

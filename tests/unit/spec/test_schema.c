@@ -64,9 +64,10 @@ test_good_specs_pass(void **state)
     static const char *const files[] = {"real/cmr-rap-sheet-reader.yaml",
         "real/column-sandbox.yaml", "real/sample-app.yaml", "good/full.yaml", "good/minimal.yaml",
         "../../../appspecs/backend-api.yaml", "../../../appspecs/express-api.yaml",
-        "../../../appspecs/kaapi.yaml", "../../../appspecs/minimal.yaml",
-        "../../../appspecs/monorepo-api.yaml", "../../../appspecs/my-app.yaml",
-        "../../../appspecs/swasthx-backend.yaml", "../../../appspecs/two-services.yaml", NULL};
+        "../../../appspecs/kaapi.yaml", "../../../appspecs/ledger.yaml",
+        "../../../appspecs/minimal.yaml", "../../../appspecs/monorepo-api.yaml",
+        "../../../appspecs/my-app.yaml", "../../../appspecs/swasthx-backend.yaml",
+        "../../../appspecs/two-services.yaml", NULL};
     assert_judged("app", "good", files);
 }
 
