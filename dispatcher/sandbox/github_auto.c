@@ -131,16 +131,18 @@ start_thread(struct sandbox *sandbox)
 void
 sandbox_auto_stop(struct sandbox *sandbox)
 {
-    struct github_auto *automatic = sandbox->github->automatic;
-    if (automatic == NULL || !automatic->runs) {
-        return;
-    }
     (void)pthread_mutex_lock(&sandbox->lock);
-    automatic->is_stopping = true;
-    cancel_raise(automatic->wake, 1);
+    struct github_auto *automatic = sandbox->github->automatic;
+    bool runs = automatic != NULL && automatic->runs;
+    if (runs) {
+        automatic->is_stopping = true;
+        automatic->runs = false;
+        cancel_raise(automatic->wake, 1);
+    }
     (void)pthread_mutex_unlock(&sandbox->lock);
-    (void)pthread_join(automatic->thread, NULL);
-    automatic->runs = false;
+    if (runs) {
+        (void)pthread_join(automatic->thread, NULL);
+    }
 }
 
 void
@@ -185,6 +187,10 @@ sandbox_auto_control(
             "'seconds_to_start' and 'seconds_to_finish' are from 0 to 86400, 'conclusion' is one "
             "of "
             "GitHub's");
+        return;
+    }
+    if (github->is_stopping) {
+        sandbox_reply_problem(response, 503, "the sandbox is shutting down");
         return;
     }
     if (github->automatic == NULL) {

@@ -97,11 +97,11 @@ void
 sandbox_webhook_stop(struct sandbox *sandbox)
 {
     struct github_hooks *hooks = sandbox->github->hooks;
-    if (hooks == NULL || !hooks->has_hands) {
+    if (hooks == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&sandbox->lock);
-    hooks->is_stopping = true;
+    hooks->is_stopping = true; // nobody is hired any more
     sandbox_webhook_wake(hooks);
     (void)pthread_mutex_unlock(&sandbox->lock);
     for (size_t i = 0; i < GITHUB_HOOK_HANDS; i++) {
@@ -110,7 +110,6 @@ sandbox_webhook_stop(struct sandbox *sandbox)
             hooks->hands[i].runs = false;
         }
     }
-    hooks->has_hands = false;
 }
 
 void
