@@ -36,9 +36,19 @@ layer(notify BELOW spec store USES PkgConfig::OPENSSL)
 layer(client BELOW spec store)
 layer(deploy BELOW aws github registry git build vault notify)
 layer(sandbox BELOW deploy LOADS PkgConfig::MHD)
-layer(web BELOW deploy)
+layer(web BELOW deploy USES PkgConfig::DEFLATE)
 layer(service BELOW deploy web)
 layer(cli BELOW deploy client sandbox service USES PkgConfig::OPENSSL)
+
+# What pages ask for is part of the program.
+file(GLOB web_assets CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/dispatcher/web/assets/*")
+set(web_assets_c "${CMAKE_BINARY_DIR}/generated/web_assets.c")
+add_custom_command(OUTPUT "${web_assets_c}"
+    COMMAND "${CMAKE_COMMAND}" "-DIN=${CMAKE_SOURCE_DIR}/dispatcher/web/assets"
+        "-DOUT=${web_assets_c}" -P "${CMAKE_SOURCE_DIR}/cmake/WebAssets.cmake"
+    DEPENDS ${web_assets} "${CMAKE_SOURCE_DIR}/cmake/WebAssets.cmake"
+    COMMENT "Embedding the assets of web/" VERBATIM)
+target_sources(layer_web PRIVATE "${web_assets_c}")
 
 add_executable(dispatcher "${CMAKE_SOURCE_DIR}/dispatcher/main.c")
 target_link_libraries(dispatcher PRIVATE layer_cli)
