@@ -37,7 +37,7 @@ layer(client BELOW spec store)
 layer(deploy BELOW aws github registry git build vault notify)
 layer(sandbox BELOW deploy LOADS PkgConfig::MHD)
 layer(web BELOW deploy USES PkgConfig::DEFLATE)
-layer(service BELOW deploy web)
+layer(service BELOW deploy web LOADS PkgConfig::MHD)
 layer(cli BELOW deploy client sandbox service USES PkgConfig::OPENSSL)
 
 # What pages ask for is part of the program.
@@ -49,6 +49,16 @@ add_custom_command(OUTPUT "${web_assets_c}"
     DEPENDS ${web_assets} "${CMAKE_SOURCE_DIR}/cmake/WebAssets.cmake"
     COMMENT "Embedding the assets of web/" VERBATIM)
 target_sources(layer_web PRIVATE "${web_assets_c}")
+
+# What the service answers at /openapi.yaml.
+set(openapi_c "${CMAKE_BINARY_DIR}/generated/openapi.c")
+add_custom_command(OUTPUT "${openapi_c}"
+    COMMAND "${CMAKE_COMMAND}" "-DIN=${CMAKE_SOURCE_DIR}/docs/openapi.yaml" "-DOUT=${openapi_c}"
+        -DHEADER=service_state_internal.h -DNAME=health_description
+        -P "${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake"
+    DEPENDS "${CMAKE_SOURCE_DIR}/docs/openapi.yaml" "${CMAKE_SOURCE_DIR}/cmake/EmbedText.cmake"
+    COMMENT "Embedding docs/openapi.yaml" VERBATIM)
+target_sources(layer_service PRIVATE "${openapi_c}")
 
 add_executable(dispatcher "${CMAKE_SOURCE_DIR}/dispatcher/main.c")
 target_link_libraries(dispatcher PRIVATE layer_cli)

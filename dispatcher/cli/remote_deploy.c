@@ -169,13 +169,16 @@ push(struct asking *asking)
 {
     const struct remote_deploy *deploy = asking->deploy;
     struct remote *remote = asking->remote;
-    struct json *body CLEANUP(json_freep) = json_make_object(), *place CLEANUP(json_freep) = NULL;
+    struct json *place CLEANUP(json_freep) = NULL;
     const char *const parts[] = {"apps", deploy->app, "environments", deploy->env, "push", NULL};
-    json_set_str(body, "version", deploy->version);
-    TRY(remote_post(remote, remote_path(remote->arena, parts), body, NULL, &place));
-    asking->version = remote_clean(remote->arena, json_get(place, "version"));
+    const char *path = remote_path(remote->arena, parts);
+    TRY(remote_post(remote, path, NULL, remote_key(remote, "push"), &place));
     if (asking->version == NULL) {
-        return error_new(ERROR_UNAVAILABLE, "the service did not say which version this is");
+        asking->version = remote_clean(remote->arena, json_get(place, "version"));
+    }
+    if (asking->version == NULL) {
+        return error_hint(error_new(ERROR_USAGE, "it is not said which version this is"),
+            "The spec says 'version: tag' and the job runs for no tag; give --version.");
     }
     return push_all(asking, place);
 }

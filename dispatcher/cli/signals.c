@@ -19,6 +19,7 @@ static struct {
     _Atomic(struct cancel *) cancel;
     atomic_int count;
     atomic_int cursor_fd;
+    int reloads; // how often SIGHUP came
 } state = {.cursor_fd = -1};
 
 static void
@@ -60,7 +61,22 @@ signals_stop(void)
 {
     handle(SIGINT, SIG_DFL);
     handle(SIGTERM, SIG_DFL);
+    handle(SIGHUP, SIG_DFL);
     atomic_store(&state.cancel, NULL);
+}
+
+static void
+on_hangup(int signal)
+{
+    (void)signal;
+    state.reloads++;
+}
+
+const int *
+signals_reloads(void)
+{
+    handle(SIGHUP, on_hangup);
+    return &state.reloads;
 }
 
 void

@@ -11,3 +11,5 @@ void signals_stop(void);
 /// While the cursor is hidden, the third signal shows it again before it ends the process.
 /// `fd` is the terminal; -1: the cursor is visible.
 void signals_cursor_hidden(int fd);
+/// From now on SIGHUP ends nothing but is counted there (sig_atomic_t's rules), until signals_stop.
+const int *signals_reloads(void);

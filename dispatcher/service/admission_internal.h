@@ -1,0 +1,27 @@
+// A request on its way into the queue: admission.c, admission_record.c.
+#pragma once
+
+#include "ask_internal.h"
+
+struct admitting {
+    struct service *service;
+    const struct admission *given;
+    struct arena *arena;
+    struct admitted *out;
+    int64_t now_ms;
+    const struct spec_set *set;
+    const struct settings *settings; // NULL: refused already
+    const char *problem;             // of the spec, when it is invalid
+    struct ask ask;
+    struct queue_job job;
+    struct queue_idempotency key;
+};
+
+/// The verdict is no, from now on.
+void admission_refuse(
+    struct admitting *a, enum reason_code code, const char *sentence, const char *who);
+/// What only the store knows: which release a promotion, a rollback or a person's deploy means.
+/// Refuses one that is not there. On the writer's thread.
+NODISCARD struct error *admission_look(struct store *store, struct admitting *a);
+/// The decision, into the audit log.
+NODISCARD struct error *admission_audit(struct store *store, struct admitting *a);

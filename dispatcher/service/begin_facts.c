@@ -1,0 +1,321 @@
+// What a decision about a lane's head goes by: locks, what is there now, promotion, approvals, and
+// how the commits stand. Reads the store, and GitHub for two commits that nobody has asked about
+// yet; decides nothing.
+#include "worker_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dispatcher/memory.h"
+
+enum {
+    MEMORY_SIZE = 1024,
+    DROP_LOOK_MS = 1000, // one that is younger waited for no lock
+};
+
+// --- ancestry, remembered ------------------------------------------------------------------------
+
+struct ancestry_memory {
+    pthread_mutex_t lock;
+    struct remembered {
+        char *key;
+        enum policy_ancestry value;
+    } items[MEMORY_SIZE];
+    size_t next;
+};
+
+struct ancestry_memory *
+begin_memory_new(void)
+{
+    struct ancestry_memory *memory = xcalloc(1, sizeof(*memory));
+    (void)pthread_mutex_init(&memory->lock, NULL);
+    return memory;
+}
+
+void
+begin_memory_free(struct ancestry_memory *memory)
+{
+    if (memory == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < MEMORY_SIZE; i++) {
+        free(memory->items[i].key);
+    }
+    (void)pthread_mutex_destroy(&memory->lock);
+    free(memory);
+}
+
+bool
+begin_memory_find(struct ancestry_memory *memory, const char *key, enum policy_ancestry *out)
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&memory->lock);
+    for (size_t i = 0; i < MEMORY_SIZE && !found; i++) {
+        found = cstr_equal(memory->items[i].key, key);
+        *out = found ? memory->items[i].value : *out;
+    }
+    (void)pthread_mutex_unlock(&memory->lock);
+    return found;
+}
+
+void
+begin_memory_keep(struct ancestry_memory *memory, const char *key, enum policy_ancestry value)
+{
+    (void)pthread_mutex_lock(&memory->lock);
+    struct remembered *slot = &memory->items[memory->next++ % MEMORY_SIZE];
+    free(slot->key);
+    *slot = (struct remembered){xstrdup(key), value};
+    (void)pthread_mutex_unlock(&memory->lock);
+}
+
+static enum policy_ancestry
+ancestry_of(enum deploy_ancestry answer)
+{
+    switch (answer) {
+    case DEPLOY_ANCESTRY_NEWER:
+        return POLICY_ANCESTRY_NEWER;
+    case DEPLOY_ANCESTRY_SAME:
+        return POLICY_ANCESTRY_SAME;
+    case DEPLOY_ANCESTRY_OLDER:
+        return POLICY_ANCESTRY_OLDER;
+    case DEPLOY_ANCESTRY_DIVERGED:
+        return POLICY_ANCESTRY_DIVERGED;
+    case DEPLOY_ANCESTRY_UNKNOWN:
+        return POLICY_ANCESTRY_UNKNOWN;
+    }
+    BUG_ON(true);
+}
+
+static struct error *
+ask_github(struct beginning *b, const char *base, const char *head, const char *key)
+{
+    struct begin_request request = {0};
+    enum deploy_ancestry answer = DEPLOY_ANCESTRY_UNKNOWN;
+    const char *why = NULL;
+    begin_request(b, &request);
+    const struct deploy_range range = {b->ask.repository, base, head};
+    struct error *err =
+        deploy_ancestry(b->worker->context, &request.request, &range, b->arena, &answer, &why);
+    if (err != NULL && error_kind(err) == ERROR_STORAGE) {
+        return err;
+    }
+    if (err != NULL) {
+        why = arena_dup(b->arena, error_message(err));
+        error_free(err);
+    }
+    b->facts.ancestry = ancestry_of(answer);
+    b->ancestry_unknown = answer == DEPLOY_ANCESTRY_UNKNOWN;
+    if (!b->ancestry_unknown) {
+        begin_memory_keep(b->worker->pool->ancestry, key, b->facts.ancestry);
+        return NULL;
+    }
+    log_warn(b->worker->platform.log, "GitHub cannot say how two commits stand",
+        F_STR("deployment", b->job->id), F_STR("base", base), F_STR("head", head),
+        F_STR("problem", why));
+    return NULL;
+}
+
+struct error *
+begin_ancestry(struct beginning *b)
+{
+    const char *head = b->ask.sha, *base = b->deployed != NULL ? b->deployed->sha : NULL;
+    b->ancestry_unknown = false;
+    if (b->deployed == NULL) {
+        b->facts.ancestry = POLICY_ANCESTRY_FIRST;
+        return NULL;
+    }
+    if (cstr_equal(b->job->verb, "rollback") || cstr_equal(b->settings->stale, "allow")) {
+        return NULL; // nobody wants to know
+    }
+    if (head == NULL || base == NULL || b->ask.repository == NULL) {
+        b->facts.ancestry = cstr_equal(b->job->version, b->deployed->version)
+                                ? POLICY_ANCESTRY_SAME
+                                : POLICY_ANCESTRY_UNKNOWN;
+        return NULL;
+    }
+    if (cstr_equal(head, base)) {
+        b->facts.ancestry = POLICY_ANCESTRY_SAME;
+        return NULL;
+    }
+    const char *key = arena_printf(b->arena, "%s %s %s", b->ask.repository, base, head);
+    return begin_memory_find(b->worker->pool->ancestry, key, &b->facts.ancestry)
+               ? NULL
+               : ask_github(b, base, head, key);
+}
+
+// --- locks ---------------------------------------------------------------------------------------
+
+static bool
+covers(const struct queue_lock *lock, const struct beginning *b)
+{
+    const char *scope = lock->scope;
+    bool app = cstr_equal(lock->app, b->job->app), env = cstr_equal(lock->env, b->job->env);
+    return cstr_equal(scope, "organisation") || (cstr_equal(scope, "environment") && env) ||
+           (cstr_equal(scope, "app") && app) || (cstr_equal(scope, "target") && app && env) ||
+           (cstr_equal(scope, "program") && cstr_equal(lock->program, b->settings->program));
+}
+
+// Did it hold the job back? One of level `warning` holds nothing, nor does a freeze an emergency.
+static bool
+held(const struct queue_lock *lock, const struct beginning *b)
+{
+    bool lets = cstr_equal(lock->level, "warning") ||
+                (cstr_equal(lock->level, "freeze") && b->job->emergency);
+    return !lets && lock->starts_ms < lock->released_ms && b->job->created_ms < lock->released_ms;
+}
+
+// The newest lock that is over, says that what waited is dropped, and made this job wait.
+static struct error *
+find_dropper(struct beginning *b)
+{
+    struct queue_lock *locks = NULL;
+    size_t count = 0;
+    if (b->facts.now_ms - b->job->created_ms < DROP_LOOK_MS) {
+        return NULL;
+    }
+    TRY(queue_locks(b->worker->store, true, b->facts.now_ms, b->arena, &locks, &count));
+    for (size_t i = 0; i < count && b->dropper == NULL; i++) {
+        bool drops = locks[i].released_ms != 0 && cstr_equal(locks[i].on_release, "drop");
+        b->dropper = drops && covers(&locks[i], b) && held(&locks[i], b) ? &locks[i] : NULL;
+    }
+    return NULL;
+}
+
+static struct error *
+read_locks(struct beginning *b)
+{
+    struct queue_lock *locks = NULL;
+    size_t count = 0;
+    TRY(queue_locks(b->worker->store, false, b->facts.now_ms, b->arena, &locks, &count));
+    struct policy_lock *out = arena_array(b->arena, count + 1, sizeof(*out));
+    for (size_t i = 0; i < count; i++) {
+        out[i] = (struct policy_lock){
+            .id = locks[i].id,
+            .scope = locks[i].scope,
+            .level = locks[i].level,
+            .reason = locks[i].reason,
+            .owner = locks[i].owner,
+            .on_release = locks[i].on_release,
+            .app = locks[i].app,
+            .env = locks[i].env,
+            .program = locks[i].program,
+            .starts_ms = locks[i].starts_ms,
+            .expires_ms = locks[i].expires_ms,
+        };
+    }
+    b->facts.locks = out;
+    b->facts.lock_count = count;
+    return NULL;
+}
+
+// --- releases and approvals ----------------------------------------------------------------------
+
+static struct error *
+read_promotion(struct beginning *b)
+{
+    const char *from = b->settings->promote_from.environment;
+    struct queue_release *release = NULL;
+    if (from == NULL || b->job->version == NULL) {
+        return NULL;
+    }
+    TRY(ask_release(b->worker->store, b->job->app, from, b->job->version, b->arena, &release));
+    if (release != NULL) {
+        b->facts.promoted_since_ms = release->since_ms;
+        b->facts.promoted_digests = release->digests;
+    }
+    return NULL;
+}
+
+// A rollback to what the store does not know is the ledger's to judge when there is no history yet:
+// the engine goes back to proven versions only.
+static struct error *
+read_known_good(struct beginning *b)
+{
+    struct queue_release *release = NULL, *any = NULL;
+    size_t count = 0;
+    b->facts.known_good = b->ask.to == NULL;
+    if (!cstr_equal(b->job->verb, "rollback") || b->ask.to == NULL) {
+        return NULL;
+    }
+    TRY(ask_release(b->worker->store, b->job->app, b->job->env, b->ask.to, b->arena, &release));
+    TRY(queue_releases(b->worker->store, b->job->app, b->job->env, 1, b->arena, &any, &count));
+    b->facts.known_good = release != NULL || count == 0;
+    return NULL;
+}
+
+static struct error *
+read_approvals(struct beginning *b)
+{
+    struct queue_approval *rows = NULL;
+    size_t count = 0;
+    if (b->settings->approvals.count <= 0) {
+        return NULL;
+    }
+    TRY(queue_approvals(b->worker->store, b->job->id, b->arena, &rows, &count));
+    struct policy_approval *out = arena_array(b->arena, count + 1, sizeof(*out));
+    for (size_t i = 0; i < count; i++) {
+        bool over = rows[i].expires_ms != 0 && rows[i].expires_ms <= b->facts.now_ms;
+        bool known = false;
+        if (over && !rows[i].rejected) {
+            continue;
+        }
+        struct policy_approval *one = &out[b->facts.approval_count++];
+        *one = (struct policy_approval){
+            .by = {.login = rows[i].by, .id = rows[i].by_id},
+            .rejected = rows[i].rejected,
+            .version = rows[i].version,
+            .diff = rows[i].diff,
+            .at_ms = rows[i].at_ms,
+        };
+        TRY(people_teams(b->worker->service, rows[i].by, b->arena, &one->by.teams, &known));
+    }
+    b->facts.approvals = out;
+    return NULL;
+}
+
+static const char *
+diff_of(
+    const struct queue_release *deployed, const char *sha, const char *version, struct arena *arena)
+{
+    const char *base = deployed == NULL        ? ""
+                       : deployed->sha != NULL ? deployed->sha
+                                               : deployed->version;
+    const char *head = sha != NULL ? sha : version != NULL ? version : "";
+    return arena_printf(arena, "%s..%s", base, head);
+}
+
+struct error *
+begin_diff(struct store *store, const struct queue_job *job, struct arena *arena, const char **out)
+{
+    struct ask ask = {0};
+    struct queue_release *deployed = NULL;
+    TRY(ask_read(job->request, arena, &ask));
+    TRY(queue_release_at(store, job->app, job->env, 0, arena, &deployed));
+    *out = diff_of(deployed, ask.sha, job->version, arena);
+    return NULL;
+}
+
+struct error *
+begin_facts(struct beginning *b)
+{
+    struct store *store = b->worker->store;
+    const struct queue_job *job = b->job;
+    TRY(queue_release_at(store, job->app, job->env, 0, b->arena, &b->deployed));
+    b->facts = (struct policy_facts){
+        .now_ms = worker_wall(b->worker),
+        .verb = job->verb,
+        .version = job->version,
+        .digests = ask_digests(&b->ask.digests, b->arena),
+        .diff = diff_of(b->deployed, b->ask.sha, job->version, b->arena),
+        .requester = ask_requester(&b->ask),
+        .requester_id = ask_requester_id(&b->ask),
+        .accepted_ms = job->created_ms,
+        .emergency = job->emergency,
+        .deployed_version = b->deployed != NULL ? b->deployed->version : NULL,
+    };
+    TRY(find_dropper(b));
+    TRY(read_locks(b));
+    TRY(read_promotion(b));
+    TRY(read_known_good(b));
+    return read_approvals(b);
+}

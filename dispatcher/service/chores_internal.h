@@ -1,0 +1,21 @@
+// What one replica does for all: poll.c, sweep.c, chores.c.
+#pragma once
+
+#include "dispatcher/http.h"
+#include "service_internal.h"
+
+// --- poll.c: one look at the runs of an infra repository, for all that wait ----------------------
+
+struct poller;
+struct poller *poll_new(struct service *service, struct http_client *http, struct store *store);
+void poll_free(struct poller *poller);
+/// Polls the infra repositories whose time has come and whose lease is ours. *next_ms (mono): when
+/// to come again. Errors: ERROR_STORAGE only.
+NODISCARD struct error *poll_round(struct poller *poller, int64_t *next_ms);
+
+// --- sweep.c: webhooks that did not arrive -------------------------------------------------------
+
+struct sweeper;
+struct sweeper *sweep_new(struct service *service, struct http_client *http, struct store *store);
+void sweep_free(struct sweeper *sweeper);
+NODISCARD struct error *sweep_round(struct sweeper *sweeper, int64_t *next_ms);

@@ -1,0 +1,228 @@
+// POST /hooks/slack: buttons of our messages. Signed by Slack, or nothing is read; and a press
+// counts only when dispatcher.yaml says whose GitHub login the Slack user is: everybody else is
+// told where to do it instead, in words that only they see.
+#include <string.h>
+
+#include "api_internal.h"
+#include "dispatcher/memory.h"
+#include "dispatcher/slack.h"
+#include "dispatcher/url.h"
+#include "service_state_internal.h"
+
+enum { TELL_MS = 2000 }; // Slack waits three seconds for our answer
+
+static const struct press {
+    const char *action;
+    bool approves, rejects;
+} presses[] = {
+    {"dispatcher-approve", true, false},
+    {"dispatcher-reject", false, true},
+    {"dispatcher-cancel", false, false},
+};
+
+static const struct press *
+press_of(const char *action)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(presses); i++) {
+        if (cstr_equal(presses[i].action, action)) {
+            return &presses[i];
+        }
+    }
+    return NULL;
+}
+
+// --- telling whoever pressed ---------------------------------------------------------------------
+
+// The address came with a signed message; it must still be Slack's, or this machine's in a
+// rehearsal.
+static bool
+is_slack_address(const char *text)
+{
+    struct url url = {0};
+    if (text == NULL) {
+        return false;
+    }
+    struct error *err CLEANUP(error_freep) = url_parse(text, &url);
+    bool is =
+        err == NULL && !url.has_user &&
+        ((strcmp(url.scheme, "https") == 0 && (strcmp(url.host, "hooks.slack.com") == 0 ||
+                                                  strcmp(url.host, "hooks.slack-gov.com") == 0)) ||
+            url_host_is_loopback(url.host));
+    url_done(&url);
+    return is;
+}
+
+static struct error *
+post_text(struct request *request, const char *address, const char *text)
+{
+    const struct platform *platform = service_request_platform(request->service);
+    struct json *body CLEANUP(json_freep) = json_make_object();
+    struct buf bytes CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    struct http_headers headers CLEANUP(http_headers_done) = {0};
+    struct http_client *http CLEANUP(http_client_freep) = NULL;
+    struct http_response response CLEANUP(http_response_done) = {0};
+    json_set_str(body, "response_type", "ephemeral");
+    json_set_bool(body, "replace_original", false);
+    json_set_str(body, "text", text);
+    json_print(body, false, &bytes);
+    http_headers_add(&headers, "Content-Type", "application/json");
+    const struct http_request post = {
+        .method = HTTP_POST,
+        .url = address,
+        .headers = &headers,
+        .body = buf_str(&bytes),
+        .deadline_ms = clock_mono(platform->clock) + TELL_MS,
+        .max_response = 64 * 1024,
+    };
+    TRY(http_client_new(platform, service_http_options(request->service), &http));
+    return http_send(http, &post, &response);
+}
+
+static void
+tell(struct request *request, const struct slack_interaction *press, const char *text)
+{
+    struct buf escaped CLEANUP(buf_done) = BUF_INIT(16 * 1024);
+    slack_escape(text, 2000, &escaped);
+    log_info(service_platform(request->service)->log, "a button in Slack was not obeyed",
+        F_STR("id", request->id), F_STR("user", press->user_id), F_STR("action", press->action),
+        F_STR("deployment", press->value), F_STR("said", text));
+    if (!is_slack_address(press->response_url)) {
+        return;
+    }
+    struct error *err CLEANUP(error_freep) =
+        post_text(request, press->response_url, buf_cstr(&escaped));
+    if (err != NULL) {
+        log_warn(service_platform(request->service)->log, "Slack could not be told",
+            F_STR("id", request->id), F_STR("error", error_message(err)));
+    }
+}
+
+static const char *
+page_of(struct request *request, const struct slack_interaction *press)
+{
+    const char *url = service_settings(request->service)->url;
+    return arena_printf(request->arena, "%s/deployments/%s", url, press->value);
+}
+
+// --- doing it ------------------------------------------------------------------------------------
+
+// Who pressed, as a caller like any other; false: nobody that we know.
+static bool
+become(struct request *request, const struct slack_interaction *press)
+{
+    struct caller *caller = &request->caller;
+    const char *login = people_of_slack(request->service, press->user_id, request->arena);
+    bool known = false;
+    if (login == NULL) {
+        return false;
+    }
+    struct error *err CLEANUP(error_freep) =
+        people_of_login(request->service, login, request->arena, &caller->person, &known);
+    if (err != NULL || !known) {
+        return false;
+    }
+    caller->kind = CALLER_PERSON;
+    caller->admin = people_is_admin(service_settings(request->service), &caller->person);
+    caller->scope = arena_printf(request->arena, "user/%s", login);
+    caller->actor = login;
+    caller->actor_id = caller->person.id;
+    return true;
+}
+
+// The answer that the API gives to the same person, in a response of its own.
+static struct error *
+act(struct request *request, const struct press *press, const struct queue_job *job,
+    struct response *answer)
+{
+    if (!press->approves && !press->rejects) {
+        return api_changes_stop(request, answer, job, "cancelled in Slack");
+    }
+    struct queue_approval approval = {
+        .by = request->caller.person.login,
+        .by_id = request->caller.person.id,
+        .version = job->version,
+        .note = "in Slack",
+        .rejected = press->rejects,
+        .at_ms = request->wall_ms,
+    };
+    TRY(begin_diff(request->store, job, request->arena, &approval.diff));
+    return api_changes_record(request, answer, job, &approval);
+}
+
+static const char *
+problem_of(struct request *request, const struct response *answer)
+{
+    struct json *problem CLEANUP(json_freep) = NULL;
+    struct error *err CLEANUP(error_freep) =
+        json_parse(buf_str(&answer->body), &json_limits_default, &problem);
+    const char *detail = err == NULL ? json_str(json_get(problem, "detail")) : NULL;
+    return arena_dup(request->arena, detail != NULL ? detail : "it could not be done");
+}
+
+static struct error *
+press_button(
+    struct request *request, const struct press *press, const struct slack_interaction *given)
+{
+    struct response answer = {.status = 200};
+    struct queue_job *job = NULL;
+    buf_init(&answer.body, 1024 * 1024);
+    struct error *err = queue_get(request->store, given->value, request->arena, &job);
+    if (err == NULL && job == NULL) {
+        tell(request, given, "That deployment is not known here.");
+    } else if (err == NULL) {
+        err = act(request, press, job, &answer);
+    }
+    if (err == NULL && answer.code != NULL) {
+        tell(request, given,
+            arena_printf(request->arena, "Not done: %s. %s", problem_of(request, &answer),
+                page_of(request, given)));
+    }
+    buf_done(&answer.body);
+    http_headers_done(&answer.headers);
+    return err;
+}
+
+static bool
+is_signed(struct request *request)
+{
+    struct secret *secret CLEANUP(secret_freep) =
+        service_secret(request->service, SERVICE_SECRET_SLACK);
+    return secret != NULL &&
+           slack_signature_is_valid(secret, NULL, request_header(request, "X-Slack-Signature"),
+               request_header(request, "X-Slack-Request-Timestamp"), request->body,
+               request->wall_ms);
+}
+
+struct error *
+hooks_slack(struct request *request, struct response *response)
+{
+    struct slack_interaction given = {0};
+    if (!is_signed(request)) {
+        metric_add(request->service, METRIC_HOOKS_REFUSED, 1);
+        response_refusef(
+            request, response, REASON_TOKEN_SIGNATURE, "the message is not signed by Slack");
+        return NULL;
+    }
+    metric_add(request->service, METRIC_HOOKS, 1);
+    struct error *err CLEANUP(error_freep) =
+        slack_interaction_parse(request->body, request->arena, &given);
+    response_text(response, 200, "text/plain; charset=utf-8", (struct str){0});
+    if (err != NULL) {
+        char *text CLEANUP(xfreep) = error_text(err);
+        log_warn(service_platform(request->service)->log, "a message of Slack is not understood",
+            F_STR("id", request->id), F_STR("error", text));
+    }
+    const struct press *press = err == NULL ? press_of(given.action) : NULL;
+    if (press == NULL || given.value == NULL || given.user_id == NULL) {
+        return NULL; // a button that is a link, or none of ours
+    }
+    if (!become(request, &given)) {
+        tell(request, &given,
+            arena_printf(request->arena,
+                "Your Slack account is not tied to a GitHub login here, so please do that on the "
+                "dashboard: %s",
+                page_of(request, &given)));
+        return NULL;
+    }
+    return press_button(request, press, &given);
+}

@@ -1,0 +1,111 @@
+// Ends who is too slow: libmicrohttpd's own limit starts anew with every byte, so one byte a second
+// would hold a connection for ever (protocols.md T60). Looks twice a second at all deadlines.
+#include "listen_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { LOOK_MS = 500 };
+
+void
+listen_phase(struct connection *connection, enum listen_phase phase, int64_t within_ms)
+{
+    struct listener *listener = connection->listener;
+    int64_t now = clock_mono(listener->service->platform.clock);
+    (void)pthread_mutex_lock(&listener->lock);
+    connection->phase = phase;
+    connection->deadline_ms = within_ms == LISTEN_NEVER ? LISTEN_NEVER : now + within_ms;
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
+// Called with the lock held, so that the descriptor is still the connection's.
+static void
+cut(struct connection *connection, int status)
+{
+    char line[128];
+    connection->cut = true;
+    if (!connection->listener->tls) {
+        int len = snprintf(line, sizeof(line),
+            "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status,
+            status == 408 ? "Request Timeout" : "Content Too Large");
+        ssize_t sent = send(connection->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent;
+    }
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+void
+listen_cut(struct connection *connection, int status)
+{
+    struct listener *listener = connection->listener;
+    (void)pthread_mutex_lock(&listener->lock);
+    if (!connection->cut) {
+        cut(connection, status);
+    }
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
+static void
+look(struct listener *listener, int64_t now)
+{
+    (void)pthread_mutex_lock(&listener->lock);
+    for (struct connection *c = listener->connections; c != NULL; c = c->next) {
+        if (c->cut || now < c->deadline_ms) {
+            continue;
+        }
+        if (c->phase == LISTEN_SEND) {
+            c->cut = true; // an answer is half-way out: nothing may follow
+            (void)shutdown(c->fd, SHUT_RDWR);
+        } else {
+            cut(c, 408);
+        }
+    }
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
+// A replaced daemon goes away once its last connection has.
+static void
+bury(struct listener *listener)
+{
+    for (size_t i = 0; i < listener->old_count; i++) {
+        const union MHD_DaemonInfo *info =
+            MHD_get_daemon_info(listener->old[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        if (info != NULL && info->num_connections == 0) {
+            MHD_stop_daemon(listener->old[i]);
+            listener->old[i] = listener->old[--listener->old_count];
+            return;
+        }
+    }
+}
+
+static void *
+guard(void *ctx)
+{
+    struct listener *listener = ctx;
+    const struct clock *clock = listener->service->platform.clock;
+    while (cancel_signal(listener->stop) == 0) {
+        struct error *err CLEANUP(error_freep) =
+            clock_sleep_until(clock, clock_mono(clock) + LOOK_MS, listener->stop);
+        look(listener, clock_mono(clock));
+        bury(listener);
+    }
+    return NULL;
+}
+
+struct error *
+listen_guard_start(struct listener *listener)
+{
+    listener->guarded = pthread_create(&listener->guard, NULL, guard, listener) == 0;
+    return listener->guarded ? NULL : error_new(ERROR_UNAVAILABLE, "cannot start a thread");
+}
+
+void
+listen_guard_stop(struct listener *listener)
+{
+    if (listener->guarded) {
+        cancel_raise(listener->stop, 15);
+        (void)pthread_join(listener->guard, NULL);
+        listener->guarded = false;
+    }
+}

@@ -1,0 +1,107 @@
+// Between the listener's files: a connection, and one request on it.
+//
+//     listen.c           opens the port, starts and stops libmicrohttpd, drains
+//     listen_exchange.c  its callbacks: collects a request, has it run, sends the answer
+//     listen_guard.c     the thread that ends who is too slow
+//     listen_body.c      bodies that are made while they are sent
+//
+// libmicrohttpd calls on its own few threads, which never block: what may block runs on a thread of
+// handlers.c while the connection is suspended. A suspended connection never ends by itself, so
+// that an exchange lives until its task has resumed it.
+#pragma once
+
+#include "dispatcher/server_library.h"
+#include "service_state_internal.h"
+
+enum {
+    LISTEN_HEADERS_MS = 10 * 1000,  // for a request line and its headers, TLS handshake included
+    LISTEN_BODY_MS = 10 * 1000,     // for a body, and
+    LISTEN_BODY_RATE = 64,          // as many bytes a millisecond more
+    LISTEN_SEND_MS = 60 * 1000,     // for an answer, or a page of one
+    LISTEN_IDLE_S = 10,             // without a byte in either direction
+    LISTEN_MEMORY = 32 * 1024,      // of a connection: request line and headers
+    LISTEN_BODY_REFUSED = 25 << 20, // GitHub sends no larger ones
+};
+#define LISTEN_NEVER INT64_MAX
+
+enum listen_phase { LISTEN_HEADERS, LISTEN_BODY, LISTEN_WORK, LISTEN_SEND };
+
+struct connection {
+    struct connection *previous, *next;
+    struct listener *listener;
+    int fd;
+    enum listen_phase phase;
+    int64_t deadline_ms; // mono
+    bool cut;            // shut down by the guard
+    bool old;            // of a daemon that is being replaced: ends with its answer
+};
+
+struct listener {
+    struct service *service;
+    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *old[8]; // replaced ones, with connections left
+    size_t old_count;
+    int fd;
+    bool tls;
+    char *certificate; // PEM, for libmicrohttpd
+    struct secret *key;
+    pthread_mutex_t lock; // connections, their phases, active
+    struct connection *connections;
+    size_t connection_count, active;
+    struct cancel *stop; // of the guard
+    pthread_t guard;
+    bool guarded;
+};
+
+enum exchange_state { EXCHANGE_NEW, EXCHANGE_READING, EXCHANGE_WORKING, EXCHANGE_READY };
+
+struct exchange {
+    struct handler_task task; // first: a task is its exchange
+    struct request request;
+    struct response response;
+    struct listener *listener;
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    enum exchange_state state;
+    const char *target; // as it came
+    struct buf body;
+    size_t body_max;
+    bool active;
+    bool deferred; // of the listener's thread alone
+    bool *handed;  // set while `later` runs: where request_defer notes that it was called
+    struct error *(*later)(struct request *request, struct response *response);
+    struct buf piece; // of response.pages: what is being sent
+    size_t piece_sent;
+    bool piece_last, piece_failed;
+};
+
+// --- listen_exchange.c ---------------------------------------------------------------------------
+
+enum MHD_Result listen_handle(void *cls, struct MHD_Connection *mhd, const char *url,
+    const char *method, const char *version, const char *upload, size_t *upload_size,
+    void **context);
+void *listen_uri(void *cls, const char *uri, struct MHD_Connection *mhd);
+void listen_completed(
+    void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code);
+void listen_notify(void *cls, struct MHD_Connection *mhd, void **context,
+    enum MHD_ConnectionNotificationCode code);
+
+// --- listen_guard.c ------------------------------------------------------------------------------
+
+NODISCARD struct error *listen_guard_start(struct listener *listener);
+void listen_guard_stop(struct listener *listener);
+/// `deadline_ms` after now, LISTEN_NEVER: none.
+void listen_phase(struct connection *connection, enum listen_phase phase, int64_t within_ms);
+/// A status line on a plain connection whose request is not complete; then it is cut.
+void listen_cut(struct connection *connection, int status);
+
+// --- listen_body.c -------------------------------------------------------------------------------
+
+/// The body of an answer as libmicrohttpd takes it; owns what it needs of `exchange->response`.
+struct MHD_Response *listen_body(struct exchange *exchange);
+
+// --- stream.c ------------------------------------------------------------------------------------
+
+/// The events of a deployment as a body that ends with it. NULL: too many streams.
+struct MHD_Response *stream_body(
+    struct service *service, struct MHD_Connection *mhd, const char *deployment, int64_t after);
