@@ -71,6 +71,27 @@ teardown() {
     happened "posts=1 runs=1 versions=1 labels=1 manifests=1"
 }
 
+# The words of the workflow, and of the job that the service will see.
+@test "the app workflow for the service asks for no more than a token about itself" {
+    needs python3
+    python3 -c 'import yaml' 2>/dev/null || skip "PyYAML is not installed"
+    run python3 - "$DISPATCHER_ROOT/workflows/app-deploy-service.yaml" <<'P'
+import sys
+import yaml
+text = open(sys.argv[1], encoding="utf-8").read()
+flow = yaml.safe_load(text)
+job, = flow["jobs"].values()
+print(flow["permissions"], job.get("permissions"), "secrets." in text, "github.token" in text)
+print([step["run"] for step in job["steps"] if "dispatcher" in step.get("run", "")])
+print(job["env"]["APPLICATION"], job["env"]["DISPATCHER_URL"], job["env"]["ENVIRONMENT"] == job["environment"])
+P
+    [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+    [ "$output" = "{'id-token': 'write', 'contents': 'read'} None False False
+['dispatcher deploy \"\$APPLICATION\" --env \"\$ENVIRONMENT\" --image oci-archive:image.tar']
+ledger https://dispatcher.example.org True" ] || { echo "$output"; return 1; }
+    [ -e "$DISPATCHER_ROOT/appspecs/ledger.yaml" ]
+}
+
 @test "the example specs pass the spec linter" {
     cd "$DISPATCHER_ROOT"
     run --separate-stderr "$DISPATCHER_BIN" spec lint --strict appspecs

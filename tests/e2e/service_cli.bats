@@ -1,0 +1,122 @@
+# `deploy --server` and its sisters: a job without a key deploys through the service, and sees, writes
+# and returns what it would see without one.
+load lib.bash
+load web_lab.bash
+
+setup_file() {
+    world_template
+}
+
+setup() {
+    world_make
+}
+
+teardown() {
+    world_end
+}
+
+# in_job COMMAND...: as a job of the app repository, with an OIDC token and no key.
+in_job() (
+    eval "$(grep '^ACTIONS_ID_TOKEN_REQUEST_' "$world/sandbox.env" | sed 's/^/export /')"
+    exec env -u DEPLOYMENT_APP_ID -u DEPLOYMENT_APP_KEY -u GITHUB_TOKEN -u DISPATCHER_SPECS \
+        -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
+        GITHUB_ACTIONS=true GITHUB_RUN_ID="${run_number:-7001}" GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=deploy \
+        GITHUB_REPOSITORY=demo/greeter GITHUB_STEP_SUMMARY="$world/summary" \
+        GITHUB_OUTPUT="$world/output" "$@"
+)
+
+# as LOGIN COMMAND...: as a person with a token of GitHub's.
+as() {
+    local login=$1
+    shift
+    env -u ACTIONS_ID_TOKEN_REQUEST_URL -u ACTIONS_ID_TOKEN_REQUEST_TOKEN -u GITHUB_TOKEN \
+        GH_TOKEN="$(person_token "$login")" "$@"
+}
+
+person_token() {
+    curl -sf "$DISPATCHER_SANDBOX_CONTROL/github/people" -d "{\"people\": [{\"login\": \"$1\"}]}" |
+        jq -er '.people[0].token'
+}
+
+@test "a job deploys with its OIDC token alone: same words, same code, summary and outputs" {
+    service_start
+    run --separate-stderr in_job "$DISPATCHER_BIN" deploy greeter --env staging --version "$first" --server "$url"
+    echo "$output"; echo "$stderr"
+    [ "$status" -eq 0 ]
+    [[ $output == *"accepted as d-"* ]]
+    [[ $output == *"greeter $first to staging (deployment d-"* ]]
+    [[ $output == *"✓ trigger"* ]]
+    grep -q "$first" "$world/summary"
+    grep -q '^result=deployed' "$world/output" || grep -q 'deployed' "$world/output"
+}
+
+@test "the image is pushed from the job, and the service is told its digest" {
+    service_start
+    run --separate-stderr in_job "$DISPATCHER_BIN" deploy greeter --env staging --image "oci:$world/image" \
+        --version v-of-the-job --server "$url"
+    echo "$output"; echo "$stderr"
+    [ "$status" -eq 0 ]
+    [[ $output == *"greeter v-of-the-job to staging"* ]]
+    [[ $output == *"- push web           present as sha256:"* ]]
+    digest=$(curl -sf "http://$DISPATCHER_SANDBOX_REGISTRY/v2/greeter-staging-web/manifests/v-of-the-job" -I \
+        -H 'Accept: application/vnd.oci.image.manifest.v1+json' | tr -d '\r' | sed -n 's/^[Dd]ocker-[Cc]ontent-[Dd]igest: //p')
+    [[ $output == *"$digest"* ]]
+}
+
+@test "what waits for an approval says so, and goes on when it comes" {
+    service_start
+    deployed staging "$first"
+    in_job "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --server "$url" \
+        >"$world/out" 2>"$world/err" &
+    job=$!
+    until_true 20 grep -q "approv" "$world/out"
+    id=$(sed -n 's/^accepted as \(d-[0-9a-f]*\).*/\1/p' "$world/out")
+    run as octocat "$DISPATCHER_BIN" approve "$id" --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"1 of 1 approvals"* ]]
+    wait "$job"
+}
+
+@test "locks: made, seen by whoever waits, listed and lifted" {
+    service_start
+    run as octocat "$DISPATCHER_BIN" lock greeter --env staging --reason migration --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    lock=$(cut -d' ' -f1 <<<"$output")
+    in_job "$DISPATCHER_BIN" deploy greeter --env staging --version "$first" --server "$url" >"$world/out" 2>&1 &
+    job=$!
+    until_true 20 grep -q "migration" "$world/out"
+    run as octocat "$DISPATCHER_BIN" locks --server "$url"
+    [[ $output == *"$lock"*"migration"* ]]
+    as octocat "$DISPATCHER_BIN" unlock "$lock" --server "$url"
+    wait "$job"
+}
+
+@test "a refusal names the caller's own claims that failed, and ends with 5" {
+    service_start
+    run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"
+    [ "$status" -eq 5 ]
+    [[ $stderr == *"dispatcher: deploy 'unheard-of' to 'staging': "* ]]
+    run --separate-stderr in_job "$DISPATCHER_BIN" deploy greeter --env moon --version "$first" --server "$url"
+    echo "$stderr"
+    [ "$status" -eq 5 ]
+}
+
+@test "a restart of the service in the middle is not seen" {
+    service_start
+    printf '#!/usr/bin/env bash\nsleep 4\n' >"$world/infra/bin/roll-out"
+    git -C "$world/infra" commit -qam slow
+    in_job "$DISPATCHER_BIN" deploy greeter --env staging --version "$first" --server "$url" >"$world/out" 2>"$world/err" &
+    job=$!
+    until_true 20 grep -q "trigger" "$world/out"
+    kill -9 "$(cat "$world/serve.pid" 2>/dev/null || pgrep -f "serve --config $world/serve.yaml")"
+    sleep 1
+    start serve2 "$DISPATCHER_BIN" serve --config "$world/serve.yaml"
+    code=0
+    wait "$job" || code=$?
+    cat "$world/out" "$world/err"
+    [ "$code" -eq 0 ]
+    [ "$(grep -c '^✓ trigger' "$world/out")" = 1 ]
+    [ "$(posts)" = 1 ]
+}

@@ -1,0 +1,84 @@
+# The pages of the service in Chromium: every screen in dark and light without a finding of axe, by
+# keyboard, without JavaScript, and each action with its effect in the API. Pictures are kept in
+# build/…/screenshots.
+load lib.bash
+load web_lab.bash
+
+setup_file() {
+    world_template
+}
+
+setup() {
+    needs_browser
+    world_make
+}
+
+teardown() {
+    world_end
+}
+
+@test "every page in dark and light, wide and narrow: no finding of axe" {
+    mkdir "$world/pages"
+    "$DISPATCHER_BUILD/tests/web_pages" "$world/pages"
+    browse pages "$world/pages" "$(cat "$world/pages/policy")"
+}
+
+@test "signing in with GitHub, and out; a session of others is worth nothing" {
+    service_start
+    browse sign_in "$url"
+}
+
+@test "who is no member, did not agree or did not begin it, does not get in" {
+    service_start
+    browse strangers "$url"
+}
+
+@test "each screen as the service fills it" {
+    service_start
+    deployed staging "$first"
+    id=$(ask staging "$second")
+    until_true 60 is "$id" state final
+    browse screens "$url" "$id"
+}
+
+@test "lock, freeze and lift; who may not is told who may" {
+    service_start
+    browse locks "$url"
+}
+
+@test "promote, approve by another person, and see it end without a reload" {
+    service_start
+    deployed staging "$first"
+    browse promote "$url" "$first"
+}
+
+@test "roll back with a reason: the version is back, and the environment is locked" {
+    service_start
+    deployed staging "$first"
+    deployed staging "$second"
+    browse go_back "$url" "$first"
+}
+
+@test "cancel what waits" {
+    service_start
+    deployed staging "$first"
+    id=$(ask production "$first")
+    until_true 30 is "$id" code approval-needed
+    browse cancel "$url" "$id"
+    is "$id" result cancelled
+}
+
+@test "everything works without JavaScript" {
+    service_start
+    browse plain "$url"
+}
+
+@test "everything works by keyboard" {
+    service_start
+    browse keyboard "$url"
+}
+
+@test "forms that are not ours change nothing, and addresses lead nowhere else" {
+    service_start
+    browse forged "$url"
+}
