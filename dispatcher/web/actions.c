@@ -113,8 +113,10 @@ action_roll_back(struct buf *out, const struct web_frame *frame, const struct ac
         if (!good[i].current) {
             char since[32];
             part_time_text(good[i].since_ms, since);
-            html_add(out, "<option value=\"%s\">%s, of %s</option>", good[i].version,
-                good[i].version, since);
+            html_add(out, "<option value=\"%s\">", good[i].version);
+            part_version_short(out, good[i].version);
+            html_add(out, "%s%s</option>", good[i].since_ms > 0 ? ", since " : "",
+                good[i].since_ms > 0 ? since : "");
         }
     }
     buf_puts(out, "</select></label>");

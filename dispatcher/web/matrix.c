@@ -109,8 +109,8 @@ put_travel(struct buf *out, const struct web_frame *frame, const struct web_matr
     char at[21];
     clock_format_rfc3339(from, at);
     at[16] = '\0'; // what datetime-local takes: no seconds, no zone
-    html_add(out, "<details class=travel id=travel%s><summary class=button>%s</summary><div>",
-        matrix->at_ms > 0 ? " open" : "", matrix->at_ms > 0 ? "At another time" : "Now");
+    html_add(out, "<details class=travel id=travel><summary class=button>%s</summary><div>",
+        matrix->at_ms > 0 ? "At another time" : "Now");
     put_jump(out, matrix, from - INT64_C(7) * 24 * HOUR, "− 7 days");
     put_jump(out, matrix, from - INT64_C(24) * HOUR, "− 1 day");
     put_jump(out, matrix, from - HOUR, "− 1 hour");

@@ -79,14 +79,15 @@ put_policy(struct buf *out, const struct timeline *t)
     end_head(out);
     buf_puts(out, "<p class=note>");
     if (shown->rule != NULL) {
-        html_add(out, "rule <code>%s</code> ", shown->rule);
+        html_add(
+            out, "rule <code>%s</code>%s", shown->rule, shown->spec_commit != NULL ? " of " : "");
     }
     if (shown->spec_commit != NULL) {
         char commit[PART_VERSION_DIGITS + 1] = "";
         size_t len = strnlen(shown->spec_commit, PART_VERSION_DIGITS);
         memcpy(commit, shown->spec_commit, len);
         commit[len] = '\0';
-        buf_puts(out, "of the spec at <code>");
+        buf_puts(out, "the spec at <code>");
         html_link(out, shown->spec_url, commit);
         buf_puts(out, "</code>");
     }

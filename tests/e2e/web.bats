@@ -82,3 +82,35 @@ teardown() {
     service_start
     browse forged "$url"
 }
+
+# as LOGIN [PATH]: status and where it leads, by a proxy's header.
+as() {
+    curl -s -o "$world/page.html" -w '%{http_code} %{redirect_url}' -H "X-Person: $1" "$url${2-/}"
+}
+
+@test "a proxy's header counts from its address only, and for members only" {
+    needs curl
+    service_start 'proxy_auth: {header: X-Person, addresses: ["127.0.0.1"]}'
+    [ "$(as octocat)" = "200 " ]
+    grep -q '<span class=me>octocat</span>' "$world/page.html"
+    [ "$(as mallory)" = "303 $url/sign-in" ]
+    [ "$(as '../octocat')" = "303 $url/sign-in" ]
+    [ "$(as '')" = "303 $url/sign-in" ]
+    # Its forms need the token of the page, as everybody's.
+    csrf=$(as octocat /locks >/dev/null && grep -o 'name=csrf value="[0-9a-f]*' "$world/page.html" | head -1 | cut -d'"' -f2)
+    [ "${#csrf}" -eq 64 ]
+    run curl -s -o /dev/null -w '%{http_code}' -H "X-Person: octocat" "$url/locks" \
+        -d "scope=app&app=greeter&level=lock&on_release=run&reason=x"
+    [ "$output" = 403 ]
+    run curl -s -o /dev/null -w '%{http_code}' -H "X-Person: octocat" "$url/locks" \
+        -d "scope=app&app=greeter&level=lock&on_release=run&reason=x&csrf=$csrf"
+    [ "$output" = 303 ]
+}
+
+@test "a header of somebody who is no proxy of ours is not believed" {
+    needs curl
+    service_start 'proxy_auth: {header: X-Person, addresses: ["192.0.2.1"]}'
+    [ "$(as octocat)" = "303 $url/sign-in" ]
+    run curl -s -o /dev/null -w '%{http_code}' -H "X-Person: octocat" -H "X-Forwarded-For: 192.0.2.1" "$url/"
+    [ "$output" = 303 ]
+}

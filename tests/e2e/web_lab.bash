@@ -15,7 +15,7 @@ needs_browser() {
 
 # browse STORY [ARGUMENT...]: one story of web.mjs, with the addresses it needs.
 browse() {
-    CHROMIUM=$chromium SHOTS=$shots timeout 240 node "$node_home/web.mjs" "$@"
+    CHROMIUM=$chromium SHOTS=$shots timeout 600 node "$node_home/web.mjs" "$@"
 }
 
 # service_start [LINE...]: sandbox and service; further lines of the `server` block.
