@@ -1,5 +1,5 @@
-// Who is in which team of an organisation, asked by the App (facts: GitHub REST "teams"). Keeps
-// nothing: whoever asks often remembers the answers.
+// Who is in an organisation and in which of its teams, asked by the App (facts: GitHub REST
+// "teams"). Keeps nothing: whoever asks often remembers the answers.
 #include "dispatcher/memory.h"
 #include "dispatcher/url.h"
 #include "github_internal.h"
@@ -28,6 +28,24 @@ github_team_has(struct github_client *client, const char *organization, const ch
     struct error *err = ask(client, &path, "members: read", &answer);
     if (err != NULL) {
         return error_wrap(err, "team '%s' of '%s'", team, organization);
+    }
+    *out = cstr_equal(json_str(json_get(answer, "state")), "active");
+    return NULL;
+}
+
+struct error *
+github_organization_has(
+    struct github_client *client, const char *organization, const char *login, bool *out)
+{
+    struct json *answer CLEANUP(json_freep) = NULL;
+    struct buf path CLEANUP(buf_done) = BUF_INIT(1024);
+    buf_puts(&path, "/orgs/");
+    url_encode(str_of(organization), "", &path);
+    buf_puts(&path, "/memberships/");
+    url_encode(str_of(login), "", &path);
+    struct error *err = ask(client, &path, "members: read", &answer);
+    if (err != NULL) {
+        return error_wrap(err, "membership of '%s' in '%s'", login, organization);
     }
     *out = cstr_equal(json_str(json_get(answer, "state")), "active");
     return NULL;

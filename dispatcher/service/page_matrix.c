@@ -293,7 +293,7 @@ passes(const struct web_matrix *shown, const struct standing *standing)
            (!shown->only_mine || standing->mine);
 }
 
-// Programs in order, apps without one at the end; on a wall what needs somebody comes first.
+// Programs in order, apps without one at the end.
 static int
 compare_rows(const void *a, const void *b)
 {

@@ -14,6 +14,8 @@ enum {
     TOKEN_SIZE = 2 * SECRET_BYTES + 1,
     COOKIE_MAX = 4096,
     LOGIN_MAX = 39,
+    ASK_MS = 10 * 1000,
+    ASK_AGAIN_MS = 15 * 60 * 1000, // whether somebody whom a proxy names is a member
 };
 static const int64_t session_ms = INT64_C(12) * 3600 * 1000;
 
@@ -185,6 +187,55 @@ proxied_login(const struct request *request)
     return valid ? login : NULL;
 }
 
+static struct error *
+ask_membership(struct request *request, const char *login, bool *is)
+{
+    const struct setting_server *settings = service_settings(request->service);
+    const struct platform *platform = service_request_platform(request->service);
+    struct http_client *http CLEANUP(http_client_freep) = NULL;
+    struct github_client *client CLEANUP(github_client_freep) = NULL;
+    *is = false;
+    if (settings->organization == NULL || settings->workflow_repo == NULL) {
+        return NULL;
+    }
+    TRY(http_client_new(platform, service_http_options(request->service), &http));
+    TRY(installation_client(
+        request->service, http, settings->workflow_repo, GITHUB_FOR_MEMBERS, &client));
+    github_client_set_deadline(client, clock_mono(platform->clock) + ASK_MS);
+    return github_organization_has(client, settings->organization, login, is);
+}
+
+// The proxy says who it is; that they belong here, GitHub does.
+static bool
+is_member(struct request *request, const char *login)
+{
+    bool is = false;
+    struct error *err CLEANUP(error_freep) = ask_membership(request, login, &is);
+    if (err != NULL) {
+        char *text CLEANUP(xfreep) = error_text(err);
+        log_warn(service_platform(request->service)->log, "membership cannot be asked for",
+            F_STR("login", login), F_STR("error", text));
+        return false;
+    }
+    return is;
+}
+
+static struct error *
+renew(struct request *request, const struct policy_person *person, struct queue_session **session)
+{
+    struct keeping keeping = {.session = session_of(request, person, NULL)};
+    keeping.session.hash = arena_printf(request->arena, "proxy/%s", person->login);
+    keeping.drop = keeping.session.hash;
+    if (*session != NULL) {
+        keeping.session.csrf = (*session)->csrf; // forms that are open stay good
+    }
+    struct store_op op = {.run = keep, .ctx = &keeping};
+    TRY(writer_do(request->service, &op));
+    *session = arena_alloc(request->arena, sizeof(**session));
+    **session = keeping.session;
+    return NULL;
+}
+
 // They have no cookie of ours; their forms still need a token that no other site knows.
 static struct error *
 find_proxied(struct request *request, const char *login, struct caller *caller)
@@ -192,22 +243,19 @@ find_proxied(struct request *request, const char *login, struct caller *caller)
     struct policy_person person = {.login = login};
     struct queue_session *session = NULL;
     bool known = false;
+    TRY(queue_session_get(request->store, arena_printf(request->arena, "proxy/%s", login),
+        request->wall_ms, request->arena, &session));
+    if (session == NULL || session->created_ms < request->wall_ms - ASK_AGAIN_MS) {
+        if (!is_member(request, login)) {
+            return NULL;
+        }
+        TRY(renew(request, &person, &session));
+    }
     TRY(people_of_login(request->service, login, request->arena, &person, &known));
-    if (!known) {
-        return NULL;
+    if (known) {
+        become(request, session, caller);
+        caller->person = person; // as GitHub says now
     }
-    const char *hash = arena_printf(request->arena, "proxy/%s", person.login);
-    TRY(queue_session_get(request->store, hash, request->wall_ms, request->arena, &session));
-    if (session == NULL) {
-        struct keeping keeping = {.session = session_of(request, &person, NULL), .drop = hash};
-        keeping.session.hash = hash;
-        struct store_op op = {.run = keep, .ctx = &keeping};
-        TRY(writer_do(request->service, &op));
-        session = arena_alloc(request->arena, sizeof(*session));
-        *session = keeping.session;
-    }
-    become(request, session, caller);
-    caller->person = person; // as GitHub says now
     return NULL;
 }
 

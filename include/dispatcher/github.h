@@ -229,6 +229,9 @@ NODISCARD struct error *github_self(
 /// team.
 NODISCARD struct error *github_team_has(struct github_client *client, const char *organization,
     const char *team, const char *login, bool *out);
+/// Is the login an active member of the organisation?
+NODISCARD struct error *github_organization_has(
+    struct github_client *client, const char *organization, const char *login, bool *out);
 /// The number of a login; 0 when there is nobody of that name.
 NODISCARD struct error *github_user_id(
     struct github_client *client, const char *login, int64_t *out);

@@ -102,8 +102,8 @@
     const swap = (page) => {
         const main = $("#main");
         const fresh = $("#main", page);
-        if (fresh === null || $("#main", page).closest("body").classList.contains("alone")) {
-            location.reload(); // signed out, or an error: say so
+        if (fresh === null) {
+            location.reload(); // something else answered: show it
             return;
         }
         const open = $$("details[open]", main).map((box) => box.id || pathOf(box));
@@ -126,8 +126,11 @@
         $("#nav")?.replaceChildren(...($("#nav", page)?.childNodes ?? []));
         $("#asof")?.replaceChildren(...($("#asof", page)?.childNodes ?? []));
         addCopyButtons(main);
+        if (page.body.dataset.stream === undefined) {
+            source?.close(); // it has ended: nothing more will come
+        }
     };
-    let etag = null;
+    let source = null;
     let asked = false;
     const refresh = async () => {
         if (asked || document.hidden || isBusy()) {
@@ -135,18 +138,15 @@
         }
         asked = true;
         try {
-            const headers = etag === null ? {} : { "If-None-Match": etag };
             const answer = await fetch(location.href, {
-                headers,
                 credentials: "same-origin",
                 cache: "no-store",
             });
-            if (answer.ok && !isBusy()) {
-                etag = answer.headers.get("ETag");
+            if (answer.redirected || answer.status === 401) {
+                location.reload(); // signed out
+            } else if (answer.ok && !isBusy()) {
                 swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
                 document.body.classList.remove("stale");
-            } else if (answer.redirected || answer.status === 401) {
-                location.reload();
             }
         } catch {
             document.body.classList.add("stale"); // shown by the foot: it may be old
@@ -156,9 +156,9 @@
     };
     const isPast = new URLSearchParams(location.search).has("at");
     const stream = document.body.dataset.stream;
-    if (!isPast && $("#nav, body.tv .matrix") !== null && !document.body.classList.contains("alone")) {
+    if (!isPast && $(".gate") === null) {
         if (stream !== undefined) {
-            const source = new EventSource(stream);
+            source = new EventSource(stream);
             let timer = null;
             const soon = () => (timer ??= setTimeout(() => ((timer = null), refresh()), 400));
             for (const kind of ["started", "step", "run", "jobs", "target", "note", "warning",

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "queue_fixture.h"
+#include "store_lab.h"
 
 // One job from its acceptance to its end.
 static struct queue_job *
@@ -91,5 +92,5 @@ main(void)
         QUEUE_TEST(tells_what_is_there_now),
         QUEUE_TEST(tells_which_lanes_ended_badly),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return store_lab_run(tests, ARRAY_LENGTH(tests));
 }
