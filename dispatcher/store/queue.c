@@ -2,6 +2,7 @@
 // on queue_run.c's.
 #include "dispatcher/queue.h"
 
+#include "dispatcher/audit.h"
 #include "queue_internal.h"
 
 enum { LIST_DEFAULT = 50, RECENT = 9 };
@@ -67,6 +68,24 @@ queue_taken_over(const char *id)
     struct error *err =
         error_new(ERROR_CONFLICT, "deployment '%s' is somebody else's by now, or has ended", id);
     return error_hint(err, "Another worker goes on with it; nothing is to be done here.");
+}
+
+struct error *
+queue_audit_end(struct store *store, const struct queue_job *job, int64_t now_ms)
+{
+    const struct audit_entry entry = {
+        .kind = "decision",
+        .verdict = "deny",
+        .code = job->code,
+        .reason = job->reason,
+        .app = job->app,
+        .env = job->env,
+        .deployment = job->id,
+        .version = job->version,
+        .actor = job->requester,
+        .repository_id = job->repository_id,
+    };
+    return audit_add(store, &entry, now_ms);
 }
 
 struct error *

@@ -143,9 +143,14 @@ count_droppable(struct store *store, const struct queue_job *job, int64_t *out)
     return query_finish(&query);
 }
 
+struct dropped {
+    struct queue_job *items;
+    size_t count;
+};
+
 static struct error *
-drop_older(struct store *store, const struct queue_job *job, int64_t number, int64_t now_ms,
-    const char *reason)
+drop_older(struct store *store, const struct queue_job *job, const struct queue_job *ending,
+    int64_t now_ms, struct arena *arena, struct dropped *out)
 {
     struct query query CLEANUP(query_done);
     // Its fence as well: somebody may be deciding about it at this moment.
@@ -153,14 +158,18 @@ drop_older(struct store *store, const struct queue_job *job, int64_t number, int
         "UPDATE jobs SET state = 'final', result = 'superseded', exit_code = 11,"
         " code = 'superseded', reason = ?5, who = NULL, until_ms = 0, superseded_by = ?6,"
         " ended_ms = ?7, owner = NULL, lease_until_ms = 0, fence = fence + 1 WHERE " DROPPABLE
-        " AND number < ?4");
+        " AND number < ?4 RETURNING " QUEUE_COLUMNS);
     query_text(&query, job->app);
     query_text(&query, job->env);
     query_int(&query, job->emergency ? 1 : 0);
-    query_int(&query, number);
-    query_text(&query, reason);
+    query_int(&query, ending->number);
+    query_text(&query, ending->reason);
     query_text(&query, job->id);
     query_int(&query, now_ms);
+    while (query_row(&query)) {
+        out->items = store_grow(arena, out->items, out->count, sizeof(*out->items));
+        out->items[out->count++] = queue_read_job(&query, arena);
+    }
     return query_run(&query);
 }
 
@@ -208,9 +217,17 @@ static struct error *
 supersede(struct store *store, const struct queue_job *job, int64_t number, int64_t now_ms,
     struct arena *arena)
 {
-    const char *reason = arena_printf(arena, "#%lld took its place%s%s", (long long)number,
-        job->version != NULL ? " with version " : "", job->version != NULL ? job->version : "");
-    return drop_older(store, job, number, now_ms, reason);
+    struct dropped dropped = {0};
+    const struct queue_job ending = {
+        .number = number, // of the one that takes their place
+        .reason = arena_printf(arena, "#%lld took its place%s%s", (long long)number,
+            job->version != NULL ? " with version " : "", job->version != NULL ? job->version : ""),
+    };
+    TRY(drop_older(store, job, &ending, now_ms, arena, &dropped));
+    for (size_t i = 0; i < dropped.count; i++) {
+        TRY(queue_audit_end(store, &dropped.items[i], now_ms));
+    }
+    return NULL;
 }
 
 // One more replica had the same key or token at the same time.
@@ -275,6 +292,7 @@ accept_alone(struct store *store, const struct queue_acceptance *acceptance, int
     *outcome = QUEUE_NEW;
     *id = NULL;
     TRY(store_begin(store));
+    TRY(store->depth == 1 ? audit_lock_head(store) : NULL); // before the lane, as groups do
     return store_end(store, accept(store, acceptance, now_ms, arena, outcome, id));
 }
 

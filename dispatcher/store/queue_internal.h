@@ -21,6 +21,9 @@ NODISCARD struct error *queue_read_jobs(
     struct query *query, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// ERROR_CONFLICT: not ours to change any more.
 struct error *queue_taken_over(const char *id) __attribute__((returns_nonnull));
+/// The audit entry of an end that nobody decided just now: job->code and reason say why.
+NODISCARD struct error *queue_audit_end(
+    struct store *store, const struct queue_job *job, int64_t now_ms);
 /// Runs a statement with RETURNING; *found: it gave a row.
 NODISCARD struct error *queue_run_found(struct query *query, bool *found);
 

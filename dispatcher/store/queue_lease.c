@@ -39,10 +39,10 @@ pick(struct query *query, const struct lease *lease, size_t max, struct arena *a
     return query_finish(query);
 }
 
-// Sets a job aside that was leased just now, or whose lease ran out: it is final, and whoever still
-// works on it writes no more.
+// Final, unless somebody renewed it meanwhile; whoever still works on it writes no more.
 static struct error *
-set_aside(struct store *store, const struct queue_job *job, int64_t now_ms, bool *done)
+end_worn(struct store *store, const struct queue_job *job, int64_t now_ms, struct arena *arena,
+    struct queue_job *out)
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store,
@@ -51,12 +51,45 @@ set_aside(struct store *store, const struct queue_job *job, int64_t now_ms, bool
         " reason = 'working on it ended without a word three times', who = NULL, until_ms = 0,"
         " ended_ms = ?1, owner = NULL, lease_until_ms = 0, fence = fence + 1"
         " WHERE number = ?2 AND state <> 'final' AND owner IS NOT NULL AND attempts >= ?3"
-        " AND due_ms <= ?4 RETURNING number");
+        " AND due_ms <= ?4 RETURNING " QUEUE_COLUMNS);
     query_int(&query, now_ms);
     query_int(&query, job->number);
     query_int(&query, job->attempts);
     query_int(&query, job->due_ms);
-    return queue_run_found(&query, done);
+    if (query_row(&query)) {
+        *out = queue_read_job(&query, arena);
+    }
+    return query_run(&query);
+}
+
+static struct error *
+set_aside_each(struct store *store, const struct picks *worn, int64_t now_ms, struct arena *arena)
+{
+    TRY(audit_lock_head(store));
+    for (size_t i = 0; i < worn->count; i++) {
+        const struct queue_job *job = &worn->items[i];
+        struct queue_job aside = {0};
+        TRY(queue_lane_lock(store, job->app, job->env));
+        TRY(end_worn(store, job, now_ms, arena, &aside));
+        if (aside.id != NULL) {
+            bool queued = aside.started_ms == 0;
+            TRY(queue_lane_settle(store, job->app, job->env, queued ? -1 : 0));
+            TRY(queue_audit_end(store, &aside, now_ms));
+            store_notify(store);
+        }
+    }
+    return NULL;
+}
+
+// A transaction of its own, since the audit's head is locked before any lane.
+static struct error *
+set_aside(struct store *store, const struct picks *worn, int64_t now_ms, struct arena *arena)
+{
+    if (worn->count == 0) {
+        return NULL;
+    }
+    TRY(store_begin(store));
+    return store_end(store, set_aside_each(store, worn, now_ms, arena));
 }
 
 // --- heads ---------------------------------------------------------------------------------------
@@ -91,24 +124,30 @@ take_head(struct store *store, const struct queue_job *lane, const struct lease 
     return query_run(&query);
 }
 
+static void
+add_pick(struct picks *picks, const struct queue_job *job, struct arena *arena)
+{
+    picks->items = store_grow(arena, picks->items, picks->count, sizeof(*job));
+    picks->items[picks->count++] = *job;
+}
+
+struct heads {
+    struct picks good, worn; // worn: leased as well, but only to be set aside
+};
+
 static struct error *
 lease_heads(struct store *store, const struct lease *lease, size_t max, struct arena *arena,
-    struct picks *out)
+    struct heads *out)
 {
     struct picks lanes = {0};
     TRY(pick_lanes(store, lease, max, arena, &lanes));
     for (size_t i = 0; i < lanes.count; i++) {
         const struct queue_job *lane = &lanes.items[i];
         struct queue_job job = {0};
-        bool aside = false;
         TRY(take_head(store, lane, lease, arena, &job));
-        if (job.attempts >= ATTEMPTS_MAX) {
-            TRY(set_aside(store, &job, lease->now_ms, &aside));
-        }
-        TRY(queue_lane_settle(store, lane->app, lane->env, aside ? -1 : 0));
-        if (job.id != NULL && !aside) {
-            out->items = store_grow(arena, out->items, out->count, sizeof(job));
-            out->items[out->count++] = job;
+        TRY(queue_lane_settle(store, lane->app, lane->env, 0));
+        if (job.id != NULL) {
+            add_pick(job.attempts >= ATTEMPTS_MAX ? &out->worn : &out->good, &job, arena);
         }
     }
     return NULL;
@@ -119,17 +158,18 @@ queue_lease_heads(struct store *store, const char *owner, int64_t now_ms, int64_
     size_t max, struct arena *arena, struct queue_job **jobs, size_t *count)
 {
     const struct lease lease = {owner, now_ms, now_ms + lease_ms};
-    struct picks found = {0};
+    struct heads found = {0};
     TRY(store_begin(store));
     TRY(store_end(store, lease_heads(store, &lease, max, arena, &found)));
-    *jobs = found.items;
-    *count = found.count;
+    TRY(set_aside(store, &found.worn, now_ms, arena));
+    *jobs = found.good.items;
+    *count = found.good.count;
     return NULL;
 }
 
 // --- running jobs --------------------------------------------------------------------------------
 
-// Those that would be leased for a fourth time. The lane is locked before its job.
+// Those that would be leased for a fourth time.
 static struct error *
 quarantine(struct store *store, const struct lease *lease, size_t max, struct arena *arena)
 {
@@ -142,18 +182,10 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
         TRY(pick(&query, lease, max, arena, &worn));
     }
     for (size_t i = 0; i < worn.count; i++) {
-        struct queue_job *job = &worn.items[i];
-        bool aside = false;
-        job->attempts = ATTEMPTS_MAX - 1;
-        job->due_ms = lease->now_ms; // its owner may have renewed it meanwhile
-        TRY(queue_lane_lock(store, job->app, job->env));
-        TRY(set_aside(store, job, lease->now_ms, &aside));
-        if (aside) {
-            TRY(queue_lane_settle(store, job->app, job->env, 0));
-            store_notify(store);
-        }
+        worn.items[i].attempts = ATTEMPTS_MAX - 1;
+        worn.items[i].due_ms = lease->now_ms; // its owner may have renewed it meanwhile
     }
-    return NULL;
+    return set_aside(store, &worn, lease->now_ms, arena);
 }
 
 #define PICK_RUNNING                                                                               \
@@ -179,7 +211,6 @@ static struct error *
 lease_running(struct store *store, const struct lease *lease, size_t max, struct arena *arena,
     struct picks *out)
 {
-    TRY(quarantine(store, lease, max, arena));
     {
         struct query query CLEANUP(query_done);
         query_init(&query, store, PICK_RUNNING);
@@ -197,6 +228,7 @@ queue_lease_running(struct store *store, const char *owner, int64_t now_ms, int6
 {
     const struct lease lease = {owner, now_ms, now_ms + lease_ms};
     struct picks found = {0};
+    TRY(quarantine(store, &lease, max, arena));
     TRY(store_begin(store));
     TRY(store_end(store, lease_running(store, &lease, max, arena, &found)));
     *jobs = found.items;

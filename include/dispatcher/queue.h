@@ -81,8 +81,8 @@ struct queue_acceptance {
     int64_t limit; // of the lane; 0: none
 };
 /// Writes the job at the end of its lane. With job->latest, or where a queued job has it, the
-/// queued deploys before it end as superseded by this one (an emergency only by an emergency). Same
-/// key and hash: nothing is written.
+/// queued deploys before it end as superseded by this one (an emergency only by an emergency), each
+/// with its entry in the audit log. Same key and hash: nothing is written.
 NODISCARD struct error *queue_accept(struct store *store, const struct queue_acceptance *acceptance,
     int64_t now_ms, struct arena *arena, enum queue_accepted *outcome, const char **id);
 
@@ -117,7 +117,8 @@ NODISCARD struct error *queue_lease_heads(struct store *store, const char *owner
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// Running jobs that are due, or whose lease ran out (attempts is raised then), leased likewise.
 /// Both set aside what would be leased for the fourth time without a word from its worker: it ends
-/// with the code quarantined and exit code 9, as refused when it was queued, else as unknown.
+/// with the code quarantined and exit code 9, as refused when it was queued, else as unknown, and
+/// the audit log has its entry.
 NODISCARD struct error *queue_lease_running(struct store *store, const char *owner, int64_t now_ms,
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// Renews; ERROR_CONFLICT when it is not `job->fence` any more.

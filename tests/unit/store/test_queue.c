@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 
+#include "dispatcher/audit.h"
 #include "dispatcher/buf.h"
+#include "dispatcher/memory.h"
 #include "queue_fixture.h"
 #include "store_lab.h"
 
@@ -261,6 +263,21 @@ a_renewed_decision_stays_with_its_owner(void **state)
 }
 
 static void
+assert_set_aside_once(struct queue_fixture *fixture, const char *id, int64_t at_ms)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const struct audit_filter filter = {.deployment = id};
+    struct audit_entry *entries = NULL;
+    size_t count = 0;
+    assert_null(audit_list(fixture->store, &filter, arena, &entries, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(entries[0].verdict, "deny");
+    assert_string_equal(entries[0].code, "quarantined");
+    assert_string_equal(entries[0].reason, queue_fixture_get(fixture, id)->reason);
+    assert_int_equal(entries[0].at_ms, at_ms);
+}
+
+static void
 what_kills_three_workers_is_set_aside(void **state)
 {
     struct queue_fixture *fixture = *state;
@@ -280,6 +297,7 @@ what_kills_three_workers_is_set_aside(void **state)
     assert_int_equal(aside->exit_code, 9);
     assert_int_equal(aside->ended_ms, 4000);
     assert_int_equal(aside->fence, job->fence + 1);
+    assert_set_aside_once(fixture, "d-1", 4000);
     // The lane goes on; deciding this one kills its workers as well.
     for (int64_t attempt = 0; attempt < 3; attempt++) {
         job = queue_fixture_heads(fixture, "w3", 4000 + 1000 * attempt, NULL);
@@ -290,6 +308,7 @@ what_kills_three_workers_is_set_aside(void **state)
     aside = queue_fixture_get(fixture, "d-2");
     assert_string_equal(aside->result, "refused");
     assert_string_equal(aside->code, "quarantined");
+    assert_set_aside_once(fixture, "d-2", 7000);
     struct queue_counts counts = {9, 9, 9};
     assert_null(queue_count(fixture->store, &counts));
     assert_int_equal(counts.queued + counts.running + counts.held, 0);

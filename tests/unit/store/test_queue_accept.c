@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "child.h"
+#include "dispatcher/audit.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/outbox.h"
 #include "queue_fixture.h"
@@ -154,6 +155,24 @@ assert_state(struct queue_fixture *fixture, const char *id, const char *expected
     assert_string_equal(job->result != NULL ? job->result : job->state, expected);
 }
 
+// What is dropped ends without anybody's decision about it, and the audit log still has its end.
+static void
+assert_audited(struct queue_fixture *fixture, const char *id, const char *code, size_t times)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const struct audit_filter filter = {.deployment = id, .code = code};
+    struct audit_entry *entries = NULL;
+    size_t count = 0;
+    assert_null(audit_list(fixture->store, &filter, arena, &entries, &count));
+    assert_int_equal(count, times);
+    for (size_t i = 0; i < count; i++) {
+        assert_string_equal(entries[i].kind, "decision");
+        assert_string_equal(entries[i].verdict, "deny");
+        assert_string_equal(entries[i].reason, queue_fixture_get(fixture, id)->reason);
+        assert_int_equal(entries[i].at_ms, 2000);
+    }
+}
+
 static void
 the_latest_takes_the_place_of_older_ones(void **state)
 {
@@ -175,6 +194,9 @@ the_latest_takes_the_place_of_older_ones(void **state)
     assert_string_equal(old->reason, "#5 took its place with version v4");
     assert_int_equal(old->exit_code, 11);
     assert_int_equal(old->ended_ms, 2000);
+    assert_audited(fixture, "v2", "superseded", 1);
+    assert_audited(fixture, "v3", "superseded", 1);
+    assert_audited(fixture, "v4", "superseded", 0);
     // The waiting one has said it: a newer one need not.
     accept_job(fixture, "v5", "deploy", false);
     assert_state(fixture, "v4", "superseded");
