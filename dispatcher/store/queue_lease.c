@@ -34,9 +34,25 @@ pick(struct query *query, const struct lease *lease, size_t max, struct arena *a
             .number = query_get_int(query, 0),
             .app = query_get_text(query, 1, arena),
             .env = query_get_text(query, 2, arena),
+            .attempts = query_get_int(query, 3),
         };
     }
     return query_finish(query);
+}
+
+// Is it held by somebody whose lease ran out?
+#define WAS_LOST "CASE WHEN owner IS NULL THEN 0 ELSE 1 END"
+
+// One whose last worker went away without a word may be what it died of: whoever takes it takes
+// nothing else, or others would be set aside with it.
+static void
+part_from_lost(struct picks *picks)
+{
+    size_t count = 0;
+    while (count < picks->count && picks->items[count].attempts == 0) {
+        count++;
+    }
+    picks->count = count == 0 && picks->count > 0 ? 1 : count;
 }
 
 // Final, unless somebody renewed it meanwhile; whoever still works on it writes no more.
@@ -100,9 +116,13 @@ pick_lanes(struct store *store, const struct lease *lease, size_t max, struct ar
 {
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT 0, app, env FROM job_lanes WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2"
+        "SELECT 0, app, env, (SELECT " WAS_LOST " FROM jobs j WHERE j.app = job_lanes.app"
+        " AND j.env = job_lanes.env AND j.state = 'queued' ORDER BY j.urgent DESC, j.number"
+        " LIMIT 1) FROM job_lanes WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2"
         " FOR UPDATE SKIP LOCKED");
-    return pick(&query, lease, max, arena, out);
+    TRY(pick(&query, lease, max, arena, out));
+    part_from_lost(out);
+    return NULL;
 }
 
 static struct error *
@@ -177,7 +197,7 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
     {
         struct query query CLEANUP(query_done);
         query_init(&query, store,
-            "SELECT number, app, env FROM jobs WHERE state = 'running' AND due_ms <= ?1"
+            "SELECT number, app, env, attempts FROM jobs WHERE state = 'running' AND due_ms <= ?1"
             " AND owner IS NOT NULL AND attempts >= 2 ORDER BY due_ms LIMIT ?2");
         TRY(pick(&query, lease, max, arena, &worn));
     }
@@ -189,7 +209,7 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
 }
 
 #define PICK_RUNNING                                                                               \
-    "SELECT number, app, env FROM jobs WHERE state = 'running' AND due_ms <= ?1"                   \
+    "SELECT number, app, env, " WAS_LOST " FROM jobs WHERE state = 'running' AND due_ms <= ?1"     \
     " AND (owner IS NULL OR attempts < 2) ORDER BY due_ms LIMIT ?2 FOR UPDATE SKIP LOCKED"
 
 static struct error *
@@ -215,6 +235,7 @@ lease_running(struct store *store, const struct lease *lease, size_t max, struct
         struct query query CLEANUP(query_done);
         query_init(&query, store, PICK_RUNNING);
         TRY(pick(&query, lease, max, arena, out));
+        part_from_lost(out);
     }
     for (size_t i = 0; i < out->count; i++) {
         TRY(take_running(store, out->items[i].number, lease, arena, &out->items[i]));

@@ -314,6 +314,38 @@ what_kills_three_workers_is_set_aside(void **state)
     assert_int_equal(counts.queued + counts.running + counts.held, 0);
 }
 
+// A worker died and had several: what it died of takes no others along.
+static void
+what_was_lost_is_leased_alone(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    static const char *const apps[] = {"payments", "billing", "ledger"};
+    size_t count = 9;
+    for (size_t i = 0; i < ARRAY_LENGTH(apps); i++) {
+        accept(fixture, apps[i], apps[i], 1000);
+        (void)queue_fixture_start(fixture, 1000);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(apps); i++) {
+        struct queue_job *job = queue_fixture_running(fixture, "w2", 2000, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(job->attempts, 1);
+        job->due_ms = 2500;
+        assert_null(queue_park(fixture->store, job));
+    }
+    (void)queue_fixture_running(fixture, "w2", 2500, &count);
+    assert_int_equal(count, 3); // they have shown that they do no harm
+    accept(fixture, "next", "mail", 2500);
+    accept(fixture, "last", "shop", 2500);
+    (void)queue_fixture_heads(fixture, "w3", 2500, &count);
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct queue_job *job = queue_fixture_heads(fixture, "w4", 3500, &count);
+        assert_int_equal(count, 1);
+        assert_int_equal(job->attempts, 1);
+    }
+    assert_null(queue_fixture_heads(fixture, "w4", 3500, &count));
+}
+
 static void
 a_word_from_its_worker_forgives_what_was(void **state)
 {
@@ -472,6 +504,7 @@ main(void)
         QUEUE_TEST(a_lease_that_ran_out_is_another_ones),
         QUEUE_TEST(a_renewed_decision_stays_with_its_owner),
         QUEUE_TEST(what_kills_three_workers_is_set_aside),
+        QUEUE_TEST(what_was_lost_is_leased_alone),
         QUEUE_TEST(a_word_from_its_worker_forgives_what_was),
         QUEUE_TEST(a_queued_job_that_is_cancelled_ends_at_once),
         QUEUE_TEST(who_is_in_a_hurry_goes_first),
