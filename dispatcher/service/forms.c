@@ -191,12 +191,8 @@ admit(struct request *request, struct response *response, struct admission *admi
     admission->idempotency = key_of(request);
     TRY(admission_request(request->service, admission, request->arena, &admitted));
     if (admitted.id == NULL) {
-        metric_add(request->service, METRIC_DENIED, 1);
         response_verdict(request, response, &admitted.verdict);
         return NULL;
-    }
-    if (!admitted.again) {
-        metric_add(request->service, METRIC_ACCEPTED, 1);
     }
     keep_sentence(request, response, false,
         admitted.again ? "That was asked for already: this is it." : "It is in the queue.");
