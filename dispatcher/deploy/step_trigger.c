@@ -205,6 +205,19 @@ wait_for_limit(const struct step_run *run, struct github_dispatch_result *sent, 
     return engine_save(run, "waiting", "rate limit");
 }
 
+// A process that dies between the intent and the POST leaves a doubt that nobody can lift, so that
+// nothing which takes time may stand between them.
+static struct error *
+get_ready(const struct step_run *run, struct github_client *github)
+{
+    struct error *err = github_dispatch_ready(github);
+    if (err == NULL) {
+        return NULL;
+    }
+    run->deployment->dispatch_state = NULL; // also after a limit: no run is there
+    return error_wrap(err, "nothing was sent");
+}
+
 // Intent, then the one POST. `has_left`: an earlier one was refused by a rate limit.
 static struct error *
 send(const struct step_run *run, bool has_left, struct step_result *out)
@@ -213,13 +226,14 @@ send(const struct step_run *run, bool has_left, struct step_result *out)
     struct github_client *github = NULL;
     struct github_dispatch_result sent = {0};
     const char *before = d->dispatch_state;
+    TRY(provider_github(run->context, d, &github));
+    TRY(get_ready(run, github));
     d->dispatch_state = "intent";
     struct error *unsaved = engine_save(run, "intent", d->dispatch_id);
     if (unsaved != NULL) {
         d->dispatch_state = before;
         return unsaved;
     }
-    TRY(provider_github(run->context, d, &github));
     const struct github_dispatch order = {d->workflow_file, d->workflow_ref, inputs_to_send(run)};
     github_dispatch_send(github, &order, run->arena, &sent);
     if (sent.class != GITHUB_LIMITED) {

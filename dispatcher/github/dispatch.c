@@ -276,6 +276,28 @@ check_deadline(const struct github_client *client)
     return error_new(ERROR_UNAVAILABLE, "no time was left to dispatch; nothing was sent");
 }
 
+// Makes sure of a token by preparing a call that is not sent.
+static struct error *
+make_token(struct github_client *client)
+{
+    const struct github_call call = {.path = "/rate_limit"};
+    struct github_exchange unsent CLEANUP(github_exchange_done) = {0};
+    return github_prepare(client, &call, &unsent);
+}
+
+struct error *
+github_dispatch_ready(struct github_client *client)
+{
+    if (client->not_before_mono_ms > clock_mono(client->platform->clock)) {
+        return NULL; // nothing will be sent
+    }
+    TRY(learn_time(client));
+    TRY(make_token(client));
+    TRY(github_pace(client));
+    client->is_paced = true;
+    return NULL;
+}
+
 void
 github_dispatch_send(struct github_client *client, const struct github_dispatch *dispatch,
     struct arena *arena, struct github_dispatch_result *out)
@@ -300,7 +322,8 @@ github_dispatch_send(struct github_client *client, const struct github_dispatch 
             error_new(ERROR_UNAVAILABLE, "GitHub limits the rate of requests; nothing was sent"));
         return;
     }
-    out->error = github_pace(client);
+    out->error = client->is_paced ? NULL : github_pace(client);
+    client->is_paced = false;
     out->error = out->error != NULL ? out->error : check_deadline(client);
     if (out->error != NULL) {
         return;

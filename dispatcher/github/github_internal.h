@@ -39,6 +39,7 @@ struct github_client {
     int64_t not_before_mono_ms;    // GitHub asked not to be called until then
     unsigned strikes;              // secondary limits in a row
     int64_t mutated_mono_ms;       // last dispatch or cancel; 0: never
+    bool is_paced;                 // the gap before the next dispatch was waited for already
     int64_t date_ms, date_mono_ms; // last Date header, and when it came; 0: never
 };
 

@@ -126,6 +126,10 @@ struct github_dispatch_result {
     struct error *error;   // owned by the caller
     int posts;             // POSTs on the wire; > 1 only after refusals that create nothing
 };
+/// Waits and asks for whatever the next github_dispatch_send would wait and ask for before its
+/// POST: GitHub's clock, a token, the second between two changes. For a caller that writes down that
+/// it is about to send: whoever dies between that and the POST leaves doubt.
+NODISCARD struct error *github_dispatch_ready(struct github_client *client);
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
 /// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
 /// is a definite refusal, so sending again is safe. `once` is set on every POST, and each has 30 s

@@ -173,17 +173,22 @@ def all_stories(world, client):
 
 
 class Trouble(threading.Thread):
-    """Replicas end and come again; runs fail for a while. Until told to stop, and all kills are done."""
+    """Replicas end and come again; now and then, runs fail for a second. Until all kills are done, and
+    nobody asks for anything any more."""
 
     def __init__(self, world, kills, seed):
         super().__init__(daemon=True)
         self.world, self.left, self.random = world, kills, random.Random(seed)
-        self.over = threading.Event()
+        self.over, self.released = threading.Event(), threading.Event()
         self.kills = self.drains = 0
         self.error = None
 
-    def moody(self):
-        failing = self.random.random() < 0.25
+    def change_moods(self):
+        moods = random.Random(self.random.random())
+        while not self.released.wait(1):
+            self.moody(moods.random() < 0.2)
+
+    def moody(self, failing):
         self.world.sandbox.order("github/runs/auto", seconds_to_start=0.2, seconds_to_finish=0.8,
                                  conclusion="failure" if failing else "success")
 
@@ -198,17 +203,18 @@ class Trouble(threading.Thread):
         until(60, f"replica {replica.number} is ready again", replica.is_ready)
 
     def run(self):
+        moods = threading.Thread(target=self.change_moods, daemon=True)
+        moods.start()
         try:
-            while not self.over.is_set() or self.left > 0:
-                self.moody()
-                if self.left > 0:
-                    self.left -= 1
-                    self.over.wait(self.random.uniform(0.2, 2.5))
-                    self.strike()
-                else:
-                    self.over.wait(1)
+            while self.left > 0:
+                self.left -= 1
+                time.sleep(self.random.uniform(0.2, 2.5))
+                self.strike()
+            self.over.wait()
         except Exception as error:  # told where everybody is waited for
             self.error = error
+        self.released.set()
+        moods.join()
 
 
 def flow(world, seed):

@@ -578,6 +578,28 @@ two_dispatches_are_a_second_apart(void **state)
     github_fixture_finish(f);
 }
 
+// The second is waited for where the caller asks for it, and is not waited for once more.
+static void
+what_takes_time_is_done_before(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST, .url = POST_URL, .must_be_once = true, .times = 3, .reply = KNOWN}};
+    struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 1);
+    struct github_dispatch_result result;
+    send(f, &result);
+    fake_platform_advance(f->fake, 300);
+    assert_null(github_dispatch_ready(f->client));
+    assert_int_equal(f->fake->sleep_count, 1);
+    assert_int_equal(f->fake->sleeps[0], 700);
+    send(f, &result);
+    assert_int_equal(f->fake->sleep_count, 1);
+    send(f, &result); // one that was not asked for waits by itself
+    assert_int_equal(f->fake->sleep_count, 2);
+    assert_int_equal(f->fake->sleeps[1], 1000);
+    github_fixture_finish(f);
+}
+
 static void
 a_deadline_never_cuts_a_post_short(void **state)
 {
@@ -709,6 +731,7 @@ main(void)
         cmocka_unit_test(what_never_left_is_not_tried_past_the_deadline),
         cmocka_unit_test(a_limit_tells_when_to_come_back_and_sends_nothing_before),
         cmocka_unit_test(two_dispatches_are_a_second_apart),
+        cmocka_unit_test(what_takes_time_is_done_before),
         cmocka_unit_test(a_deadline_never_cuts_a_post_short),
         cmocka_unit_test(odd_file_names_are_encoded),
         cmocka_unit_test(an_expired_token_is_renewed_once),
