@@ -28,6 +28,8 @@ class Facts:
                           world.database.rows("SELECT id, document FROM deployments")}
         self.state = world.sandbox.see("state")
         self.runs = self.state["github"]["runs"]
+        self.ends = collections.Counter(row["deployment"] for row in world.database.rows(
+            "SELECT deployment FROM events WHERE json LIKE '{\"event\":\"finished\"%'"))
         self.counters = world.sandbox.see("counters")
         self.problems = []
 
@@ -51,6 +53,9 @@ def each_ends_once(facts):
         facts.check(job["state"] == "final" and job["result"] and job["owner"] is None,
                     f"{job['id']} has not ended: {job}")
         document = facts.documents.get(job["id"])
+        told = 0 if document is None or not document.get("result") else 1
+        facts.check(facts.ends[job["id"]] == told, f"{job['id']} ({job['result']}) was told to have "
+                    f"finished {facts.ends[job['id']]} times, not {told}")
         facts.check(document is None or job["result"] == (document.get("result") or "unknown"),
                     f"{job['id']} ended as {job['result']}, its deployment as "
                     f"{document and document.get('result')}")
@@ -119,6 +124,16 @@ def releases_are_a_chain(facts):
             facts.check(one["until_ms"] == next_["since_ms"] and one["since_ms"] <= one["until_ms"],
                         f"{lane}: a gap between {one} and {next_}")
         facts.check(chain[-1]["until_ms"] == 0, f"{lane}: nothing runs now: {chain[-1]}")
+
+
+def promoted_was_there(facts):
+    """What was promoted had been released in staging, and for no later version than that moment's."""
+    for job in facts.jobs:
+        if job["verb"] != "promote" or not job["started_ms"]:
+            continue
+        there = [one for one in facts.releases if (one["app"], one["env"]) == (job["app"], "staging") and
+                 one["version"] == job["version"] and one["since_ms"] <= job["started_ms"]]
+        facts.check(there, f"{job['id']} promotes {job['version']}, which was not in staging: {job}")
 
 
 def parameters_are_true(facts):
@@ -191,6 +206,7 @@ def all_promises(facts):
     one_at_a_time(facts)
     successors_are_named(facts)
     releases_are_a_chain(facts)
+    promoted_was_there(facts)
     doubtful = parameters_are_true(facts)
     audit_is_whole(facts)
     nothing_leaks(facts)
@@ -199,6 +215,7 @@ def all_promises(facts):
         raise Failed(f"{len(facts.problems)} promises were not kept:\n  {shown}")
     counts = collections.Counter(job["result"] for job in facts.jobs)
     counts["runs"] = len(facts.runs)
+    counts["quarantined"] = sum(job["code"] == "quarantined" for job in facts.jobs)
     counts["lanes in doubt"] = doubtful
     counts["audit entries"] = len(facts.audit)
     return counts

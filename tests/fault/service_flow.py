@@ -217,6 +217,26 @@ class Trouble(threading.Thread):
         moods.join()
 
 
+class Watcher(threading.Thread):
+    """Whoever looks sees each end once: what is final stays what it was, whatever dies."""
+
+    def __init__(self, world):
+        super().__init__(daemon=True)
+        self.world, self.seen, self.changed = world, {}, []
+        self.over = threading.Event()
+
+    def look(self):
+        rows = self.world.database.rows(
+            "SELECT id, result, exit_code, ended_ms, superseded_by FROM jobs WHERE state = 'final'")
+        now = {row["id"]: tuple(row.values()) for row in rows}
+        self.changed += [(end, now.get(made)) for made, end in self.seen.items() if now.get(made) != end]
+        self.seen = now
+
+    def run(self):
+        while not self.over.wait(1):
+            self.look()
+
+
 def flow(world, seed):
     kills = number_of("FLOW_KILLS", 8, 60)
     world.build(apps_of(number_of("FLOW_APPS", 50, 50), number_of("FLOW_VERSIONS", 2, 8)))
@@ -226,6 +246,8 @@ def flow(world, seed):
     world.start()
     began = time.monotonic()
     client, trouble = Client(world, seed + 1), Trouble(world, kills, seed + 2)
+    watcher = Watcher(world)
+    watcher.start()
     trouble.start()
     try:
         all_stories(world, client)
@@ -242,8 +264,12 @@ def flow(world, seed):
     ended = time.monotonic()
     time.sleep(1)  # webhooks that are still under way
     status, chain = client.send("GET", "/api/v1/audit/verify")
+    watcher.over.set()
+    watcher.join()
+    watcher.look()
     world.stop()
     facts = service_check.Facts(world, client.accepted, client.stops, (status, chain))
+    facts.check(not watcher.changed, f"ends that changed: {watcher.changed[:5]}")
     counts = service_check.all_promises(facts)
     print(f"{len(client.accepted)} accepted ({client.answered_again} by a second answer), "
           f"{trouble.kills} kills, {trouble.drains} drains, {client.retries} requests sent again; "
