@@ -304,23 +304,17 @@ auth_hash(struct request *request)
 }
 
 struct spending {
-    const char *jti, *once; // once: of the token with this very request
+    const char *jti, *hash;
     int64_t until_ms;
-    bool replayed;
+    bool good;
 };
 
 static struct error *
 spend(struct store *store, void *ctx)
 {
     struct spending *spending = ctx;
-    bool is_new = false;
-    TRY(queue_jti_spend(store, spending->once, spending->until_ms, &is_new));
-    if (!is_new) {
-        return NULL; // the same request again
-    }
-    TRY(queue_jti_spend(store, spending->jti, spending->until_ms, &is_new));
-    spending->replayed = !is_new;
-    return NULL;
+    return queue_token_spend(
+        store, spending->jti, spending->hash, spending->until_ms, &spending->good);
 }
 
 bool
@@ -332,7 +326,7 @@ auth_spend(struct request *request, struct response *response)
     }
     struct spending spending = {
         .jti = claims->jti,
-        .once = arena_printf(request->arena, "%s/%s", claims->jti, auth_hash(request)),
+        .hash = auth_hash(request),
         .until_ms = claims->expires_s * 1000 + JTI_SLACK_MS,
     };
     struct store_op op = {.run = spend, .ctx = &spending};
@@ -342,7 +336,7 @@ auth_spend(struct request *request, struct response *response)
         response_refuse_code(request, response, REASON_STORAGE);
         return false;
     }
-    if (spending.replayed) {
+    if (!spending.good) {
         return refuse_code(request, response, REASON_TOKEN_REPLAYED);
     }
     return true;

@@ -88,6 +88,37 @@ queue_jti_spend(struct store *store, const char *jti, int64_t until_ms, bool *is
     return NULL;
 }
 
+static struct error *
+insert_token(struct store *store, const char *jti, const char *hash, int64_t until_ms, bool *is_new)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "INSERT INTO tokens (jti, until_ms, hash) VALUES (?, ?, ?) ON CONFLICT (jti) DO NOTHING");
+    query_text(&query, jti);
+    query_int(&query, until_ms);
+    query_text(&query, hash);
+    TRY(query_run(&query));
+    *is_new = query_changes(&query) == 1;
+    return NULL;
+}
+
+struct error *
+queue_token_spend(
+    struct store *store, const char *jti, const char *hash, int64_t until_ms, bool *good)
+{
+    TRY(store_check(store));
+    TRY(insert_token(store, jti, hash, until_ms, good));
+    if (*good) {
+        return NULL;
+    }
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "SELECT 1 FROM tokens WHERE jti = ? AND hash = ? AND job IS NULL");
+    query_text(&query, jti);
+    query_text(&query, hash);
+    *good = query_row(&query);
+    return query_finish(&query);
+}
+
 // --- leaders -------------------------------------------------------------------------------------
 
 struct error *

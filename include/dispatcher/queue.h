@@ -250,6 +250,10 @@ NODISCARD struct error *queue_deliveries_take(struct store *store, size_t max, s
 /// A jti for something that makes no job. *is_new false: it was used.
 NODISCARD struct error *queue_jti_spend(
     struct store *store, const char *jti, int64_t until_ms, bool *is_new);
+/// The same for the request that `hash` stands for. *good: the token was not used, or for this very
+/// request; one that comes with another is refused however often it comes.
+NODISCARD struct error *queue_token_spend(
+    struct store *store, const char *jti, const char *hash, int64_t until_ms, bool *good);
 
 // --- leader jobs, sessions, small facts ----------------------------------------------------------
 

@@ -408,6 +408,29 @@ what_is_old_is_dropped_and_no_more(void **state)
     assert_int_equal(verdict.entries, 1);
 }
 
+static bool
+spends(struct queue_fixture *fixture, const char *jti, const char *hash)
+{
+    bool good = false;
+    assert_null(queue_token_spend(fixture->store, jti, hash, 5000, &good));
+    return good;
+}
+
+static void
+a_token_is_good_for_what_it_came_with_first(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    bool is_new = false;
+    assert_true(spends(fixture, "j1", "push"));
+    for (int i = 0; i < 3; i++) {
+        assert_true(spends(fixture, "j1", "push"));
+        assert_false(spends(fixture, "j1", "cancel")); // the second time as well
+    }
+    assert_true(spends(fixture, "j2", "cancel"));
+    assert_null(queue_jti_spend(fixture->store, "j3", 5000, &is_new));
+    assert_false(spends(fixture, "j3", "push"));
+}
+
 int
 main(void)
 {
@@ -418,6 +441,7 @@ main(void)
         QUEUE_TEST(a_lock_expires_by_itself),
         QUEUE_TEST(a_person_approves_once),
         QUEUE_TEST(a_delivery_is_taken_once_and_in_order),
+        QUEUE_TEST(a_token_is_good_for_what_it_came_with_first),
         QUEUE_TEST(one_leads_until_its_lease_ends),
         QUEUE_TEST(a_session_lasts_until_it_ends),
         QUEUE_TEST(a_fact_is_what_was_said_last),
