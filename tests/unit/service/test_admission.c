@@ -243,6 +243,10 @@ a_key_that_was_given_goes_before_the_default(void **state)
     claims.jti = "j-2";
     claims.run_id = 4712;
     assert_string_equal(ask_for(&world, &admission).id, first.id);
+    // The same words of a job of another commit ask for something else.
+    claims.sha = "b94a6a51fa2e4a5a8b0f3a1d4d0f1e2d3c4b5a69";
+    claims.jti = "j-3";
+    assert_refused(&world, &admission, REASON_IDEMPOTENCY, "another request");
     world_end(&world);
 }
 
