@@ -10,7 +10,7 @@
 #     ask METHOD PATH [CURL]...   as $token; sets $code, $body and $headers (a file)
 # shellcheck shell=bash disable=SC2034,SC2154 # variables of bats, and for the tests
 
-load sandbox_lab
+load "${BASH_SOURCE[0]%/*}/sandbox_lab"
 
 hook_secret=hook-secret-of-the-tests
 slack_secret=slack-secret-of-the-tests

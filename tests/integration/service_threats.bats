@@ -1,0 +1,92 @@
+#!/usr/bin/env bats
+# The service under attack, as far as HTTP goes (docs of the rows: the threat model). The attacks are
+# in service_threats.py.
+
+load service_lab
+
+setup() {
+    need curl jq git openssl python3
+}
+
+attack() {
+    local script=$BATS_TEST_DIRNAME/service_threats.py
+    [[ "$1" != *.py ]] || { script=$BATS_TEST_DIRNAME/$1; shift; }
+    run env URL="$url" WORLD="$world" PID="${service_pid:-}" HOOK_SECRET="$hook_secret" \
+        JWKS="$DISPATCHER_SANDBOX_OIDC_ISSUER/.well-known/jwks" python3 -B "$script" "$@"
+    echo "$output"
+    [ "$status" -eq 0 ] || { tail -n 5 "$world/serve.err"; return 1; }
+}
+
+# six_apps: of six repositories.
+six_apps() {
+    local number id
+    for number in 0 1 2 3 4 5; do
+        id=$(claim_of "$(job_token "{\"repository\": \"acme/a$number\"}")" repository_id)
+        spec_of "a$number" "acme/a$number" "$id"
+    done
+    commit_infra "six"
+}
+
+@test "T01, T48: of six repositories each reads and changes its own, and learns nothing of the others" {
+    service_world
+    rm "$world"/infra/appspecs/*.yaml
+    six_apps
+    service_start
+    attack cross
+    service_stop
+    sandbox_stop
+}
+
+@test "T48: what is another's is not to be told by the clock" {
+    service_world
+    service_config 's/^  rate: .*/  rate: 100000/'
+    service_start
+    attack alike
+    service_stop
+    sandbox_stop
+}
+
+@test "T02, T03, T04: names, events, refs and audiences that are nearly right" {
+    service_world
+    service_start
+    attack others
+    attack events
+    attack audiences
+    service_stop
+    sandbox_stop
+}
+
+@test "T06, T07: tokens that a weak verifier would believe" {
+    service_world
+    service_start
+    attack forged_tokens
+    service_stop
+    sandbox_stop
+}
+
+@test "T05: a token counts once, at one place, after a restart too" {
+    service_world
+    service_start
+    attack once
+    service_stop
+    service_start
+    attack again
+    service_stop
+    sandbox_stop
+}
+
+@test "T05: 50 at once with one token or one key: one is accepted" {
+    service_world
+    service_start
+    attack race
+    service_stop
+    sandbox_stop
+}
+
+@test "T05: a key of the caller's own means the commit, too" {
+    service_world
+    service_start
+    attack keys
+    service_stop
+    sandbox_stop
+}
