@@ -119,9 +119,11 @@ listen_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 static enum MHD_Result
 collect_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    struct request *request = cls;
+    struct exchange *exchange = cls;
+    struct request *request = &exchange->request;
     (void)kind;
     if (request->headers.count == HEADERS_MAX) {
+        exchange->headers_over = true;
         return MHD_NO;
     }
     request->headers.items[request->headers.count++] = (struct pair){
@@ -164,11 +166,11 @@ describe(struct exchange *exchange, const char *method)
     request->mono_ms = clock_mono(clock);
     request->headers.items =
         arena_array(request->arena, HEADERS_MAX, sizeof(*request->headers.items));
-    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, collect_header, request);
+    (void)MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, collect_header, exchange);
     set_id(request);
     request->connected = peer_of(exchange->mhd, request->arena);
     request->peer = auth_peer(service_settings(request->service), request->connected,
-        request_header(request, "X-Forwarded-For"), request->arena);
+        request_header_list(request, "X-Forwarded-For"), request->arena);
     const char *traceparent = request_header(request, "traceparent");
     request->traceparent = request_traceparent_is_valid(traceparent) ? traceparent : NULL;
 }
@@ -207,6 +209,19 @@ choose_route(struct exchange *exchange)
     return true;
 }
 
+// False: refused. The connection ends with it: where its next request begins is in doubt.
+static bool
+check_framing(struct exchange *exchange)
+{
+    const char *problem = exchange->headers_over ? "it has more headers than are read"
+                                                 : request_framing_problem(&exchange->request);
+    if (problem != NULL) {
+        exchange->request.path = "";
+        response_refusef(&exchange->request, &exchange->response, REASON_REQUEST, "%s", problem);
+    }
+    return problem == NULL;
+}
+
 static bool
 check_length(struct exchange *exchange, int64_t *length)
 {
@@ -238,8 +253,9 @@ begin(struct exchange *exchange, const char *method)
     int64_t length = 0;
     set_active(exchange, true);
     describe(exchange, method);
-    if (!choose_route(exchange) || !check_length(exchange, &length)) {
-        exchange->response.close = request_header(request, "Content-Length") != NULL ||
+    bool framed = check_framing(exchange);
+    if (!framed || !choose_route(exchange) || !check_length(exchange, &length)) {
+        exchange->response.close = !framed || request_header(request, "Content-Length") != NULL ||
                                    request_header(request, "Transfer-Encoding") != NULL;
         exchange->state = EXCHANGE_READY;
         return;

@@ -67,8 +67,9 @@ struct exchange {
     struct buf body;
     size_t body_max;
     bool active;
-    bool deferred; // of the listener's thread alone
-    bool *handed;  // set while `later` runs: where request_defer notes that it was called
+    bool headers_over; // there were more than are read
+    bool deferred;     // of the listener's thread alone
+    bool *handed;      // set while `later` runs: where request_defer notes that it was called
     struct error *(*later)(struct request *request, struct response *response);
     struct buf piece; // of response.pages: what is being sent
     size_t piece_sent;

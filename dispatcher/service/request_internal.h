@@ -61,6 +61,11 @@ const char *request_param(const struct request *request, const char *name);
 /// NULL: not there. Names of headers in any case; of a query the first one.
 const char *request_query(const struct request *request, const char *name);
 const char *request_header(const struct request *request, const char *name);
+size_t request_header_count(const struct request *request, const char *name);
+/// All of that name as one list, as they came; NULL: none.
+const char *request_header_list(const struct request *request, const char *name);
+/// What makes the request another one for another reader, a sentence; NULL: nothing.
+const char *request_framing_problem(const struct request *request);
 /// A cookie's value, in the arena; NULL.
 const char *request_cookie(struct request *request, const char *name);
 /// A field of `form`, decoded, in the arena; NULL when it is not there or no UTF-8.

@@ -179,6 +179,8 @@ proxied_login(const struct request *request)
     for (size_t i = 0; i < settings->proxy_addresses.count; i++) {
         trusted = trusted || cstr_equal(settings->proxy_addresses.items[i], request->connected);
     }
+    // Twice: one of them is what the client made up, and the proxy did not take it away.
+    trusted = trusted && request_header_count(request, settings->proxy_header) == 1;
     const char *login = trusted ? request_header(request, settings->proxy_header) : NULL;
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";

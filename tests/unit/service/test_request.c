@@ -110,6 +110,50 @@ takes_ids_and_traces(void **state)
     }
 }
 
+static const char *
+problem_of(struct arena *arena, const char *text)
+{
+    struct pair_list list = {.items = arena_array(arena, 8, sizeof(*list.items))};
+    struct str line = {0}, rest = str_of(text);
+    while (str_cut(rest, '\n', &line, &rest)) {
+        struct str name = {0}, value = {0};
+        (void)str_cut(line, ':', &name, &value);
+        list.items[list.count++] = (struct pair){arena_str(arena, name), arena_str(arena, value)};
+    }
+    const struct request request = {.arena = arena, .headers = list};
+    return request_framing_problem(&request);
+}
+
+static void
+refuses_what_two_readers_read_differently(void **state)
+{
+    (void)state;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    static const char *const good[] = {"Host:x", "Content-Length:5", "Transfer-Encoding:chunked",
+        "transfer-encoding:Chunked", "Host:x\nContent-Length:0\nCookie:a\nCookie:b"};
+    static const char *const bad[] = {"Content-Length:5\nContent-Length:5",
+        "Content-Length:0\ncontent-length:9", "Content-Length:5\nTransfer-Encoding:chunked",
+        "Transfer-Encoding:chunked\nContent-Length:5", "Transfer-Encoding:gzip, chunked",
+        "Transfer-Encoding:xchunked", "Transfer-Encoding:chunked\nTransfer-Encoding:identity",
+        "Transfer-Encoding :chunked", "Content-Length\t:5", ":x", "Host:a\nHost:b",
+        "X-Hub-Signature-256:a\nx-hub-signature-256:b", "Authorization:a\nAuthorization:b"};
+    for (size_t i = 0; i < ARRAY_LENGTH(good); i++) {
+        assert_null(problem_of(arena, good[i]));
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        assert_non_null(problem_of(arena, bad[i]));
+    }
+    const struct pair forwarded[] = {
+        {"X-Forwarded-For", "1.1.1.1"}, {"x-forwarded-for", "2.2.2.2"}};
+    union {
+        const struct pair *read;
+        struct pair *taken;
+    } items = {.read = forwarded};
+    const struct request request = {.arena = arena, .headers = {items.taken, 2}};
+    assert_string_equal(request_header_list(&request, "X-Forwarded-For"), "1.1.1.1, 2.2.2.2");
+    assert_int_equal(request_header_count(&request, "X-FORWARDED-FOR"), 2);
+}
+
 int
 main(void)
 {
@@ -119,6 +163,7 @@ main(void)
         cmocka_unit_test(reads_cookies_and_fields),
         cmocka_unit_test(weighs_what_is_accepted),
         cmocka_unit_test(takes_ids_and_traces),
+        cmocka_unit_test(refuses_what_two_readers_read_differently),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
