@@ -25,7 +25,7 @@
 enum github_purpose {
     GITHUB_FOR_DISPATCH,
     GITHUB_FOR_REPORTS, // github_reports.h
-    GITHUB_FOR_SPECS,   // `contents: read` and nothing else: git over HTTPS
+    GITHUB_FOR_SPECS,   // `contents: read` and nothing else: git over HTTPS, github_compare
     GITHUB_FOR_RUNS,    // `actions: read` and nothing else: looking at runs
     GITHUB_FOR_MEMBERS, // `members: read` and nothing else: who is in which team
 };
@@ -127,8 +127,8 @@ struct github_dispatch_result {
     int posts;             // POSTs on the wire; > 1 only after refusals that create nothing
 };
 /// Waits and asks for whatever the next github_dispatch_send would wait and ask for before its
-/// POST: GitHub's clock, a token, the second between two changes. For a caller that writes down that
-/// it is about to send: whoever dies between that and the POST leaves doubt.
+/// POST: GitHub's clock, a token, the second between two changes. For a caller that writes down
+/// that it is about to send: whoever dies between that and the POST leaves doubt.
 NODISCARD struct error *github_dispatch_ready(struct github_client *client);
 /// Steps down 2026-03-10 → 2022-11-28 + return_run_details → plain, each only after a refusal that
 /// comes before a run exists (and remembers for the next one). A 401 renews an App's token once: it
