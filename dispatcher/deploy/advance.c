@@ -63,7 +63,7 @@ deploy_advance(struct deploy_context *context, const char *id, struct deploy_pac
     TRY(load(context, id, pace, arena, &d));
     *out = (struct deploy_advanced){.ended = is_ended(d), .deployment = d};
     if (out->ended) {
-        return NULL;
+        return engine_tell_end(context, d, arena);
     }
     place_enter(context, d);
     TRY(engine_clear_to_send(context, d, arena, &job));

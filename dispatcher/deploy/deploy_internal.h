@@ -351,6 +351,9 @@ NODISCARD struct error *engine_write(
 /// The journal gets how it stands, and who looks is told that nothing comes any more.
 NODISCARD struct error *engine_finish(
     struct deploy_context *context, struct deployment *deployment);
+/// For whoever finds a deployment ended: the event that says so, if its worker died before it.
+NODISCARD struct error *engine_tell_end(
+    struct deploy_context *context, const struct deployment *d, struct arena *arena);
 /// Makes what has changed since the last writing (pace->written) durable.
 NODISCARD struct error *engine_keep(
     struct deploy_context *context, const struct deployment *deployment);

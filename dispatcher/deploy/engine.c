@@ -385,6 +385,29 @@ engine_finish(struct deploy_context *context, struct deployment *d)
     return NULL;
 }
 
+static bool
+tells_end(const struct store_event *event)
+{
+    return str_starts(str_of(event->json), STR("{\"event\":\"finished\""));
+}
+
+struct error *
+engine_tell_end(struct deploy_context *context, const struct deployment *d, struct arena *arena)
+{
+    struct store *store = NULL;
+    struct store_event *events = NULL;
+    size_t count = 0;
+    TRY(deploy_store(context, &store));
+    TRY(store_events(store, d->id, 0, arena, &events, &count));
+    for (size_t i = count; i-- > 0;) {
+        if (tells_end(&events[i])) {
+            return NULL;
+        }
+    }
+    context_emit(context, &(struct deploy_event){.kind = DEPLOY_EVENT_FINISHED, .deployment = d});
+    return NULL;
+}
+
 struct error *
 engine_begin(struct deploy_context *context, struct deployment *d, struct arena *arena,
     struct store_claim **job)

@@ -11,10 +11,10 @@ from service_world import Failed
 JOBS = ("SELECT number, id, app, env, verb, version, state, result, exit_code, code, reason, superseded_by,"
         " latest, emergency, urgent, run_id, created_ms, started_ms, ended_ms, attempts, owner FROM jobs"
         " ORDER BY number")
-RELEASES = "SELECT sequence, app, env, version, deployment, since_ms, until_ms FROM releases ORDER BY sequence"
+RELEASES = ("SELECT sequence, app, env, version, deployment, since_ms, until_ms FROM releases"
+            " ORDER BY sequence")
 AUDIT = "SELECT * FROM audit ORDER BY sequence"
 TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{20,}\.|gh[pousr]_[A-Za-z0-9]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY")
-MEMBERS = 24  # of an entry of the audit log
 
 
 class Facts:
@@ -53,7 +53,7 @@ def each_ends_once(facts):
         facts.check(job["state"] == "final" and job["result"] and job["owner"] is None,
                     f"{job['id']} has not ended: {job}")
         document = facts.documents.get(job["id"])
-        told = 0 if document is None or not document.get("result") else 1
+        told = int(bool(document and (document.get("result") or document.get("unfinished"))))
         facts.check(facts.ends[job["id"]] == told, f"{job['id']} ({job['result']}) was told to have "
                     f"finished {facts.ends[job['id']]} times, not {told}")
         facts.check(document is None or job["result"] == (document.get("result") or "unknown"),

@@ -222,7 +222,7 @@ class Watcher(threading.Thread):
 
     def __init__(self, world):
         super().__init__(daemon=True)
-        self.world, self.seen, self.changed = world, {}, []
+        self.world, self.seen, self.changed, self.connections = world, {}, [], 0
         self.over = threading.Event()
 
     def look(self):
@@ -231,6 +231,7 @@ class Watcher(threading.Thread):
         now = {row["id"]: tuple(row.values()) for row in rows}
         self.changed += [(end, now.get(made)) for made, end in self.seen.items() if now.get(made) != end]
         self.seen = now
+        self.connections = max(self.connections, self.world.database.connections())
 
     def run(self):
         while not self.over.wait(1):
@@ -273,7 +274,7 @@ def flow(world, seed):
     counts = service_check.all_promises(facts)
     print(f"{len(client.accepted)} accepted ({client.answered_again} by a second answer), "
           f"{trouble.kills} kills, {trouble.drains} drains, {client.retries} requests sent again; "
-          f"accepted within {accepted - began:.1f} s, ended within {ended - began:.1f} s; "
+          f"at most {watcher.connections} database connections, accepted within {accepted - began:.1f} s, ended within {ended - began:.1f} s; "
           + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())), flush=True)
 
 

@@ -137,6 +137,9 @@ class Sqlite:
             for sql in statements:
                 connection.execute(sql)
 
+    def connections(self):
+        return 0
+
     def stop(self):
         pass
 
@@ -176,6 +179,9 @@ class Postgres:
             text = self.tell(f"sql flow {sql}")
             if text:
                 raise Failed(f"psql says: {text[:300]}")
+
+    def connections(self):
+        return self.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE datname = 'flow'")[0]["n"] - 1
 
     def stop(self):
         self.process.stdin.close()

@@ -108,6 +108,53 @@ test_what_is_over(void **state)
     assert_int_equal(s->world->requests, requests);
 }
 
+static size_t
+finished_events(const struct store_event *events, size_t count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found += strstr(events[i].json, "{\"event\":\"finished\"") != NULL ? 1 : 0;
+    }
+    return found;
+}
+
+// A worker that dies between the end in the journal and the event that tells of it.
+static void
+test_end_is_told_by_the_next(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_new();
+    struct store *store CLEANUP(store_closep) = NULL;
+    struct store_deployment *row = NULL;
+    struct store_event *events = NULL;
+    size_t count = 0;
+    begin(s);
+    (void)story_advance_to_the_end(s, false);
+    assert_null(store_open(s->state_path, &store));
+    assert_null(store_find(store, s->d->id, s->arena, &row));
+    assert_null(store_events(store, row->id, 0, s->arena, &events, &count));
+    assert_int_equal(finished_events(events, count), 1);
+    // As it would stand there: another one, ended and without any event.
+    struct buf document CLEANUP(buf_done) = BUF_INIT(1024 * 1024);
+    const char *at = strstr(row->document, row->id);
+    buf_append(&document, row->document, (size_t)(at - row->document));
+    buf_puts(&document, "d-fedcba9876543210");
+    buf_puts(&document, at + strlen(row->id));
+    struct store_deployment untold = *row;
+    untold.id = "d-fedcba9876543210";
+    untold.created_ms++;
+    untold.document = buf_cstr(&document);
+    assert_null(store_insert(store, &untold));
+    for (int looks = 0; looks < 2; looks++) {
+        (void)story_advance_to_the_end(s, true);
+        assert_string_equal(s->d->id, untold.id);
+        assert_null(store_events(store, untold.id, 0, s->arena, &events, &count));
+        assert_int_equal(count, 1);
+        assert_int_equal(finished_events(events, count), 1);
+    }
+    assert_int_equal(s->world->posts, 1);
+}
+
 // --- waits return ------------------------------------------------------------------------------
 
 struct wait_case {
@@ -462,6 +509,7 @@ main(void)
         cmocka_unit_test(test_nothing_but_the_journal),
         cmocka_unit_test(test_failure_is_taken_back),
         cmocka_unit_test(test_what_is_over),
+        cmocka_unit_test(test_end_is_told_by_the_next),
         cmocka_unit_test(test_waits_return),
         cmocka_unit_test(test_rate_limit_and_a_new_process),
         cmocka_unit_test(test_put_down_and_taken_up),
