@@ -328,8 +328,10 @@ teams_that_matter(struct service *service, struct arena *arena, struct str_list 
     specs_release(set);
 }
 
+// `member`: only somebody of the organisation is known; else anybody whom GitHub knows.
 static struct error *
-ask_as_app(struct service *service, const char *login, struct arena *arena, struct entry *out)
+ask_as_app(
+    struct service *service, const char *login, bool member, struct arena *arena, struct entry *out)
 {
     const struct setting_server *settings = service_settings(service);
     struct http_client *http CLEANUP(http_client_freep) = NULL;
@@ -351,6 +353,32 @@ ask_as_app(struct service *service, const char *login, struct arena *arena, stru
     }
     out->person.login = arena_dup(arena, login);
     out->known = out->person.id > 0;
+    bool unproven = member && out->known && teams->count == 0; // a team's members are its own
+    return unproven ? github_organization_has(client, settings->organization, login, &out->known)
+                    : NULL;
+}
+
+static struct error *
+find_login(
+    struct service *service, const char *login, bool member, struct arena *arena, struct entry *out)
+{
+    struct people *people = service->people;
+    const struct clock *clock = service_request_platform(service)->clock;
+    const struct setting_server *settings = service_settings(service);
+    unsigned char hash[SHA256_SIZE];
+    sha256_of(str_of(arena_printf(arena, "%s\n%s", member ? "member" : "login", login)), hash);
+    if (settings->organization == NULL || settings->workflow_repo == NULL) {
+        return NULL;
+    }
+    if (!recall(people, hash, clock_mono(clock), arena, out)) {
+        struct error *err = ask_as_app(service, login, member, arena, out);
+        if (err != NULL) {
+            tell(service, err);
+            out->known = false;
+            return NULL;
+        }
+        remember(people, hash, clock_mono(clock), out);
+    }
     return NULL;
 }
 
@@ -358,24 +386,8 @@ struct error *
 people_of_login(struct service *service, const char *login, struct arena *arena,
     struct policy_person *out, bool *known)
 {
-    struct people *people = service->people;
-    const struct clock *clock = service_request_platform(service)->clock;
-    const struct setting_server *settings = service_settings(service);
     struct entry said = {.known = false};
-    unsigned char hash[SHA256_SIZE];
-    sha256_of(str_of(arena_printf(arena, "login\n%s", login)), hash);
-    *known = false;
-    if (settings->organization == NULL || settings->workflow_repo == NULL) {
-        return NULL;
-    }
-    if (!recall(people, hash, clock_mono(clock), arena, &said)) {
-        struct error *err = ask_as_app(service, login, arena, &said);
-        if (err != NULL) {
-            tell(service, err);
-            return NULL;
-        }
-        remember(people, hash, clock_mono(clock), &said);
-    }
+    TRY(find_login(service, login, true, arena, &said));
     *out = said.person;
     *known = said.known;
     return NULL;
@@ -385,9 +397,10 @@ struct error *
 people_teams(struct service *service, const char *login, struct arena *arena, struct str_list *out,
     bool *known)
 {
-    struct policy_person person = {0};
-    TRY(people_of_login(service, login, arena, &person, known));
-    *out = person.teams;
+    struct entry said = {.known = false};
+    TRY(find_login(service, login, false, arena, &said));
+    *out = said.person.teams;
+    *known = said.known;
     return NULL;
 }
 

@@ -90,3 +90,67 @@ six_apps() {
     service_stop
     sandbox_stop
 }
+
+wire() {
+    attack service_threats_wire.py "$@"
+}
+
+@test "T60: two readers of one request see the same request" {
+    service_world
+    service_start
+    wire smuggling
+    wire lines
+    service_stop
+    sandbox_stop
+}
+
+@test "T28, T41: texts that are cut, controlled or encoded otherwise stay texts" {
+    service_world
+    service_start
+    wire texts
+    service_stop
+    sandbox_stop
+}
+
+@test "T60: 1,000 idle and slow connections keep nobody waiting, and are ended" {
+    service_world
+    service_start
+    wire idle
+    service_stop
+    sandbox_stop
+}
+
+@test "T09, T10: forged, confused and repeated deliveries" {
+    service_world
+    service_start
+    wire forged_hooks
+    wire once_hooks
+    service_stop
+    service_start
+    wire again_hooks
+    service_stop
+    sandbox_stop
+}
+
+@test "T64: a flood of signed deliveries" {
+    need wrk
+    service_world
+    service_start
+    export DISPATCHER_ROOT=${DISPATCHER_ROOT:-$BATS_TEST_DIRNAME/../..}
+    wire flood
+    service_stop
+    sandbox_stop
+}
+
+@test "a login in a header counts from a proxy's address only, and once" {
+    service_world
+    service_config 's#^  rate: .*#&\n  proxy_auth: {header: X-Login, addresses: [192.0.2.1]}#'
+    service_start
+    EXPECTED=401 wire proxies
+    service_stop
+    service_config 's#^  rate: .*#&\n  proxy_auth: {header: X-Login, addresses: [127.0.0.1]}#'
+    service_start
+    EXPECTED=200 wire proxies
+    service_stop
+    sandbox_stop
+}

@@ -416,12 +416,13 @@ def keys():
     check(seen.status == 202 and seen.json()["app"] == "tools", seen)
 
 
-ATTACKS = {f.__name__: f for f in (cross, alike, others, events, audiences, forged_tokens, once, again,
-                                   race, keys)}
-
-if __name__ == "__main__":
+def main(*attacks):
     try:
-        ATTACKS[sys.argv[1]]()
+        {f.__name__: f for f in attacks}[sys.argv[1]]()
     except AssertionError as failure:
         print(failure)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(cross, alike, others, events, audiences, forged_tokens, once, again, race, keys)
