@@ -272,9 +272,11 @@ def flow(world, seed):
     facts = service_check.Facts(world, client.accepted, client.stops, (status, chain))
     facts.check(not watcher.changed, f"ends that changed: {watcher.changed[:5]}")
     counts = service_check.all_promises(facts)
+    most = watcher.connections
+    connections = f"{most} database connections at most, " if most else ""
     print(f"{len(client.accepted)} accepted ({client.answered_again} by a second answer), "
           f"{trouble.kills} kills, {trouble.drains} drains, {client.retries} requests sent again; "
-          f"at most {watcher.connections} database connections, accepted within {accepted - began:.1f} s, ended within {ended - began:.1f} s; "
+          f"{connections}accepted within {accepted - began:.1f} s, ended within {ended - began:.1f} s; "
           + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())), flush=True)
 
 

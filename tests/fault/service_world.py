@@ -151,7 +151,7 @@ class Postgres:
         del folder
         self.lock = threading.Lock()
         self.process = subprocess.Popen([ROOT / "tests/support/postgres"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, cwd="/")
         word, *rest = self.process.stdout.readline().split()
         if word != "ready":
             print("SKIP: " + " ".join(rest), flush=True)
