@@ -15,6 +15,7 @@
 enum {
     BUCKETS = 4096,
     TAKE_MAX = 200,
+    GATHER_MS = 25, // deliveries that come close together are taken in one transaction
     IDLE_MS = 1000, // other replicas' webhooks, ours when a wake was lost, and early hints again
     FAR_MS = 10 * 60 * 1000,
     EARLY_MAX = 1024, // most are of runs that are none of ours
@@ -52,8 +53,8 @@ struct run_feed {
 
     pthread_mutex_t lock; // of all that follows
     struct run_entry *buckets[BUCKETS];
-    struct hint hints[EARLY_MAX];
-    size_t hint_count;
+    struct hint hints[EARLY_MAX]; // a ring: from the front, and back to its end
+    size_t hint_first, hint_count;
     int64_t glance_ms; // mono: since when glances are counted
     int glances;
 };
@@ -202,6 +203,19 @@ feed_may_glance(struct service *service)
 
 // --- hints ---------------------------------------------------------------------------------------
 
+// Under the lock.
+static struct hint *
+hint_at(struct run_feed *feed, size_t index)
+{
+    return &feed->hints[(feed->hint_first + index) % EARLY_MAX];
+}
+
+static bool
+is_about(const struct hint *hint, const char *repository, int64_t run_id)
+{
+    return hint->run_id == run_id && str_equal_nocase(str_of(hint->repository), str_of(repository));
+}
+
 static void
 add_hint(struct run_feed *feed, const char *repository, int64_t run_id)
 {
@@ -211,17 +225,15 @@ add_hint(struct run_feed *feed, const char *repository, int64_t run_id)
         entry->news = true;
     }
     size_t at = 0;
-    while (at < feed->hint_count &&
-           !(feed->hints[at].run_id == run_id &&
-               str_equal_nocase(str_of(feed->hints[at].repository), str_of(repository)))) {
+    while (at < feed->hint_count && !is_about(hint_at(feed, at), repository, run_id)) {
         at++;
     }
     if (at == feed->hint_count && at < EARLY_MAX) { // else the poll finds it
-        feed->hints[feed->hint_count++] = (struct hint){xstrdup(repository), run_id, 0, 0};
+        *hint_at(feed, feed->hint_count++) = (struct hint){xstrdup(repository), run_id, 0, 0};
     }
     if (at < EARLY_MAX) {
-        feed->hints[at].since_ms = clock_mono(clock_of(feed));
-        feed->hints[at].tried_ms = 0;
+        hint_at(feed, at)->since_ms = clock_mono(clock_of(feed));
+        hint_at(feed, at)->tried_ms = 0;
     }
     (void)pthread_mutex_unlock(&feed->lock);
 }
@@ -252,9 +264,9 @@ take_hint(struct run_feed *feed)
     struct hint hint = {0};
     (void)pthread_mutex_lock(&feed->lock);
     if (feed->hint_count > 0) {
-        hint = feed->hints[0];
+        hint = *hint_at(feed, 0);
+        feed->hint_first = (feed->hint_first + 1) % EARLY_MAX;
         feed->hint_count--;
-        memmove(&feed->hints[0], &feed->hints[1], feed->hint_count * sizeof(hint));
     }
     (void)pthread_mutex_unlock(&feed->lock);
     return hint;
@@ -267,7 +279,7 @@ put_back(struct run_feed *feed, struct hint hint)
     (void)pthread_mutex_lock(&feed->lock);
     bool fits = young && feed->hint_count < EARLY_MAX;
     if (fits) {
-        feed->hints[feed->hint_count++] = hint;
+        *hint_at(feed, feed->hint_count++) = hint;
     }
     (void)pthread_mutex_unlock(&feed->lock);
     return fits;
@@ -366,6 +378,7 @@ work(void *ctx)
             trimmed = now;
         }
         if (!atomic_load(&feed->stopped)) {
+            error_free(clock_sleep_until(clock, now + GATHER_MS, NULL));
             error_free(clock_sleep_until(clock, now + IDLE_MS, feed->wake));
         }
     }
@@ -377,7 +390,7 @@ feed_free(struct run_feed *feed)
 {
     trim(feed, INT64_MAX);
     for (size_t i = 0; i < feed->hint_count; i++) {
-        free(feed->hints[i].repository);
+        free(hint_at(feed, i)->repository);
     }
     store_close(feed->store);
     cancel_free(feed->wake);

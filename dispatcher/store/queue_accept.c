@@ -257,7 +257,15 @@ write_all(struct store *store, const struct queue_acceptance *acceptance, int64_
     if (dropped > 0) {
         TRY(supersede(store, job, number, now_ms, arena));
     }
-    return queue_lane_settle(store, job->app, job->env, 1 - dropped);
+    int64_t due_ms = INT64_MAX;
+    TRY(queue_lane_settle_due(store, job->app, job->env, 1 - dropped, &due_ms));
+    if (due_ms <= now_ms) {
+        store_notify(store); // behind others there is nothing to be decided
+    }
+    if (acceptance->due != NULL) {
+        *acceptance->due = due_ms <= now_ms;
+    }
+    return NULL;
 }
 
 // Decides first, and writes then: an outcome that is none of the caller's doing leaves nothing.
@@ -281,7 +289,6 @@ accept(struct store *store, const struct queue_acceptance *acceptance, int64_t n
     }
     TRY(write_all(store, acceptance, now_ms, arena, dropped));
     *id = arena_dup(arena, job->id);
-    store_notify(store);
     return NULL;
 }
 

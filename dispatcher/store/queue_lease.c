@@ -108,6 +108,19 @@ set_aside(struct store *store, const struct picks *worn, int64_t now_ms, struct 
     return store_end(store, set_aside_each(store, worn, now_ms, arena));
 }
 
+// Most looks find nothing: only what is there is worth a transaction that writes, which on SQLite
+// keeps all others from writing.
+static struct error *
+is_any_due(struct store *store, const char *sql, int64_t now_ms, bool *out)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, sql);
+    query_int(&query, now_ms);
+    *out = query_row(&query);
+    return query_finish(&query);
+}
+
 // --- heads ---------------------------------------------------------------------------------------
 
 static struct error *
@@ -179,6 +192,12 @@ queue_lease_heads(struct store *store, const char *owner, int64_t now_ms, int64_
 {
     const struct lease lease = {owner, now_ms, now_ms + lease_ms};
     struct heads found = {0};
+    bool any = false;
+    *count = 0;
+    TRY(is_any_due(store, "SELECT 1 FROM job_lanes WHERE due_ms <= ? LIMIT 1", now_ms, &any));
+    if (!any) {
+        return NULL;
+    }
     TRY(store_begin(store));
     TRY(store_end(store, lease_heads(store, &lease, max, arena, &found)));
     TRY(set_aside(store, &found.worn, now_ms, arena));
@@ -249,6 +268,13 @@ queue_lease_running(struct store *store, const char *owner, int64_t now_ms, int6
 {
     const struct lease lease = {owner, now_ms, now_ms + lease_ms};
     struct picks found = {0};
+    bool any = false;
+    *count = 0;
+    TRY(is_any_due(
+        store, "SELECT 1 FROM jobs WHERE state = 'running' AND due_ms <= ? LIMIT 1", now_ms, &any));
+    if (!any) {
+        return NULL;
+    }
     TRY(quarantine(store, &lease, max, arena));
     TRY(store_begin(store));
     TRY(store_end(store, lease_running(store, &lease, max, arena, &found)));

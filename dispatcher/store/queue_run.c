@@ -365,14 +365,36 @@ poke(struct store *store, const char *infra, int64_t run_id, int64_t now_ms, boo
     query_int(&query, run_id);
     query_text(&query, infra);
     TRY(queue_run_found(&query, found));
-    store_notify(store);
+    if (*found) {
+        store_notify(store);
+    }
     return NULL;
+}
+
+// Most runs are none of ours: only one of ours is worth a transaction that writes.
+static struct error *
+is_run_of_ours(struct store *store, const char *infra, int64_t run_id, bool *found)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT 1 FROM jobs WHERE state = 'running' AND run_id > 0 AND run_id = ?"
+        " AND lower(infra) = lower(?)");
+    query_int(&query, run_id);
+    query_text(&query, infra);
+    *found = query_row(&query);
+    return query_finish(&query);
 }
 
 struct error *
 queue_poke(struct store *store, const char *infra, int64_t run_id, int64_t now_ms, bool *found)
 {
     bool any = false;
+    TRY(is_run_of_ours(store, infra, run_id, &any));
+    if (!any) {
+        *found = false;
+        return NULL;
+    }
     TRY(store_begin(store));
     TRY(store_end(store, poke(store, infra, run_id, now_ms, &any)));
     *found = any;

@@ -79,6 +79,7 @@ struct queue_acceptance {
     const char *jti; // spent with it, kept until `jti_until_ms`; NULL: a person asked
     int64_t jti_until_ms;
     int64_t limit; // of the lane; 0: none
+    bool *due;     // out, may be NULL: its lane has something to be decided by now
 };
 /// Writes the job at the end of its lane. With job->latest, or where a queued job has it, the
 /// queued deploys before it end as superseded by this one (an emergency only by an emergency), each
