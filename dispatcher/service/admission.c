@@ -22,6 +22,8 @@ enum {
     DIGESTS_MAX = 64,
     QUEUE_LIMIT = 100, // where the settings do not say
     JTI_LEEWAY_MS = 60 * 1000,
+    ID_BYTES = 8,
+    TRACE_BYTES = 16,
 };
 
 void
@@ -279,28 +281,26 @@ fill_ask(struct admitting *a)
     choose_version(a);
 }
 
-// The middle part of "00-<trace>-<span>-01", or a new one.
+// The middle part of "00-<trace>-<span>-01", or `fresh`.
 static const char *
-trace_of(struct admitting *a)
+trace_of(struct admitting *a, const char *fresh)
 {
     struct str version = {0}, trace = {0}, rest = str_of(a->given->traceparent);
     if (str_cut(rest, '-', &version, &rest) && str_cut(rest, '-', &trace, &rest) &&
         trace.len == 32) {
         return arena_str(a->arena, trace);
     }
-    char hex[33];
-    random_hex(service_platform(a->service)->random, 16, hex);
-    return arena_dup(a->arena, hex);
+    return arena_dup(a->arena, fresh);
 }
 
 static void
 fill_job(struct admitting *a)
 {
-    char hex[17];
+    char hex[2 * (ID_BYTES + TRACE_BYTES) + 1]; // of both at once: each time costs a system call
     const struct policy_claims *claims = a->given->claims;
-    random_hex(service_platform(a->service)->random, 8, hex);
+    random_hex(service_platform(a->service)->random, ID_BYTES + TRACE_BYTES, hex);
     a->job = (struct queue_job){
-        .id = arena_printf(a->arena, "d-%s", hex),
+        .id = arena_printf(a->arena, "d-%.*s", 2 * ID_BYTES, hex),
         .app = a->ask.app,
         .env = a->ask.env,
         .verb = a->ask.verb,
@@ -312,7 +312,7 @@ fill_job(struct admitting *a)
         .repository = a->ask.repository,
         .repository_id =
             claims != NULL ? claims->repository_id : a->settings->identity.repository_id,
-        .trace = trace_of(a),
+        .trace = trace_of(a, hex + 2 * (size_t)ID_BYTES),
         .created_ms = a->now_ms,
     };
 }
@@ -407,6 +407,7 @@ accept(struct store *store, struct admitting *a)
         .jti = claims != NULL ? claims->jti : NULL,
         .jti_until_ms = claims != NULL ? claims->expires_s * 1000 + JTI_LEEWAY_MS : 0,
         .limit = limit > 0 ? limit : QUEUE_LIMIT,
+        .due = &a->due,
     };
     TRY(queue_accept(store, &acceptance, a->now_ms, a->arena, &outcome, &id));
     take_outcome(a, outcome, id);
@@ -425,11 +426,15 @@ write_down(struct store *store, void *ctx)
     if (a->out->verdict.allowed) {
         TRY(accept(store, a));
     }
+    a->out->sha = a->out->again ? NULL : a->ask.sha;
+    if (a->out->id != NULL && a->given->look != NULL) {
+        TRY(a->given->look(a->given->look_ctx, store, a->out->id));
+    }
     return a->out->again ? NULL : admission_audit(store, a); // it was written down the first time
 }
 
-static struct error *
-admit(struct admitting *a)
+struct error *
+admission_prepare(struct admitting *a)
 {
     bool allowed = check_words(a);
     if (allowed) {
@@ -442,8 +447,8 @@ admit(struct admitting *a)
         fill_job(a);
         a->key = idempotency_of(a);
     }
-    struct store_op op = {.run = write_down, .ctx = a};
-    return writer_do(a->service, &op);
+    a->op = (struct store_op){.run = write_down, .ctx = a};
+    return NULL;
 }
 
 // Its words may be the spec set's, which is let go.
@@ -457,15 +462,35 @@ keep_verdict(struct admitting *a)
 }
 
 struct error *
-admission_request(struct service *service, const struct admission *admission, struct arena *arena,
-    struct admitted *out)
+admission_conclude(struct admitting *a, struct error *err)
 {
-    struct admitted found = {0};
-    struct admitting a = {
+    const struct admitted *out = a->out;
+    keep_verdict(a);
+    specs_release(a->set);
+    if (err != NULL) {
+        *a->out = (struct admitted){0};
+        return error_wrap(err, "accept a deployment of '%.80s'", a->given->app);
+    }
+    metric_add(a->service, out->id != NULL ? METRIC_ACCEPTED : METRIC_DENIED, out->again ? 0 : 1);
+    if (out->id != NULL && !out->again) {
+        streams_wake(a->service, out->id);
+    }
+    if (a->due) { // behind others there is nothing to be decided yet
+        workers_wake(a->service);
+    }
+    return NULL;
+}
+
+void
+admission_begin(struct service *service, const struct admission *admission, struct arena *arena,
+    struct admitted *out, struct admitting *a)
+{
+    *out = (struct admitted){0};
+    *a = (struct admitting){
         .service = service,
         .given = admission,
         .arena = arena,
-        .out = &found,
+        .out = out,
         .now_ms = clock_wall(service_platform(service)->clock),
         .ask = {.verb = admission->verb,
             .app = admission->app,
@@ -479,18 +504,15 @@ admission_request(struct service *service, const struct admission *admission, st
             .request_id = admission->request_id,
             .traceparent = admission->traceparent},
     };
-    a.ask.accepted_ms = a.now_ms;
-    struct error *err = admit(&a);
-    keep_verdict(&a);
-    specs_release(a.set);
-    if (err != NULL) {
-        return error_wrap(err, "accept a deployment of '%.80s'", admission->app);
-    }
-    metric_add(service, found.id != NULL ? METRIC_ACCEPTED : METRIC_DENIED, found.again ? 0 : 1);
-    if (found.id != NULL && !found.again) {
-        workers_wake(service);
-        streams_wake(service, found.id);
-    }
-    *out = found;
-    return NULL;
+    a->ask.accepted_ms = a->now_ms;
+}
+
+struct error *
+admission_request(struct service *service, const struct admission *admission, struct arena *arena,
+    struct admitted *out)
+{
+    struct admitting a;
+    admission_begin(service, admission, arena, out, &a);
+    struct error *err = admission_prepare(&a);
+    return admission_conclude(&a, err == NULL ? writer_do(service, &a.op) : err);
 }

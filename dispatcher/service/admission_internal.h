@@ -1,4 +1,4 @@
-// A request on its way into the queue: admission.c, admission_record.c.
+// A request on its way into the queue: admission.c, admission_record.c, admission_post.c.
 #pragma once
 
 #include "ask_internal.h"
@@ -15,6 +15,9 @@ struct admitting {
     struct ask ask;
     struct queue_job job;
     struct queue_idempotency key;
+    bool due; // its lane has something to be decided now
+    struct store_op op;
+    struct admission_done done; // of admission_post
 };
 
 /// The verdict is no, from now on.
@@ -25,3 +28,10 @@ void admission_refuse(
 NODISCARD struct error *admission_look(struct store *store, struct admitting *a);
 /// The decision, into the audit log.
 NODISCARD struct error *admission_audit(struct store *store, struct admitting *a);
+
+// The three parts of it, for who waits and for who does not: all that needs no transaction, a->op
+// on the writer's thread, and what follows from how that went (consumes `err`).
+void admission_begin(struct service *service, const struct admission *admission,
+    struct arena *arena, struct admitted *out, struct admitting *a);
+NODISCARD struct error *admission_prepare(struct admitting *a);
+NODISCARD struct error *admission_conclude(struct admitting *a, struct error *err);

@@ -219,21 +219,35 @@ api_time(struct request *request, struct response *response, const char *key, in
 // --- answers -------------------------------------------------------------------------------------
 
 struct error *
+api_read_job(struct request *request, struct store *store, const char *id, struct queue_job **job,
+    struct view *out)
+{
+    TRY(queue_get(store, id, request->arena, job));
+    if (*job == NULL) {
+        return error_new(ERROR_STORAGE, "deployment '%s' is not there", id);
+    }
+    return view_read(request->service, store, *job, request->arena, out);
+}
+
+void
+api_answer_job(
+    struct request *request, struct response *response, int status, const struct view *view)
+{
+    struct json *object CLEANUP(json_freep) = view_json(request->service, view);
+    if (cstr_equal(request_query(request, "document"), "1") && view->document != NULL) {
+        json_set(object, "document", json_clone(view->document));
+    }
+    response_json(response, status, object);
+}
+
+struct error *
 api_show_job(struct request *request, struct response *response, int status, const char *id)
 {
     struct queue_job *job = NULL;
     struct view view = {0};
-    TRY(queue_get(request->store, id, request->arena, &job));
-    if (job == NULL) {
-        return error_new(ERROR_STORAGE, "deployment '%s' is not there", id);
-    }
-    struct error *err = view_read(request->service, request->store, job, request->arena, &view);
+    struct error *err = api_read_job(request, request->store, id, &job, &view);
     if (err == NULL) {
-        struct json *object CLEANUP(json_freep) = view_json(request->service, &view);
-        if (cstr_equal(request_query(request, "document"), "1") && view.document != NULL) {
-            json_set(object, "document", json_clone(view.document));
-        }
-        response_json(response, status, object);
+        api_answer_job(request, response, status, &view);
     }
     view_done(&view);
     return err;

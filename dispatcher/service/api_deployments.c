@@ -138,64 +138,109 @@ read_idempotency(struct request *request, struct response *response, struct queu
     return true;
 }
 
-// How long it took from the request to the commit, as the first span of its trace.
+// A request that waits for its commit.
+struct creating {
+    struct request *request;
+    struct admission admission;
+    struct admitted admitted;
+    struct queue_job *job;
+    struct view view;
+};
+
+// On the writer's thread, in its transaction: what the answer shows costs least where the rows are
+// at hand, and is as it is at this moment.
 static struct error *
-trace_acceptance(struct request *request, const char *id)
+look(void *ctx, struct store *store, const char *id)
 {
-    struct queue_job *job = NULL;
-    if (request->service->tracer == NULL) {
-        return NULL;
+    struct creating *creating = ctx;
+    struct request *request = creating->request;
+    creating->view.sha = creating->admitted.sha;
+    return api_read_job(request, store, id, &creating->job, &creating->view);
+}
+
+// How long it took from the request to the commit, as the first span of its trace.
+static void
+trace_acceptance(const struct creating *creating)
+{
+    const struct request *request = creating->request;
+    if (request->service->tracer == NULL || creating->job->trace == NULL) {
+        return;
     }
-    TRY(queue_get(request->store, id, request->arena, &job));
-    if (job != NULL && job->trace != NULL) {
-        const struct trace_span span = {
-            .trace = job->trace,
-            .name = "accept",
-            .deployment = id,
-            .start_ms = request->wall_ms,
-            .end_ms = clock_wall(service_platform(request->service)->clock),
-        };
-        trace_add(request->service, &span);
+    const struct trace_span span = {
+        .trace = creating->job->trace,
+        .name = "accept",
+        .deployment = creating->job->id,
+        .start_ms = request->wall_ms,
+        .end_ms = clock_wall(service_platform(request->service)->clock),
+    };
+    trace_add(request->service, &span);
+}
+
+static void
+answer(struct creating *creating)
+{
+    struct request *request = creating->request;
+    struct response *response = request_response(request);
+    const struct admitted *admitted = &creating->admitted;
+    if (admitted->id == NULL && admitted->verdict.code == REASON_IDEMPOTENCY &&
+        request_header(request, "Idempotency-Key") == NULL) {
+        response_refuse_code(request, response, REASON_TOKEN_REPLAYED); // the key was our own
+        return;
     }
-    return NULL;
+    if (admitted->id == NULL) {
+        response_verdict(request, response, &admitted->verdict);
+        return;
+    }
+    if (!admitted->again) {
+        trace_acceptance(creating);
+    }
+    http_headers_addf(&response->headers, "Location", "/api/v1/deployments/%s", admitted->id);
+    api_answer_job(request, response, admitted->again ? 200 : 202, &creating->view);
+}
+
+static void
+created(void *ctx, struct error *err)
+{
+    struct creating *creating = ctx;
+    struct request *request = creating->request;
+    if (err != NULL) {
+        request_fail(request, err);
+    } else {
+        answer(creating);
+    }
+    view_done(&creating->view);
+    request_answer(request);
 }
 
 struct error *
 api_deployments_create(struct request *request, struct response *response)
 {
     struct json *body CLEANUP(json_freep) = NULL;
-    struct admission admission = {
+    struct creating *creating = arena_alloc(request->arena, sizeof(*creating));
+    struct admission *admission = &creating->admission;
+    creating->request = request;
+    *admission = (struct admission){
         .claims = request->caller.claims,
         .person = request->caller.kind == CALLER_PERSON ? &request->caller.person : NULL,
         .request_id = request->id,
         .traceparent = request->traceparent,
+        .look = look,
+        .look_ctx = creating,
     };
-    struct admitted admitted = {0};
     if (service_is_draining(request->service)) {
         const struct refusal refusal = {.code = REASON_DRAINING, .retry_after_s = 1};
         response_refuse(request, response, &refusal);
         return NULL;
     }
     if (!request_json(request, response, &body) ||
-        !read_admission(request, response, body, &admission) ||
-        !read_idempotency(request, response, &admission.idempotency)) {
+        !read_admission(request, response, body, admission) ||
+        !read_idempotency(request, response, &admission->idempotency)) {
         return NULL;
     }
-    TRY(admission_request(request->service, &admission, request->arena, &admitted));
-    if (admitted.id == NULL && admitted.verdict.code == REASON_IDEMPOTENCY &&
-        request_header(request, "Idempotency-Key") == NULL) {
-        response_refuse_code(request, response, REASON_TOKEN_REPLAYED); // the key was our own
-        return NULL;
-    }
-    if (admitted.id == NULL) {
-        response_verdict(request, response, &admitted.verdict);
-        return NULL;
-    }
-    if (!admitted.again) {
-        TRY(trace_acceptance(request, admitted.id));
-    }
-    http_headers_addf(&response->headers, "Location", "/api/v1/deployments/%s", admitted.id);
-    return api_show_job(request, response, admitted.again ? 200 : 202, admitted.id);
+    const struct admission_done done = {created, creating};
+    request_defer(request); // no thread waits for the commit, so that many share one
+    admission_post(request->service, admission, request->arena, &creating->admitted, &done);
+    return NULL;
 }
 
 // --- looking -------------------------------------------------------------------------------------

@@ -35,6 +35,11 @@ bool api_time(struct request *request, struct response *response, const char *ke
 /// Answers with the job as it is now.
 NODISCARD struct error *api_show_job(
     struct request *request, struct response *response, int status, const char *id);
+/// Its two halves: what is shown of the job (view_done), and the answer.
+NODISCARD struct error *api_read_job(struct request *request, struct store *store, const char *id,
+    struct queue_job **job, struct view *out);
+void api_answer_job(
+    struct request *request, struct response *response, int status, const struct view *view);
 /// An entry of the audit log with who asked; fill the rest.
 struct audit_entry api_audit_entry(const struct request *request, const char *kind);
 /// Is the caller somebody who works on (app, env): an admin, or in a team that its spec names?

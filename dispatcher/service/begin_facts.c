@@ -288,10 +288,17 @@ struct error *
 begin_diff(struct store *store, const struct queue_job *job, struct arena *arena, const char **out)
 {
     struct ask ask = {0};
-    struct queue_release *deployed = NULL;
     TRY(ask_read(job->request, arena, &ask));
+    return begin_diff_to(store, job, ask.sha, arena, out);
+}
+
+struct error *
+begin_diff_to(struct store *store, const struct queue_job *job, const char *sha,
+    struct arena *arena, const char **out)
+{
+    struct queue_release *deployed = NULL;
     TRY(queue_release_at(store, job->app, job->env, 0, arena, &deployed));
-    *out = diff_of(deployed, ask.sha, job->version, arena);
+    *out = diff_of(deployed, sha, job->version, arena);
     return NULL;
 }
 

@@ -297,17 +297,23 @@ run_route(struct exchange *exchange)
     }
 }
 
+// Its connection rests already; it may hand itself to the writer.
 static void
 run_task(struct handler_task *task, struct store *store)
 {
     struct exchange *exchange = (struct exchange *)task;
+    bool deferred = false; // afterwards the exchange may be gone
+    exchange->handed = &deferred;
     exchange->request.store = store;
     if (store == NULL) {
         response_refuse_code(&exchange->request, &exchange->response, REASON_STORAGE);
     } else {
         run_route(exchange);
-        *task->store_failed = exchange->response.status == 503;
     }
+    if (deferred) {
+        return;
+    }
+    *task->store_failed = store != NULL && exchange->response.status == 503;
     exchange->request.store = NULL;
     request_answer(&exchange->request);
 }
@@ -324,6 +330,8 @@ request_defer(struct request *request)
     struct exchange *exchange = exchange_of(request);
     if (exchange->handed != NULL) {
         *exchange->handed = true; // it rests already
+        exchange->handed = NULL;
+        exchange->request.store = NULL; // the thread's that it leaves
         return;
     }
     exchange->state = EXCHANGE_WORKING;
@@ -364,6 +372,12 @@ request_hand_on(struct request *request,
     exchange->later = run;
     exchange->task.run = run_later;
     handlers_add(request->service, &exchange->task);
+}
+
+void
+request_fail(struct request *request, struct error *err)
+{
+    take_error(exchange_of(request), err);
 }
 
 void

@@ -86,9 +86,11 @@ bool request_split(
 bool request_id_is_valid(const char *text);
 bool request_traceparent_is_valid(const char *text);
 /// A request that is answered later: its connection rests until request_answer, from any thread.
-/// Only of ROUTE_INLINE; the handler returns NULL at once after it has handed itself on.
+/// The handler returns NULL at once after it has handed itself on, and touches nothing of it.
 void request_defer(struct request *request);
 void request_answer(struct request *request);
+/// An error of ours, as if the handler had returned it; consumes it. Before request_answer.
+void request_fail(struct request *request, struct error *err);
 struct response *request_response(struct request *request);
 /// Of ROUTE_INLINE, too: the rest of it is done by `run` on a handler's thread, which may defer
 /// it once more.

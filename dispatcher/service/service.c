@@ -237,7 +237,8 @@ stop_rooms(struct service *service)
     chores_stop(service);
     workers_stop(service);
     feed_stop(service);
-    handlers_stop(service); // answers what is left, so that nothing is suspended any more
+    handlers_stop(service);
+    writer_flush(service); // answers what is left, so that nothing is suspended any more
     streams_stop(service);
     listen_stop(service);
     streams_free(service);

@@ -157,15 +157,27 @@ struct admission {
     const struct policy_person *person; // of a person
     const char *request_id, *traceparent;
     struct queue_idempotency idempotency;
+    // Reads what the answer shows of deployment `id`, in the transaction that accepts it; or NULL.
+    struct error *(*look)(void *ctx, struct store *store, const char *id);
+    void *look_ctx;
 };
 struct admitted {
-    const char *id; // NULL when refused
-    bool again;     // it was accepted before, by the same key
+    const char *id;  // NULL when refused
+    bool again;      // it was accepted before, by the same key
+    const char *sha; // the commit that it asks for, where that was decided now
     struct policy_verdict verdict;
 };
 /// Policy, audit and queue. Refusals are verdicts; an error is ours (storage).
 NODISCARD struct error *admission_request(struct service *service,
     const struct admission *admission, struct arena *arena, struct admitted *out);
+/// The same without waiting for the writer: `done` is called once it is durable, on the writer's
+/// thread, or here and now when it does not come that far. All that is given lives until then.
+struct admission_done {
+    void (*run)(void *ctx, struct error *err); // owns `err`
+    void *ctx;
+};
+void admission_post(struct service *service, const struct admission *admission, struct arena *arena,
+    struct admitted *out, const struct admission_done *done);
 /// The version of a job that names none: its commit, or the tag that it runs for, as the spec's
 /// `version` says; NULL when it runs for no tag.
 const char *admission_version(
@@ -177,6 +189,9 @@ const char *admission_version(
 /// what is deployed and of what is asked. It changes when another deployment of the lane ends.
 NODISCARD struct error *begin_diff(
     struct store *store, const struct queue_job *job, struct arena *arena, const char **out);
+/// The same where the commit that is asked for is known.
+NODISCARD struct error *begin_diff_to(struct store *store, const struct queue_job *job,
+    const char *sha, struct arena *arena, const char **out);
 
 // --- worker.c, feed.c ----------------------------------------------------------------------------
 

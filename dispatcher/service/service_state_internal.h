@@ -74,6 +74,8 @@ void handlers_add(struct service *service, struct handler_task *task);
 
 NODISCARD struct error *writer_start(struct service *service);
 void writer_stop(struct service *service);
+/// Returns once all that was given to it before is written and told.
+void writer_flush(struct service *service);
 /// Operations that wait for the next commit.
 size_t writer_backlog(struct service *service);
 

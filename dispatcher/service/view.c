@@ -95,7 +95,7 @@ view_read(struct service *service, struct store *store, const struct queue_job *
 {
     int64_t now = clock_wall(service_platform(service)->clock);
     struct store_deployment *row = NULL;
-    struct view view = {.job = job};
+    struct view view = {.job = job, .sha = out->sha};
     read_settings(service, &view, arena);
     if (job->started_ms > 0) {
         TRY(store_find(store, job->id, arena, &row));
@@ -108,7 +108,8 @@ view_read(struct service *service, struct store *store, const struct queue_job *
         TRY(read_release(&view, store, now, arena));
     }
     TRY(read_eta(&view, store, now));
-    struct error *err = begin_diff(store, job, arena, &view.diff);
+    struct error *err = view.sha != NULL ? begin_diff_to(store, job, view.sha, arena, &view.diff)
+                                         : begin_diff(store, job, arena, &view.diff);
     if (err == NULL && view.approvals_needed > 0) {
         err = queue_approvals(store, job->id, arena, &view.approvals, &view.approval_count);
     }

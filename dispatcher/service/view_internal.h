@@ -15,7 +15,9 @@ struct view {
     struct queue_approval *approvals;
     size_t approval_count;
     const char *diff; // begin_diff
+    const char *sha;  // of the request, or NULL: not known here
 };
+/// With `out->sha` (else set to {0}): the commit that the job asks for, where the caller knows it.
 NODISCARD struct error *view_read(struct service *service, struct store *store,
     const struct queue_job *job, struct arena *arena, struct view *out);
 void view_done(struct view *view);

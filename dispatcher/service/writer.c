@@ -233,6 +233,22 @@ wake(void *ctx, struct error *err)
     (void)pthread_mutex_unlock(&waiting->lock);
 }
 
+static struct error *
+nothing(struct store *store, void *ctx)
+{
+    (void)store, (void)ctx;
+    return NULL;
+}
+
+void
+writer_flush(struct service *service)
+{
+    struct store_op op = {.run = nothing};
+    if (service->writer != NULL) {
+        error_free(writer_do(service, &op));
+    }
+}
+
 struct error *
 writer_do(struct service *service, struct store_op *op)
 {
