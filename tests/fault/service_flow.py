@@ -346,7 +346,9 @@ def main():
     try:
         {"flow": flow, "restart": restart}[what](world, seed)
     except Failed as error:
-        print(f"FAILED: {error}\nagain: FLOW_SEED={seed} DISPATCHER_LONG={'1' if LONG else ''} "
+        sizes = "".join(f"{name}={value} " for name, value in sorted(os.environ.items())
+                        if name.startswith("FLOW_") and name != "FLOW_SEED")
+        print(f"FAILED: {error}\nagain: FLOW_SEED={seed} {sizes}DISPATCHER_LONG={'1' if LONG else ''} "
               f"tests/support/run_bats build/dev/bin/dispatcher build/dev tests/fault/service.bats",
               flush=True)
         return 1
