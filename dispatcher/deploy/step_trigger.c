@@ -234,6 +234,7 @@ send(const struct step_run *run, bool has_left, struct step_result *out)
         d->dispatch_state = before;
         return unsaved;
     }
+    error_freep(&run->context->pace->cause); // of what went wrong before
     const struct github_dispatch order = {d->workflow_file, d->workflow_ref, inputs_to_send(run)};
     github_dispatch_send(github, &order, run->arena, &sent);
     if (sent.class != GITHUB_LIMITED) {
