@@ -293,6 +293,12 @@ copy_settings(const struct preparation *p, struct deploy_context *context)
     d->github_web = web_of_api(context, p->arena, d->github_api, in_job);
     d->github_app_id = s->github_app_id;
     d->github_app_key = s->github_app_key;
+    if (!in_job && r->given->github_api != NULL) {
+        d->github_api = arena_dup(p->arena, r->given->github_api);
+        d->github_web = web_of_api(context, p->arena, d->github_api, in_job);
+        d->github_app_id = arena_dup(p->arena, r->given->github_app_id);
+        d->github_app_key = arena_dup(p->arena, r->given->github_app_key);
+    }
     d->vault = s->vault;
     d->workflow_repo = s->workflow_repo;
     d->workflow_file = s->workflow_file;

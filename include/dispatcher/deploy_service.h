@@ -18,8 +18,11 @@ struct deploy_given {
     const char *id; // of the deployment
     const struct spec_document *config, *app_spec;
     const char *specs, *specs_commit; // where they were read
-    const char *sha, *ref, *event;    // of the app repository, as its token said
-    const char *repository;           // "owner/name"
+    // Where GitHub is and as which App, in place of what the specs say: whoever may write specs
+    // must not choose where the App's signature is sent. github_api NULL: the specs'.
+    const char *github_api, *github_app_id, *github_app_key;
+    const char *sha, *ref, *event; // of the app repository, as its token said
+    const char *repository;        // "owner/name"
     const char *actor, *caller_url;
     const char *from_env;     // promote, without a version: the environment whose version it is
     const char *claim_key;    // what the dispatch id is made of

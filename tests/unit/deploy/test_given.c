@@ -87,6 +87,25 @@ test_facts(void **state)
     assert_int_equal(s->world->posts, 1);
 }
 
+// Whoever may write specs does not choose where the service's key is used, nor which file is one.
+static void
+test_github_is_the_service_s(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_given();
+    char *evil CLEANUP(xfreep) = xasprintf("%sgithub: {api: https://evil.example.org, app_id: 666, "
+                                           "app_key: \"env:AWS_SECRET_ACCESS_KEY\"}\n",
+        story_config);
+    config.text = str_of(evil);
+    given.github_api = "https://api.github.com";
+    story_deploy(s);
+    story_expect(s, 0, "deployed", NULL);
+    assert_string_equal(s->d->github_api, "https://api.github.com");
+    assert_string_equal(s->d->github_web, "https://github.com");
+    assert_null(s->d->github_app_id);
+    assert_null(s->d->github_app_key);
+}
+
 // --- the images --------------------------------------------------------------------------------
 
 #define IMAGE "image '127.0.0.1:5000/shop-staging-web:v2' "
@@ -436,6 +455,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_github_is_the_service_s),
         cmocka_unit_test(test_another_digest),
         cmocka_unit_test(test_useless_digests),
         cmocka_unit_test(test_image_is_missing),
