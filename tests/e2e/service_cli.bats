@@ -120,3 +120,16 @@ person_token() {
     [ "$(grep -c '^✓ trigger' "$world/out")" = 1 ]
     [ "$(posts)" = 1 ]
 }
+
+@test "explain: a job reads its own verdict, a person that of given claims; nothing is done" {
+    service_start
+    run in_job "$DISPATCHER_BIN" explain greeter --env staging --server "$url"
+    [ "$status" -eq 0 ]
+    [[ $output == *"allowed (allowed): "*"rule: any"* ]]
+    echo '{"repository_id": "1", "event_name": "push", "ref": "refs/heads/main"}' >"$world/claims.json"
+    run as octocat "$DISPATCHER_BIN" explain greeter --env staging --claims "$world/claims.json" --server "$url"
+    echo "$output"
+    [ "$status" -eq 5 ] || [ "$status" -eq 4 ]
+    [[ $output == *"refused ("* ]]
+    [ "$(posts)" = 0 ]
+}
