@@ -19,7 +19,7 @@ enum {
     LISTEN_BODY_RATE = 64,          // as many bytes a millisecond more
     LISTEN_SEND_MS = 60 * 1000,     // for an answer, or a page of one
     LISTEN_IDLE_S = 10,             // without a byte in either direction
-    LISTEN_MEMORY = 32 * 1024,      // of a connection: request line and headers
+    LISTEN_MEMORY = 24 * 1024,      // of a connection, all of it resident: line and headers
     LISTEN_BODY_REFUSED = 25 << 20, // GitHub sends no larger ones
 };
 #define LISTEN_NEVER INT64_MAX

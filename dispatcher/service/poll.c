@@ -216,18 +216,10 @@ tell_of_the_complete(const struct polling *p)
 static struct error *
 read_waiting(struct polling *p)
 {
-    const struct queue_filter filter = {
-        .infra = p->polled->infra, .state = "running", .limit = WAITING_MAX};
-    struct queue_job *jobs = NULL;
-    size_t count = 0, found = 0;
-    TRY(queue_list(p->poller->store, &filter, p->arena, &jobs, &count));
-    int64_t *run_ids = arena_array(p->arena, count + 1, sizeof(*run_ids));
-    for (size_t i = 0; i < count; i++) {
-        if (jobs[i].run_id > 0) {
-            run_ids[found++] = jobs[i].run_id;
-        }
-    }
-    poll_seen_set(&p->polled->seen, run_ids, found, p->now_ms);
+    int64_t *run_ids = NULL;
+    size_t count = 0;
+    TRY(queue_run_ids(p->poller->store, p->polled->infra, WAITING_MAX, p->arena, &run_ids, &count));
+    poll_seen_set(&p->polled->seen, run_ids, count, p->now_ms);
     return NULL;
 }
 

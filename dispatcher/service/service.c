@@ -2,6 +2,7 @@
 // stops them in the reverse order. Handles no request itself.
 #include "dispatcher/service.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -12,7 +13,9 @@
 #include "service_state_internal.h"
 
 enum {
-    LOOK_MS = 200,          // for SIGHUP
+    LOOK_MS = 200,        // for SIGHUP
+    TRIM_FIRST_MS = 3000, // of memory, once all is up
+    TRIM_MS = 30 * 1000,
     DRAIN_MS = 4 * 1000,    // for requests that are being answered
     FILES_BESIDE = 512,     // descriptors for all that is no connection
     FRESHEN_MS = 60 * 1000, // between looks at the age of the keys
@@ -197,10 +200,23 @@ keep_up(void *ctx)
     return NULL;
 }
 
+// What was needed once (checking the database, a page of all apps) goes back to the system: malloc
+// keeps it in one heap for each of many threads.
+static void
+trim_memory(struct service *service, int64_t *next_ms)
+{
+    int64_t now = clock_mono(service->outer->clock);
+    if (now >= *next_ms) {
+        *next_ms = now + TRIM_MS;
+        (void)malloc_trim(0);
+    }
+}
+
 static void
 run(struct service *service)
 {
     const struct platform *platform = service->outer;
+    int64_t trim_ms = clock_mono(platform->clock) + TRIM_FIRST_MS;
     const int *asked = service->options->reload;
     int seen = asked != NULL ? *(const volatile int *)asked : 0;
     while (cancel_signal(platform->cancel) == 0) {
@@ -209,6 +225,7 @@ run(struct service *service)
             seen = now;
             reload(service);
         }
+        trim_memory(service, &trim_ms);
         struct error *err CLEANUP(error_freep) = clock_sleep_until(
             platform->clock, clock_mono(platform->clock) + LOOK_MS, platform->cancel);
     }

@@ -18,7 +18,7 @@ enum {
     LOOK_SHARED_MS = 1000, // the same where other replicas write
     TICK_MS = 500,
     LAST_WORDS_MS = 3000, // after it is final, for what is still to be written down
-    PIECE_BYTES = 4 * 1024,
+    PIECE_BYTES = 1024,   // of HTTP/1.0; else it is read into the connection's own memory
     ID_MAX = 64,
 };
 

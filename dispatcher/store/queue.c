@@ -246,6 +246,29 @@ queue_infras(struct store *store, struct arena *arena, struct queue_runs **out, 
 }
 
 struct error *
+queue_run_ids(struct store *store, const char *infra, int64_t limit, struct arena *arena,
+    int64_t **out, size_t *count)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT run_id FROM jobs WHERE state = 'running' AND run_id > 0 AND infra = ?"
+        " ORDER BY number DESC LIMIT ?");
+    query_text(&query, infra);
+    query_int(&query, limit);
+    int64_t *found = NULL;
+    size_t length = 0;
+    while (query_row(&query)) {
+        found = store_grow(arena, found, length, sizeof(*found));
+        found[length++] = query_get_int(&query, 0);
+    }
+    TRY(query_finish(&query));
+    *out = found;
+    *count = length;
+    return NULL;
+}
+
+struct error *
 queue_usual_ms(struct store *store, const char *app, const char *env, int64_t *out_ms)
 {
     TRY(store_check(store));

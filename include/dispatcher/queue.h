@@ -162,6 +162,8 @@ struct queue_runs {
     const char *infra;
     int64_t count, oldest_started_ms;
 };
+NODISCARD struct error *queue_run_ids(struct store *store, const char *infra, int64_t limit,
+    struct arena *arena, int64_t **out, size_t *count); // the newest jobs' first
 NODISCARD struct error *queue_infras(
     struct store *store, struct arena *arena, struct queue_runs **out, size_t *count);
 /// Median of how long the last deployments of a lane took from start to end; 0: not known.
