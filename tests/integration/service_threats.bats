@@ -154,3 +154,63 @@ wire() {
     service_stop
     sandbox_stop
 }
+
+people() {
+    attack service_threats_people.py "$@"
+}
+
+# with_sign_in [SED-EXPR]
+with_sign_in() {
+    service_config "s#^  rate: .*#&\n  oauth: {client_id: $DISPATCHER_SANDBOX_OAUTH_CLIENT_ID, client_secret: 'file:$DISPATCHER_SANDBOX_OAUTH_CLIENT_SECRET_FILE'}#; ${1-}"
+}
+
+@test "who is nobody, a bot or in no team changes nothing" {
+    service_world
+    service_start
+    people strangers
+    service_stop
+    sandbox_stop
+}
+
+@test "an approval is another person's, counts once, and for what was seen; emergencies need a reason" {
+    service_world
+    sed -i 's/approvals: {count: 1/approvals: {count: 2/' "$world"/infra/appspecs/shop.yaml
+    commit_infra "two"
+    service_start
+    people approvals
+    people emergencies
+    service_stop
+    sandbox_stop
+}
+
+@test "T46: sessions are not fixed, flows are one browser's, addresses lead nowhere else" {
+    service_world
+    with_sign_in
+    service_start
+    people sessions
+    people redirects
+    service_stop
+    with_sign_in 's#^  url: .*#  url: https://deploy.example.org#'
+    service_start
+    people secure
+    service_stop
+    sandbox_stop
+}
+
+@test "T46: what another site makes a browser send changes nothing" {
+    service_world
+    with_sign_in
+    service_start
+    people crossed
+    service_stop
+    sandbox_stop
+}
+
+@test "T46, T47: texts of strangers are texts on every page, and no formulas in the export" {
+    service_world
+    with_sign_in
+    service_start
+    people pages
+    service_stop
+    sandbox_stop
+}
