@@ -46,20 +46,21 @@ look_at_specs(struct service *service, struct arena *arena, struct readiness *re
     specs_release(set);
 }
 
+// A write that changes something, or a full disk would not be noticed.
 static struct error *
-nothing(struct store *store, void *ctx)
+mark(struct store *store, void *ctx)
 {
-    bool is_new = false;
-    (void)ctx;
-    // A write like any other, of a name that means nothing.
-    return queue_jti_spend(store, "readyz", 1, &is_new);
+    const char *now = ctx;
+    return queue_fact_set(store, "readyz", now);
 }
 
 static void
 look_at_storage(struct service *service, struct readiness *readiness)
 {
     char *failure CLEANUP(xfreep) = service_failure(service);
-    struct store_op op = {.run = nothing};
+    char now[21];
+    clock_format_rfc3339(clock_wall(service_platform(service)->clock), now);
+    struct store_op op = {.run = mark, .ctx = now};
     struct error *err CLEANUP(error_freep) = failure == NULL ? writer_do(service, &op) : NULL;
     char *text CLEANUP(xfreep) = err != NULL ? error_text(err) : NULL;
     look(readiness, "storage", failure == NULL && err == NULL, failure != NULL ? failure : text);

@@ -10,7 +10,7 @@ setup() {
 
 attack() {
     local script=$BATS_TEST_DIRNAME/service_threats.py
-    [[ "$1" != *.py ]] || { script=$BATS_TEST_DIRNAME/$1; shift; }
+    [[ $1 != *.py ]] || { script=$BATS_TEST_DIRNAME/$1; shift; }
     run env URL="$url" WORLD="$world" PID="${service_pid:-}" HOOK_SECRET="$hook_secret" \
         JWKS="$DISPATCHER_SANDBOX_OIDC_ISSUER/.well-known/jwks" python3 -B "$script" "$@"
     echo "$output"
@@ -155,6 +155,15 @@ wire() {
     sandbox_stop
 }
 
+teardown() {
+    local pid
+    for pid in ${service_pid:-} ${sandbox_pid:-} ${extra_pid:-}; do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    [ -z "${disk:-}" ] || umount -l "$disk" 2>/dev/null || true
+}
+
 people() {
     attack service_threats_people.py "$@"
 }
@@ -211,6 +220,47 @@ with_sign_in() {
     with_sign_in
     service_start
     people pages
+    service_stop
+    sandbox_stop
+}
+
+# small_disk MIB: $disk, for the service's file; gone with the test.
+small_disk() {
+    disk=$world/disk
+    mkdir "$disk"
+    mount -t tmpfs -o "size=$1" none "$disk" 2>/dev/null || skip "tmpfs cannot be mounted here"
+    service_config "s#sqlite:$world/state.db#sqlite:$disk/state.db#"
+}
+
+@test "T61: a disk that is full: 503, not ready, and nothing that was accepted is lost" {
+    service_world
+    small_disk 24m
+    service_start
+    FOLDER=$disk attack service_threats_storage.py fill
+    kill -KILL "$service_pid"
+    wait "$service_pid" || true
+    rm "$disk/ballast"
+    service_start
+    FOLDER=$disk attack service_threats_storage.py kept
+    FOLDER=$disk attack service_threats_storage.py full_is_not_ready
+    kill -KILL "$service_pid"
+    wait "$service_pid" || true
+    service_pid=
+    umount "$disk"
+    sandbox_stop
+}
+
+@test "T42: no secret is in any answer, log, database, environment or argument" {
+    service_world
+    export HOOK_FILE=$world/hook SLACK_FILE=$world/slack
+    printf '%s' "canary-of-the-webhooks-$RANDOM$RANDOM" >"$HOOK_FILE"
+    printf '%s' "canary-of-slack-presses-$RANDOM$RANDOM" >"$SLACK_FILE"
+    with_sign_in "s#env:HOOK_SECRET#file:$HOOK_FILE#; s#env:SLACK_HOOK_SECRET#file:$SLACK_FILE#; s#^  rate: .*#&\n  push_role: arn:aws:iam::123456789012:role/push#"
+    sed -i "s#^registry: .*#registry: 123456789012.dkr.ecr.us-east-1.amazonaws.com#" "$world/infra/dispatcher.yaml"
+    commit_infra "ecr"
+    unset DISPATCHER_SANDBOX_OAUTH_CLIENT_SECRET # the sandbox's present, not the service's
+    service_start
+    attack service_threats_storage.py canaries
     service_stop
     sandbox_stop
 }
