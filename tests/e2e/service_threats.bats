@@ -19,6 +19,7 @@
 # | T60, T64        | integration/service_threats.bats: two readers, lines, 1,000 idle, a flood; integration/service_http.bats (slow, large) |
 # | T61             | integration/service_threats.bats (a full tmpfs); unit/store, fault/ (each write) |
 # | T62, T63        | unit/service/test_limiter.c, test_worker.c, fault/service.bats |
+# shellcheck disable=SC2154 # variables of the lab
 
 load lib.bash
 load web_lab.bash

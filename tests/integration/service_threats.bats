@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
-# The service under attack, as far as HTTP goes (docs of the rows: the threat model). The attacks are
-# in service_threats.py.
+# The service under attack, as far as HTTP goes. The attacks are in service_threats*.py; which row of the
+# threat model is covered where: e2e/service_threats.bats.
+# shellcheck disable=SC1010,SC2030,SC2031,SC2154 # variables of the lab, and of single tests
 
 load service_lab
 
@@ -211,6 +212,7 @@ with_sign_in() {
     with_sign_in
     service_start
     people crossed
+    people counted
     service_stop
     sandbox_stop
 }
@@ -263,4 +265,36 @@ small_disk() {
     attack service_threats_storage.py canaries
     service_stop
     sandbox_stop
+}
+
+# postgres_start: a throw-away server; sets $postgres_url.
+postgres_start() {
+    coproc postgres { "${DISPATCHER_ROOT:-$BATS_TEST_DIRNAME/../..}/tests/support/postgres"; }
+    local word dir port
+    read -r word dir port <&"${postgres[0]}"
+    [ "$word" = ready ] || skip "$word $dir $port"
+    echo "create threats" >&"${postgres[1]}"
+    read -r word <&"${postgres[0]}"
+    [ "$word" = "done" ]
+    postgres_url="postgresql:///threats?host=$dir&port=$port&user=lab"
+}
+
+@test "T05: on the other replica a token and a key are as spent as on the first" {
+    service_world
+    postgres_start
+    service_config "s|sqlite:$world/state.db|${postgres_url//&/\\&}|"
+    service_start
+    extra_pid=$service_pid
+    local first=$url
+    service_start
+    PORTS="${first##*:} ${url##*:}" attack race
+    attack once
+    url=$first attack again
+    kill -TERM "$extra_pid"
+    wait "$extra_pid"
+    extra_pid=
+    service_stop
+    sandbox_stop
+    eval "exec ${postgres[1]}>&-"
+    wait
 }

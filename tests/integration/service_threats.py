@@ -103,6 +103,13 @@ def without(answer, *names):
     return f"{answer.status} {text}"
 
 
+def metric(name):
+    for line in ask("GET", "/metrics").body.decode().splitlines():
+        if line.startswith(name + " "):
+            return int(float(line.split()[1]))
+    raise AssertionError(name)
+
+
 def at_once(count, run):
     """run(number) in so many threads that begin together; what they return."""
     barrier, results = threading.Barrier(count), [None] * count

@@ -9,7 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from service_threats import PORT, URL, Answer, ask, check, http, main, person, token, wanted
+from service_threats import PORT, URL, Answer, ask, check, http, main, metric, person, token, wanted
 
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
        "'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
@@ -415,5 +415,13 @@ def sheet(browser):
             check(number or cell[:1] not in ("=", "+", "-", "@", "\t", "\r"), repr(cell))
 
 
+def counted():
+    """A form that is refused is one refusal."""
+    browser = Browser().sign_in("monalisa")
+    csrf, before = browser.csrf(), metric("dispatcher_denied_total")
+    browser.ask("POST", "/apps/shop/deploy", {"csrf": csrf, "env": "staging", "version": "never-seen"})
+    check(metric("dispatcher_denied_total") == before + 1, "counted twice")
+
+
 if __name__ == "__main__":
-    main(strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages)
+    main(strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages, counted)

@@ -13,7 +13,7 @@ import subprocess
 import time
 import uuid
 
-from service_threats import PORT, SECRET, URL, ask, at_once, check, main, token, wanted
+from service_threats import PORT, SECRET, URL, ask, at_once, check, main, metric, token, wanted
 
 PID = os.environ.get("PID", "")
 
@@ -215,13 +215,6 @@ def deliver(body, signature=None, event="workflow_run", delivery=None, **more):
 def run_body(number=5, repository="acme/infra", **run):
     return json.dumps({"action": "completed", "repository": {"full_name": repository},
                        "workflow_run": {"id": number, **run}}).encode()
-
-
-def metric(name):
-    for line in ask("GET", "/metrics").body.decode().splitlines():
-        if line.startswith(name + " "):
-            return int(float(line.split()[1]))
-    raise AssertionError(name)
 
 
 def forged_hooks():
