@@ -8,6 +8,8 @@
 #include "dispatcher/web.h"
 #include "service_state_internal.h"
 
+enum { ROOM_MIN = 1024 * 1024 }; // bytes
+
 // --- alive and ready -----------------------------------------------------------------------------
 
 // A process whose storage failed does nothing more: whoever watches it should start another one.
@@ -55,9 +57,13 @@ mark(struct store *store, void *ctx)
 }
 
 static void
-look_at_storage(struct service *service, struct readiness *readiness)
+look_at_storage(struct service *service, const struct store *store, struct readiness *readiness)
 {
     char *failure CLEANUP(xfreep) = service_failure(service);
+    // A log that is overwritten from its beginning takes writes for a while after the disk is full.
+    if (failure == NULL && store_room(store) < ROOM_MIN) {
+        failure = xstrdup("less than 1 MiB is left on its disk");
+    }
     char now[21];
     clock_format_rfc3339(clock_wall(service_platform(service)->clock), now);
     struct store_op op = {.run = mark, .ctx = now};
@@ -76,7 +82,7 @@ show_ready(struct request *request, struct response *response)
     workers_state(service, &workers);
     look(&readiness, "accepting", !service_is_draining(service), "stopping");
     look_at_specs(service, request->arena, &readiness);
-    look_at_storage(service, &readiness);
+    look_at_storage(service, request->store, &readiness);
     look(&readiness, "workers", workers.alive == workers.threads && workers.threads > 0,
         "not all are alive");
     look(&readiness, "keys", keys_fetched_ms(service->keys) > 0, "not read, or not for a day");

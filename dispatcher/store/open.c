@@ -1,6 +1,7 @@
 // Which database a path or URL names, and the end of a handle.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "dispatcher/memory.h"
 #include "store_internal.h"
@@ -85,4 +86,15 @@ store_closep(struct store **store)
 {
     store_close(*store);
     *store = NULL;
+}
+
+int64_t
+store_room(const struct store *store)
+{
+    struct statvfs disk;
+    if (store_is_shared(store) || statvfs(store->path, &disk) != 0) {
+        return INT64_MAX;
+    }
+    uint64_t blocks = disk.f_bavail, size = disk.f_frsize > 0 ? disk.f_frsize : 1;
+    return blocks > INT64_MAX / size ? INT64_MAX : (int64_t)(blocks * size);
 }

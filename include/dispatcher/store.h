@@ -46,6 +46,8 @@ struct store_filter {
 NODISCARD struct error *store_open(const char *path, struct store **out);
 bool store_is_shared(const struct store *store); // PostgreSQL: replicas may share it
 bool store_path_is_shared(const char *path);     // would it be?
+/// Bytes that are left where its file is; INT64_MAX: of a server, or it cannot be told.
+int64_t store_room(const struct store *store);
 /// Its path, or its URL without user and password: for people.
 const char *store_name(const struct store *store);
 void store_close(struct store *store);
