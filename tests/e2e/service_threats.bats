@@ -15,7 +15,7 @@
 # | T28, T41        | integration/service_threats.bats (texts); e2e/reports_threats.bats |
 # | T42             | integration/service_threats.bats (canaries); integration/service_http.bats (log) |
 # | T46             | integration/service_threats.bats: sessions, flows, redirects, forms, pages; e2e/web.bats (a browser); unit/web/test_payloads.c |
-# | T47             | integration/service_threats.bats (CSV, HTML); here: Slack; e2e/reports_threats.bats |
+# | T47             | integration/service_threats.bats (CSV, HTML); e2e/reports_threats.bats |
 # | T60, T64        | integration/service_threats.bats: two readers, lines, 1,000 idle, a flood; integration/service_http.bats (slow, large) |
 # | T61             | integration/service_threats.bats (a full tmpfs); unit/store, fault/ (each write) |
 # | T62, T63        | unit/service/test_limiter.c, test_worker.c, fault/service.bats |
