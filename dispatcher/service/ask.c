@@ -123,7 +123,9 @@ ask_digests(const struct pair_list *digests, struct arena *arena)
     }
     struct pair *sorted = arena_array(arena, digests->count, sizeof(*sorted));
     memcpy(sorted, digests->items, digests->count * sizeof(*sorted));
-    qsort(sorted, digests->count, sizeof(*sorted), compare_pairs);
+    if (digests->count > 1) {
+        qsort(sorted, digests->count, sizeof(*sorted), compare_pairs);
+    }
     struct json *object CLEANUP(json_freep) = json_make_object();
     for (size_t i = 0; i < digests->count; i++) {
         json_set_str(object, sorted[i].key, sorted[i].value);

@@ -30,7 +30,9 @@ median(struct spans *spans)
     if (spans->count == 0) {
         return -1;
     }
-    qsort(spans->items, spans->count, sizeof(*spans->items), compare);
+    if (spans->count > 1) {
+        qsort(spans->items, spans->count, sizeof(*spans->items), compare);
+    }
     size_t middle = spans->count / 2;
     return spans->count % 2 == 1 ? spans->items[middle]
                                  : (spans->items[middle - 1] + spans->items[middle]) / 2;

@@ -30,7 +30,9 @@ read_programs(const struct page *page, struct str_list *out)
             out->items[out->count++] = settings->program;
         }
     }
-    qsort(out->items, out->count, sizeof(*out->items), compare);
+    if (out->count > 1) {
+        qsort(out->items, out->count, sizeof(*out->items), compare);
+    }
     size_t kept = 0;
     for (size_t i = 0; i < out->count; i++) {
         if (kept == 0 || strcmp(out->items[kept - 1], out->items[i]) != 0) {

@@ -342,9 +342,13 @@ fill_rows(struct matrix *m)
             rows[m->shown.count++] = row;
         }
     }
-    qsort(rows, m->shown.count, sizeof(*rows), compare_rows);
+    if (m->shown.count > 1) {
+        qsort(rows, m->shown.count, sizeof(*rows), compare_rows);
+    }
     drop_small_programs(rows, m->shown.count);
-    qsort(rows, m->shown.count, sizeof(*rows), compare_rows);
+    if (m->shown.count > 1) {
+        qsort(rows, m->shown.count, sizeof(*rows), compare_rows);
+    }
     m->shown.rows = rows;
     return NULL;
 }

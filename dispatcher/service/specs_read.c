@@ -87,7 +87,9 @@ list_directory(const char *path, struct arena *arena, struct str_list *out)
         }
     }
     (void)closedir(directory);
-    qsort(out->items, out->count, sizeof(*out->items), compare_names);
+    if (out->count > 1) {
+        qsort(out->items, out->count, sizeof(*out->items), compare_names);
+    }
     return NULL;
 }
 

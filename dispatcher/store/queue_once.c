@@ -65,7 +65,9 @@ queue_deliveries_take(struct store *store, size_t max, struct arena *arena,
     TRY(store_begin(store));
     TRY(store_end(store, take(store, max, arena, &taken, &length)));
     struct queue_delivery *found = arena_array(arena, length + 1, sizeof(*found));
-    qsort(taken, length, sizeof(*taken), compare_taken); // an UPDATE returns in any order
+    if (length > 1) { // an UPDATE returns in any order; none is NULL, which qsort does not take
+        qsort(taken, length, sizeof(*taken), compare_taken);
+    }
     for (size_t i = 0; i < length; i++) {
         found[i] = taken[i].delivery;
     }
