@@ -80,7 +80,7 @@ insert(struct store *store, const struct audit_entry *entry)
             query_text(&query, audit_text_of(entry, field));
         }
     }
-    return query_run(&query);
+    return query_run_ahead(&query); // the head, the part's end or another statement follows
 }
 
 // Text that is no UTF-8 is kept as it is hashed: with U+FFFD in place of what is wrong.

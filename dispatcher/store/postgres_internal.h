@@ -12,6 +12,9 @@ struct postgres {
     char *statements[POSTGRES_STATEMENTS]; // prepared: types and text; its name is its slot
     size_t count;
     struct store_claim *claims; // that are held
+    // Sent and not answered yet, in that order; the connection is in pipeline mode while there is
+    // any.
+    struct postgres_query *first_sent, *last_sent;
 };
 
 // Where a URL leads, checked (postgres_url.c).

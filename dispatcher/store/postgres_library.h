@@ -13,20 +13,26 @@
     LIBPQ_FUNCTION(PQconnectdbParams)                                                              \
     LIBPQ_FUNCTION(PQconninfoFree)                                                                 \
     LIBPQ_FUNCTION(PQconninfoParse)                                                                \
+    LIBPQ_FUNCTION(PQenterPipelineMode)                                                            \
     LIBPQ_FUNCTION(PQerrorMessage)                                                                 \
     LIBPQ_FUNCTION(PQexecParams)                                                                   \
     LIBPQ_FUNCTION(PQexecPrepared)                                                                 \
+    LIBPQ_FUNCTION(PQexitPipelineMode)                                                             \
     LIBPQ_FUNCTION(PQfinish)                                                                       \
     LIBPQ_FUNCTION(PQfreemem)                                                                      \
+    LIBPQ_FUNCTION(PQgetResult)                                                                    \
     LIBPQ_FUNCTION(PQgetisnull)                                                                    \
     LIBPQ_FUNCTION(PQgetvalue)                                                                     \
     LIBPQ_FUNCTION(PQhostaddr)                                                                     \
     LIBPQ_FUNCTION(PQinitOpenSSL)                                                                  \
     LIBPQ_FUNCTION(PQntuples)                                                                      \
     LIBPQ_FUNCTION(PQparameterStatus)                                                              \
+    LIBPQ_FUNCTION(PQpipelineSync)                                                                 \
     LIBPQ_FUNCTION(PQprepare)                                                                      \
     LIBPQ_FUNCTION(PQresultErrorField)                                                             \
     LIBPQ_FUNCTION(PQresultStatus)                                                                 \
+    LIBPQ_FUNCTION(PQsendQueryParams)                                                              \
+    LIBPQ_FUNCTION(PQsendQueryPrepared)                                                            \
     LIBPQ_FUNCTION(PQserverVersion)                                                                \
     LIBPQ_FUNCTION(PQsetNoticeProcessor)                                                           \
     LIBPQ_FUNCTION(PQstatus)                                                                       \
@@ -53,20 +59,26 @@ NODISCARD struct error *postgres_library_load(void);
 #define PQconnectdbParams(...) postgres_library.PQconnectdbParams(__VA_ARGS__)
 #define PQconninfoFree(...) postgres_library.PQconninfoFree(__VA_ARGS__)
 #define PQconninfoParse(...) postgres_library.PQconninfoParse(__VA_ARGS__)
+#define PQenterPipelineMode(...) postgres_library.PQenterPipelineMode(__VA_ARGS__)
 #define PQerrorMessage(...) postgres_library.PQerrorMessage(__VA_ARGS__)
 #define PQexecParams(...) postgres_library.PQexecParams(__VA_ARGS__)
 #define PQexecPrepared(...) postgres_library.PQexecPrepared(__VA_ARGS__)
+#define PQexitPipelineMode(...) postgres_library.PQexitPipelineMode(__VA_ARGS__)
 #define PQfinish(...) postgres_library.PQfinish(__VA_ARGS__)
 #define PQfreemem(...) postgres_library.PQfreemem(__VA_ARGS__)
+#define PQgetResult(...) postgres_library.PQgetResult(__VA_ARGS__)
 #define PQgetisnull(...) postgres_library.PQgetisnull(__VA_ARGS__)
 #define PQgetvalue(...) postgres_library.PQgetvalue(__VA_ARGS__)
 #define PQhostaddr(...) postgres_library.PQhostaddr(__VA_ARGS__)
 #define PQinitOpenSSL(...) postgres_library.PQinitOpenSSL(__VA_ARGS__)
 #define PQntuples(...) postgres_library.PQntuples(__VA_ARGS__)
 #define PQparameterStatus(...) postgres_library.PQparameterStatus(__VA_ARGS__)
+#define PQpipelineSync(...) postgres_library.PQpipelineSync(__VA_ARGS__)
 #define PQprepare(...) postgres_library.PQprepare(__VA_ARGS__)
 #define PQresultErrorField(...) postgres_library.PQresultErrorField(__VA_ARGS__)
 #define PQresultStatus(...) postgres_library.PQresultStatus(__VA_ARGS__)
+#define PQsendQueryParams(...) postgres_library.PQsendQueryParams(__VA_ARGS__)
+#define PQsendQueryPrepared(...) postgres_library.PQsendQueryPrepared(__VA_ARGS__)
 #define PQserverVersion(...) postgres_library.PQserverVersion(__VA_ARGS__)
 #define PQsetNoticeProcessor(...) postgres_library.PQsetNoticeProcessor(__VA_ARGS__)
 #define PQstatus(...) postgres_library.PQstatus(__VA_ARGS__)

@@ -34,6 +34,10 @@ struct postgres_query {
     int row;
     const char *problem; // that libpq was not asked about
     bool decides;        // what it writes is final once it is answered
+    bool sent;           // in the pipeline, or answered there
+    bool loose;          // nobody asks for its result
+    bool judged;         // its result was looked at
+    struct postgres_query *next_sent;
 };
 
 // --- what went wrong -----------------------------------------------------------------------------
@@ -147,15 +151,83 @@ init(struct query *query, const char *sql)
 {
     query->postgres = xcalloc(1, sizeof(*query->postgres));
     query->postgres->sql = sql;
+    query->postgres->row = -1;
     query->writes = strncmp(sql, "SELECT", 6) != 0 && strncmp(sql, "PRAGMA", 6) != 0;
+}
+
+static void
+free_query(struct postgres_query *own)
+{
+    PQclear(own->result);
+    free(own);
+}
+
+static bool
+is_fine(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+// One statement's answers, to the end of them: the first one is its result.
+static void
+take_result(PGconn *conn, struct postgres_query *own)
+{
+    own->result = PQgetResult(conn);
+    for (PGresult *more = own->result; more != NULL;) {
+        more = PQgetResult(conn);
+        PQclear(more);
+    }
+}
+
+// Everything that was sent is answered. What follows a failure is not run by the server, so that it
+// fails as well.
+static void
+collect(struct postgres *postgres)
+{
+    struct postgres_query *own = postgres->first_sent;
+    if (own == NULL) {
+        return;
+    }
+    (void)PQpipelineSync(postgres->conn); // a connection that broke shows in the results
+    PGresult *cause = NULL;               // why what follows it was not run
+    for (struct postgres_query *next = NULL; own != NULL; own = next) {
+        next = own->next_sent;
+        take_result(postgres->conn, own);
+        own->next_sent = NULL;
+        if (cause != NULL && PQresultStatus(own->result) == PGRES_PIPELINE_ABORTED) {
+            PQclear(own->result);
+            own->result = cause;
+            cause = NULL;
+        }
+        if (own->loose && !is_fine(own->result) && cause == NULL) {
+            cause = own->result;
+            own->result = NULL;
+        }
+        if (own->loose) {
+            free_query(own);
+        }
+    }
+    PQclear(cause);
+    postgres->first_sent = postgres->last_sent = NULL;
+    PQclear(PQgetResult(postgres->conn)); // of the synchronisation itself
+    (void)PQexitPipelineMode(postgres->conn);
+}
+
+static bool
+is_pending(const struct postgres *postgres, const struct postgres_query *own)
+{
+    return own->sent && (own->next_sent != NULL || postgres->last_sent == own);
 }
 
 static void
 done(struct query *query)
 {
     if (query->postgres != NULL) {
-        PQclear(query->postgres->result);
-        free(query->postgres);
+        if (is_pending(query->store->postgres, query->postgres)) {
+            collect(query->store->postgres);
+        }
+        free_query(query->postgres);
         query->postgres = NULL;
     }
 }
@@ -220,13 +292,6 @@ key_of(const struct postgres_query *own)
     return xasprintf("%s %s", kinds, own->sql);
 }
 
-static bool
-is_fine(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
-}
-
 // Prepared for the first time; a failure is the query's result.
 static bool
 prepare(struct query *query, const char *name)
@@ -245,28 +310,41 @@ prepare(struct query *query, const char *name)
     return false;
 }
 
+// Its name, prepared if need be; false: that failed.
+static bool
+find_statement(struct query *query, char name[NUMBER_MAX])
+{
+    struct postgres *postgres = query->store->postgres;
+    char *key CLEANUP(xfreep) = key_of(query->postgres);
+    size_t slot = slot_of(postgres, key);
+    name[0] = '\0';
+    if (postgres->statements[slot] != NULL) {
+        (void)snprintf(name, NUMBER_MAX, "s%zu", slot);
+        return true;
+    }
+    collect(postgres); // preparing waits for its answer
+    if (postgres->count >= POSTGRES_STATEMENTS / 2) {
+        return prepare(query, name); // more texts than any version has: the table stays small
+    }
+    (void)snprintf(name, NUMBER_MAX, "s%zu", slot);
+    if (!prepare(query, name)) {
+        return false;
+    }
+    postgres->statements[slot] = key;
+    postgres->count++;
+    key = NULL;
+    return true;
+}
+
 static void
 execute_prepared(struct query *query)
 {
-    struct postgres *postgres = query->store->postgres;
     struct postgres_query *own = query->postgres;
-    char *key CLEANUP(xfreep) = key_of(own);
-    size_t slot = slot_of(postgres, key);
-    char name[NUMBER_MAX] = "";
-    if (postgres->statements[slot] == NULL && postgres->count < POSTGRES_STATEMENTS / 2) {
-        (void)snprintf(name, sizeof(name), "s%zu", slot);
-        if (!prepare(query, name)) {
-            return;
-        }
-        postgres->statements[slot] = key;
-        postgres->count++;
-        key = NULL;
-    } else if (postgres->statements[slot] != NULL) {
-        (void)snprintf(name, sizeof(name), "s%zu", slot);
-    } else if (!prepare(query, "")) { // more texts than any version has: the table stays small
-        return;
+    char name[NUMBER_MAX];
+    if (find_statement(query, name)) {
+        own->result = PQexecPrepared(
+            query->store->postgres->conn, name, own->count, own->values, NULL, NULL, 0);
     }
-    own->result = PQexecPrepared(postgres->conn, name, own->count, own->values, NULL, NULL, 0);
 }
 
 // BEGIN, COMMIT and what changes the schema run once, or are as cheap without a name.
@@ -289,18 +367,10 @@ changes_rows(const char *sql)
 }
 
 static void
-execute(struct query *query)
+judge(struct query *query)
 {
-    struct postgres *postgres = query->store->postgres;
     struct postgres_query *own = query->postgres;
     bool commits = strcmp(own->sql, "COMMIT") == 0;
-    bool alone = PQtransactionStatus(postgres->conn) == PQTRANS_IDLE;
-    own->decides = commits || (alone && changes_rows(own->sql));
-    if (own->count == 0 && query->writes) {
-        execute_plain(query);
-    } else {
-        execute_prepared(query);
-    }
     if (!is_fine(own->result)) {
         const char *state = PQresultErrorField(own->result, PG_DIAG_SQLSTATE);
         query->failed = true;
@@ -313,12 +383,104 @@ execute(struct query *query)
 }
 
 static bool
+is_plain(const struct query *query)
+{
+    return query->postgres->count == 0 && query->writes;
+}
+
+static void
+execute(struct query *query)
+{
+    struct postgres_query *own = query->postgres;
+    bool alone = PQtransactionStatus(query->store->postgres->conn) == PQTRANS_IDLE;
+    own->decides = strcmp(own->sql, "COMMIT") == 0 || (alone && changes_rows(own->sql));
+    if (is_plain(query)) {
+        execute_plain(query);
+    } else {
+        execute_prepared(query);
+    }
+}
+
+static bool
+send_plain(struct query *query)
+{
+    struct buf sql CLEANUP(buf_done) = BUF_INIT(STATEMENT_MAX);
+    dialect_postgres(query->postgres->sql, &sql);
+    BUG_ON(sql.failed);
+    return PQsendQueryParams(
+               query->store->postgres->conn, buf_cstr(&sql), 0, NULL, NULL, NULL, NULL, 0) == 1;
+}
+
+static bool
+send_prepared(struct query *query, const char *name)
+{
+    const struct postgres_query *own = query->postgres;
+    return PQsendQueryPrepared(
+               query->store->postgres->conn, name, own->count, own->values, NULL, NULL, 0) == 1;
+}
+
+static void
+send_query(struct query *query, bool loose)
+{
+    struct postgres *postgres = query->store->postgres;
+    struct postgres_query *own = query->postgres;
+    char name[NUMBER_MAX] = "";
+    if (!is_plain(query) && !find_statement(query, name)) {
+        own->sent = true; // its result says why
+        judge(query);
+        return;
+    }
+    bool piping = postgres->first_sent != NULL || PQenterPipelineMode(postgres->conn) == 1;
+    if (!piping || !(is_plain(query) ? send_plain(query) : send_prepared(query, name))) {
+        query->store->broken = true;
+        fail(query, "the connection broke");
+        return;
+    }
+    if (postgres->last_sent != NULL) {
+        postgres->last_sent->next_sent = own;
+    } else {
+        postgres->first_sent = own;
+    }
+    postgres->last_sent = own;
+    own->sent = true;
+    own->loose = loose;
+    if (loose) {
+        query->postgres = NULL; // collect frees it
+    }
+}
+
+// The end of a transaction, or of a part that failed, is told after all else is known.
+static bool
+goes_alone(const char *sql)
+{
+    return strcmp(sql, "COMMIT") == 0 || strncmp(sql, "ROLLBACK", 8) == 0;
+}
+
+// What was sent before is answered by the same round trip.
+static void
+answer(struct query *query)
+{
+    struct postgres *postgres = query->store->postgres;
+    struct postgres_query *own = query->postgres;
+    if (!own->sent && postgres->first_sent != NULL && !goes_alone(own->sql)) {
+        send_query(query, false);
+    }
+    collect(postgres);
+    if (!query->failed && !own->sent) {
+        execute(query);
+    }
+    if (!query->failed) {
+        judge(query);
+    }
+}
+
+static bool
 row(struct query *query)
 {
     struct postgres_query *own = query->postgres;
-    if (own->result == NULL) {
-        own->row = -1;
-        execute(query);
+    if (!own->judged) {
+        own->judged = true;
+        answer(query);
     }
     return !query->failed && ++own->row < PQntuples(own->result);
 }
@@ -342,6 +504,9 @@ get_int(struct query *query, int column)
 static bool
 in_transaction(const struct store *store)
 {
+    if (store->postgres->first_sent != NULL) {
+        return true; // only within one
+    }
     PGTransactionStatusType status = PQtransactionStatus(store->postgres->conn);
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
@@ -368,6 +533,7 @@ close_connection(struct store *store)
         return;
     }
     postgres_claims_forget(postgres);
+    collect(postgres);
     PQfinish(postgres->conn);
     for (size_t i = 0; i < POSTGRES_STATEMENTS; i++) {
         free(postgres->statements[i]);
@@ -383,6 +549,7 @@ const struct store_driver postgres_driver = {
     .text = text,
     .number = number,
     .row = row,
+    .send = send_query,
     .failure = failure,
     .get_text = get_text,
     .get_int = get_int,

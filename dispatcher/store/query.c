@@ -71,6 +71,26 @@ query_run(struct query *query)
     return query_finish(query);
 }
 
+void
+query_send(struct query *query)
+{
+    struct store *store = query->store;
+    if (!query->failed && store->driver->send != NULL && store->depth > 0) {
+        store->driver->send(query, false);
+    }
+}
+
+struct error *
+query_run_ahead(struct query *query)
+{
+    struct store *store = query->store;
+    if (query->failed || store->driver->send == NULL || store->depth == 0) {
+        return query_run(query);
+    }
+    store->driver->send(query, true);
+    return query_finish(query);
+}
+
 struct error *
 query_finish(struct query *query)
 {
@@ -123,6 +143,15 @@ store_run(struct store *store, const char *sql)
     query_init(&query, store, sql);
     query.writes = true;
     return query_run(&query);
+}
+
+struct error *
+store_run_ahead(struct store *store, const char *sql)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, sql);
+    query.writes = true;
+    return query_run_ahead(&query);
 }
 
 struct error *

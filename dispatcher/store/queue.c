@@ -313,20 +313,27 @@ queue_lane_settle(struct store *store, const char *app, const char *env, int64_t
     return queue_lane_settle_due(store, app, env, change, &due_ms);
 }
 
-struct error *
-queue_lane_settle_due(
-    struct store *store, const char *app, const char *env, int64_t change, int64_t *due_ms)
+void
+queue_lane_settle_ask(
+    struct query *query, struct store *store, const char *app, const char *env, int64_t change)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "UPDATE job_lanes SET queued = queued + ?3, due_ms = CASE WHEN EXISTS"
         " (SELECT 1 FROM jobs r WHERE r.app = ?1 AND r.env = ?2 AND r.state = 'running') THEN NULL"
         " ELSE (SELECT j.due_ms FROM jobs j WHERE j.app = ?1 AND j.env = ?2"
         "  AND j.state = 'queued' ORDER BY j.urgent DESC, j.number LIMIT 1) END"
         " WHERE app = ?1 AND env = ?2 RETURNING coalesce(due_ms, 9223372036854775807)");
-    query_text(&query, app);
-    query_text(&query, env);
-    query_int(&query, change);
+    query_text(query, app);
+    query_text(query, env);
+    query_int(query, change);
+}
+
+struct error *
+queue_lane_settle_due(
+    struct store *store, const char *app, const char *env, int64_t change, int64_t *due_ms)
+{
+    struct query query CLEANUP(query_done);
+    queue_lane_settle_ask(&query, store, app, env, change);
     if (query_row(&query)) {
         *due_ms = query_get_int(&query, 0);
     }

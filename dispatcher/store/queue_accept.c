@@ -7,25 +7,35 @@ struct earlier {
     const char *job, *key, *hash; // job NULL: there is none
 };
 
+// What a request finds: its lane, locked, and how it stands there.
+struct standing {
+    bool lane; // false: there is none yet
+    int64_t queued, dropped;
+    struct earlier earlier[2]; // by key, by token
+};
+
 // A token that made no job (queue_jti_spend) has none; "" tells it from a token never seen.
-static struct error *
-find_earlier(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
-    struct earlier found[2])
+static void
+ask_earlier(struct query *query, struct store *store, const struct queue_acceptance *acceptance)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "SELECT 0, id, key, hash FROM jobs WHERE scope = ? AND key = ?"
         " UNION ALL SELECT 1, coalesce(job, ''), key, hash FROM tokens WHERE jti = ?");
-    query_text(&query, acceptance->idempotency.scope);
-    query_text(&query, acceptance->idempotency.key);
-    query_text(&query, acceptance->jti);
-    while (query_row(&query)) {
-        struct earlier *earlier = &found[query_get_int(&query, 0) == 0 ? 0 : 1];
-        earlier->job = query_get_text(&query, 1, arena);
-        earlier->key = query_get_text(&query, 2, arena);
-        earlier->hash = query_get_text(&query, 3, arena);
+    query_text(query, acceptance->idempotency.scope);
+    query_text(query, acceptance->idempotency.key);
+    query_text(query, acceptance->jti);
+}
+
+static struct error *
+read_earlier(struct query *query, struct arena *arena, struct earlier found[2])
+{
+    while (query_row(query)) {
+        struct earlier *earlier = &found[query_get_int(query, 0) == 0 ? 0 : 1];
+        earlier->job = query_get_text(query, 1, arena);
+        earlier->key = query_get_text(query, 2, arena);
+        earlier->hash = query_get_text(query, 3, arena);
     }
-    return query_finish(&query);
+    return query_finish(query);
 }
 
 // The same request once more, with the token that it came with then?
@@ -39,17 +49,12 @@ is_retry(const struct earlier *by_token, const struct queue_idempotency *idempot
 }
 
 // Is it a repetition? *outcome stays QUEUE_NEW when it is not.
-static struct error *
-check_once(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
+static void
+check_once(const struct standing *standing, const struct queue_acceptance *acceptance,
     enum queue_accepted *outcome, const char **id)
 {
     const struct queue_idempotency *idempotency = &acceptance->idempotency;
-    struct earlier found[2] = {0};
-    const struct earlier *by_key = &found[0], *by_token = &found[1];
-    if (idempotency->key == NULL && acceptance->jti == NULL) {
-        return NULL;
-    }
-    TRY(find_earlier(store, acceptance, arena, found));
+    const struct earlier *by_key = &standing->earlier[0], *by_token = &standing->earlier[1];
     const char *earlier = by_key->job != NULL ? by_key->job : by_token->job;
     if (by_key->job != NULL && !cstr_equal(by_key->hash, idempotency->hash)) {
         *outcome = QUEUE_OTHER;
@@ -59,39 +64,29 @@ check_once(struct store *store, const struct queue_acceptance *acceptance, struc
         *outcome = QUEUE_SAME;
         *id = earlier;
     }
-    return NULL;
 }
 
-static struct error *
-spend_token(struct store *store, const struct queue_acceptance *acceptance, bool *is_new)
+static void
+ask_token(struct query *query, struct store *store, const struct queue_acceptance *acceptance)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "INSERT INTO tokens (jti, until_ms, key, hash, job) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (jti) DO NOTHING");
-    query_text(&query, acceptance->jti);
-    query_int(&query, acceptance->jti_until_ms);
-    query_text(&query, acceptance->idempotency.key);
-    query_text(&query, acceptance->idempotency.hash);
-    query_text(&query, acceptance->job->id);
-    TRY(query_run(&query));
-    *is_new = query_changes(&query) == 1;
-    return NULL;
+    query_text(query, acceptance->jti);
+    query_int(query, acceptance->jti_until_ms);
+    query_text(query, acceptance->idempotency.key);
+    query_text(query, acceptance->idempotency.hash);
+    query_text(query, acceptance->job->id);
 }
 
 // --- the lane ------------------------------------------------------------------------------------
 
-// *found false: there is no such lane. Else it is locked.
-static struct error *
-lock_lane(struct store *store, const struct queue_job *job, bool *found, int64_t *queued)
+static void
+ask_lane(struct query *query, struct store *store, const struct queue_job *job)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store, "SELECT queued FROM job_lanes WHERE app = ? AND env = ? FOR UPDATE");
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    *found = query_row(&query);
-    *queued = *found ? query_get_int(&query, 0) : 0;
-    return query_finish(&query);
+    query_init(query, store, "SELECT queued FROM job_lanes WHERE app = ? AND env = ? FOR UPDATE");
+    query_text(query, job->app);
+    query_text(query, job->env);
 }
 
 static struct error *
@@ -106,41 +101,64 @@ make_lane(struct store *store, const struct queue_job *job)
     return query_run(&query);
 }
 
-// Locks the lane, which is made where it is missing. What is decided by its jobs is read by later
-// statements: what one that had to wait for a lock sees of other tables is older than the lock
-// (READ COMMITTED).
-static struct error *
-enter_lane(struct store *store, const struct queue_job *job, int64_t *queued)
-{
-    bool found = false;
-    TRY(lock_lane(store, job, &found, queued));
-    if (found) {
-        return NULL;
-    }
-    TRY(make_lane(store, job));
-    return lock_lane(store, job, &found, queued);
-}
-
 // What a newer one of the lane may drop: an emergency stays for anything less.
 #define DROPPABLE                                                                                  \
     "app = ?1 AND env = ?2 AND state = 'queued' AND verb = 'deploy' AND emergency <= ?3"
 
 // How many of the lane go when this one comes: none unless it, or one that waits, wants the latest.
-static struct error *
-count_droppable(struct store *store, const struct queue_job *job, int64_t *out)
+static void
+ask_droppable(struct query *query, struct store *store, const struct queue_job *job)
 {
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "SELECT count(*) FROM jobs WHERE " DROPPABLE " AND (?4 = 1 OR EXISTS (SELECT 1 FROM jobs l"
         " WHERE l.app = ?1 AND l.env = ?2 AND l.state = 'queued' AND l.latest = 1))");
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    query_int(&query, job->emergency ? 1 : 0);
-    query_int(&query, job->latest ? 1 : 0);
-    if (query_row(&query)) {
-        *out = query_get_int(&query, 0);
+    query_text(query, job->app);
+    query_text(query, job->env);
+    query_int(query, job->emergency ? 1 : 0);
+    query_int(query, job->latest ? 1 : 0);
+}
+
+static struct error *
+read_number(struct query *query, int64_t *out, bool *found)
+{
+    *found = query_row(query);
+    *out = *found ? query_get_int(query, 0) : 0;
+    return query_finish(query);
+}
+
+// Locks the lane. What is decided by its jobs is read by later statements: what one that had to
+// wait for a lock sees of other tables is older than the lock (READ COMMITTED).
+static struct error *
+look(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
+    struct standing *out)
+{
+    bool counted = false;
+    *out = (struct standing){0};
+    struct query lane CLEANUP(query_done);
+    struct query earlier CLEANUP(query_done);
+    struct query droppable CLEANUP(query_done);
+    ask_lane(&lane, store, acceptance->job);
+    ask_earlier(&earlier, store, acceptance);
+    ask_droppable(&droppable, store, acceptance->job);
+    query_send(&lane);
+    query_send(&earlier);
+    query_send(&droppable);
+    TRY(read_number(&lane, &out->queued, &out->lane));
+    TRY(read_earlier(&earlier, arena, out->earlier));
+    return out->queued > 0 ? read_number(&droppable, &out->dropped, &counted) : NULL;
+}
+
+// The lane is made where it is missing.
+static struct error *
+enter_lane(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
+    struct standing *out)
+{
+    TRY(look(store, acceptance, arena, out));
+    if (out->lane) {
+        return NULL;
     }
-    return query_finish(&query);
+    TRY(make_lane(store, acceptance->job));
+    return look(store, acceptance, arena, out);
 }
 
 struct dropped {
@@ -173,44 +191,41 @@ drop_older(struct store *store, const struct queue_job *job, const struct queue_
     return query_run(&query);
 }
 
-// *number 0: its key is there by now, from another replica.
-static struct error *
-insert(
-    struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms, int64_t *number)
+// No row: its key is there by now, from another replica.
+static void
+ask_insert(struct query *query, struct store *store, const struct queue_acceptance *acceptance,
+    int64_t now_ms)
 {
     const struct queue_job *job = acceptance->job;
     const struct queue_idempotency *idempotency = &acceptance->idempotency;
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "INSERT INTO jobs (id, app, env, verb, version, request, state, code, reason, who,"
         " until_ms, latest, emergency, urgent, requester, repository, repository_id, infra, trace,"
         " created_ms, due_ms, scope, key, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8,"
         " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21, ?22)"
         " ON CONFLICT (scope, key) WHERE key IS NOT NULL DO NOTHING RETURNING number");
-    query_text(&query, job->id);
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    query_text(&query, job->verb);
-    query_text(&query, job->version);
-    query_text(&query, job->request != NULL ? job->request : "{}");
-    query_text(&query, job->code);
-    query_text(&query, job->reason);
-    query_text(&query, job->who);
-    query_int(&query, job->until_ms);
-    query_int(&query, job->latest ? 1 : 0);
-    query_int(&query, job->emergency ? 1 : 0);
-    query_int(&query, job->urgent ? 1 : 0);
-    query_text(&query, job->requester);
-    query_text(&query, job->repository);
-    query_int(&query, job->repository_id);
-    query_text(&query, job->infra);
-    query_text(&query, job->trace);
-    query_int(&query, now_ms);
-    query_text(&query, idempotency->scope);
-    query_text(&query, idempotency->key);
-    query_text(&query, idempotency->hash);
-    *number = query_row(&query) ? query_get_int(&query, 0) : 0;
-    return query_run(&query);
+    query_text(query, job->id);
+    query_text(query, job->app);
+    query_text(query, job->env);
+    query_text(query, job->verb);
+    query_text(query, job->version);
+    query_text(query, job->request != NULL ? job->request : "{}");
+    query_text(query, job->code);
+    query_text(query, job->reason);
+    query_text(query, job->who);
+    query_int(query, job->until_ms);
+    query_int(query, job->latest ? 1 : 0);
+    query_int(query, job->emergency ? 1 : 0);
+    query_int(query, job->urgent ? 1 : 0);
+    query_text(query, job->requester);
+    query_text(query, job->repository);
+    query_int(query, job->repository_id);
+    query_text(query, job->infra);
+    query_text(query, job->trace);
+    query_int(query, now_ms);
+    query_text(query, idempotency->scope);
+    query_text(query, idempotency->key);
+    query_text(query, idempotency->hash);
 }
 
 static struct error *
@@ -237,19 +252,46 @@ raced(const struct queue_job *job)
     return error_new(ERROR_CONFLICT, "the same request for '%s' came twice at a time", job->app);
 }
 
+// The token first, so that the job is not there when it is spent; *number 0: it is, or the key.
+static struct error *
+read_written(struct query *token, struct query *row, bool has_token, int64_t *number)
+{
+    bool is_new = true;
+    if (has_token) {
+        TRY(query_run(token));
+        is_new = query_changes(token) == 1;
+    }
+    *number = 0;
+    if (!is_new) {
+        return NULL;
+    }
+    *number = query_row(row) ? query_get_int(row, 0) : 0;
+    return query_run(row);
+}
+
+static struct error *
+write_job(
+    struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms, int64_t *number)
+{
+    bool has_token = acceptance->jti != NULL;
+    struct query token CLEANUP(query_done);
+    struct query row CLEANUP(query_done);
+    ask_token(&token, store, acceptance);
+    ask_insert(&row, store, acceptance, now_ms);
+    if (has_token) {
+        query_send(&token);
+    }
+    query_send(&row);
+    return read_written(&token, &row, has_token, number);
+}
+
 static struct error *
 write_all(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
     struct arena *arena, int64_t dropped)
 {
     const struct queue_job *job = acceptance->job;
-    int64_t number = 0;
-    bool is_new = true;
-    if (acceptance->jti != NULL) {
-        TRY(spend_token(store, acceptance, &is_new));
-    }
-    if (is_new) {
-        TRY(insert(store, acceptance, now_ms, &number));
-    }
+    int64_t number = 0, due_ms = INT64_MAX;
+    TRY(write_job(store, acceptance, now_ms, &number));
     if (number == 0) {
         store->part_failed = true; // its token may be spent by now
         return raced(job);
@@ -257,7 +299,6 @@ write_all(struct store *store, const struct queue_acceptance *acceptance, int64_
     if (dropped > 0) {
         TRY(supersede(store, job, number, now_ms, arena));
     }
-    int64_t due_ms = INT64_MAX;
     TRY(queue_lane_settle_due(store, job->app, job->env, 1 - dropped, &due_ms));
     if (due_ms <= now_ms) {
         store_notify(store); // behind others there is nothing to be decided
@@ -273,22 +314,18 @@ static struct error *
 accept(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
     struct arena *arena, enum queue_accepted *outcome, const char **id)
 {
-    const struct queue_job *job = acceptance->job;
-    int64_t queued = 0, dropped = 0;
-    TRY(enter_lane(store, job, &queued));
-    TRY(check_once(store, acceptance, arena, outcome, id));
+    struct standing standing = {0};
+    TRY(enter_lane(store, acceptance, arena, &standing));
+    check_once(&standing, acceptance, outcome, id);
     if (*outcome != QUEUE_NEW) {
         return NULL;
     }
-    if (queued > 0) {
-        TRY(count_droppable(store, job, &dropped));
-    }
-    if (acceptance->limit > 0 && queued + 1 - dropped > acceptance->limit) {
+    if (acceptance->limit > 0 && standing.queued + 1 - standing.dropped > acceptance->limit) {
         *outcome = QUEUE_FULL;
         return NULL;
     }
-    TRY(write_all(store, acceptance, now_ms, arena, dropped));
-    *id = arena_dup(arena, job->id);
+    TRY(write_all(store, acceptance, now_ms, arena, standing.dropped));
+    *id = arena_dup(arena, acceptance->job->id);
     return NULL;
 }
 

@@ -23,7 +23,7 @@ run_op(struct store *store, struct store_op *op)
 {
     const struct store_audit_head audit = store->audit;
     TRY(store_check(store)); // a handle that broke takes all of them along
-    TRY(store_run(store, "SAVEPOINT part"));
+    TRY(store_run_ahead(store, "SAVEPOINT part"));
     op->err = op->run(store, op->ctx);
     if (op->err == NULL && store->part_failed) {
         op->err = error_new(ERROR_STORAGE, "a part of the request failed");

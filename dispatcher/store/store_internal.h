@@ -93,13 +93,21 @@ int64_t query_changes(const struct query *query);
 /// Did it fail because a unique or primary key is taken? On PostgreSQL the transaction is over
 /// then: where that may happen within one, say ON CONFLICT and look at query_changes.
 bool query_conflicts(const struct query *query);
+/// Sends it and goes on, so that several statements share one round trip: its rows and its failure
+/// are asked for later, in the order of sending. Within a transaction; on SQLite it runs when it is
+/// asked.
+void query_send(struct query *query);
+/// Runs a statement whose rows do not matter without waiting for it: what fails is the next one of
+/// this handle, which is waited for. Not the last one before a COMMIT.
+NODISCARD struct error *query_run_ahead(struct query *query);
 /// Runs an INSERT … RETURNING of one number.
 NODISCARD struct error *query_insert_id(struct query *query, int64_t *out);
 /// `items` with room for one more than `count`, all in the arena.
 void *store_grow(struct arena *arena, void *items, size_t count, size_t size);
 
-/// One statement without parameters and rows.
+/// One statement without parameters and rows; `ahead`: as query_run_ahead.
 NODISCARD struct error *store_run(struct store *store, const char *sql);
+NODISCARD struct error *store_run_ahead(struct store *store, const char *sql);
 /// BEGIN IMMEDIATE, so that SQLite's write lock is taken (or waited for) here and nowhere later.
 /// On PostgreSQL others write meanwhile (READ COMMITTED): see store_lock, and FOR UPDATE. Within
 /// another one it is a part of that one.
@@ -131,6 +139,7 @@ struct store_driver {
     void (*text)(struct query *query, const char *text);
     void (*number)(struct query *query, bool present, int64_t number);
     bool (*row)(struct query *query);
+    void (*send)(struct query *query, bool loose); // NULL: nothing is gained
     struct error *(*failure)(struct query *query);
     const char *(*get_text)(struct query *query, int column); // valid until the next row
     int64_t (*get_int)(struct query *query, int column);
