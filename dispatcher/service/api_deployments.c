@@ -198,11 +198,32 @@ answer(struct creating *creating)
     api_answer_job(request, response, admitted->again ? 200 : 202, &creating->view);
 }
 
+// On a handler's thread: each row is a round trip to a server.
+static struct error *
+show_created(struct request *request, struct response *response)
+{
+    (void)response;
+    struct creating *creating = request->own;
+    struct error *err = request->store != NULL
+                            ? look(creating, request->store, creating->admitted.id)
+                            : error_new(ERROR_STORAGE, "the database is not there");
+    if (err == NULL) {
+        answer(creating);
+    }
+    view_done(&creating->view);
+    return err;
+}
+
 static void
 created(void *ctx, struct error *err)
 {
     struct creating *creating = ctx;
     struct request *request = creating->request;
+    if (err == NULL && creating->admitted.id != NULL && creating->admission.look == NULL) {
+        request->own = creating;
+        request_go_on(request, show_created);
+        return;
+    }
     if (err != NULL) {
         request_fail(request, err);
     } else {
@@ -224,7 +245,7 @@ api_deployments_create(struct request *request, struct response *response)
         .person = request->caller.kind == CALLER_PERSON ? &request->caller.person : NULL,
         .request_id = request->id,
         .traceparent = request->traceparent,
-        .look = look,
+        .look = store_is_shared(request->store) ? NULL : look,
         .look_ctx = creating,
     };
     if (service_is_draining(request->service)) {

@@ -351,12 +351,13 @@ run_later(struct handler_task *task, struct store *store)
 {
     struct exchange *exchange = (struct exchange *)task;
     bool deferred = false; // afterwards the exchange may be gone
-    (void)store;
     exchange->handed = &deferred;
+    exchange->request.store = store;
     struct error *err = exchange->later(&exchange->request, &exchange->response);
     if (deferred) {
         return;
     }
+    exchange->request.store = NULL;
     if (err != NULL) {
         take_error(exchange, err);
     }
@@ -367,8 +368,15 @@ void
 request_hand_on(struct request *request,
     struct error *(*run)(struct request *request, struct response *response))
 {
-    struct exchange *exchange = exchange_of(request);
     request_defer(request);
+    request_go_on(request, run);
+}
+
+void
+request_go_on(struct request *request,
+    struct error *(*run)(struct request *request, struct response *response))
+{
+    struct exchange *exchange = exchange_of(request);
     exchange->later = run;
     exchange->task.run = run_later;
     handlers_add(request->service, &exchange->task);

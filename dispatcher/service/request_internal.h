@@ -55,6 +55,7 @@ struct request {
     const char *peer;        // address; of the client when a trusted proxy says so
     const char *traceparent; // W3C, as it came and well-formed; or NULL
     int64_t wall_ms, mono_ms;
+    void *own; // the handler's, where it goes on later
 };
 /// Of the route's pattern; never NULL for a name that it has.
 const char *request_param(const struct request *request, const char *name);
@@ -95,6 +96,9 @@ struct response *request_response(struct request *request);
 /// Of ROUTE_INLINE, too: the rest of it is done by `run` on a handler's thread, which may defer
 /// it once more.
 void request_hand_on(struct request *request,
+    struct error *(*run)(struct request *request, struct response *response));
+/// The same of one that was deferred, from any thread. Its store may be NULL.
+void request_go_on(struct request *request,
     struct error *(*run)(struct request *request, struct response *response));
 
 // --- the response --------------------------------------------------------------------------------
