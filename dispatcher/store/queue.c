@@ -309,8 +309,9 @@ queue_lane_lock(struct store *store, const char *app, const char *env)
 struct error *
 queue_lane_settle(struct store *store, const char *app, const char *env, int64_t change)
 {
-    int64_t due_ms = 0;
-    return queue_lane_settle_due(store, app, env, change, &due_ms);
+    struct query query CLEANUP(query_done);
+    queue_lane_settle_ask(&query, store, app, env, change);
+    return query_run(&query);
 }
 
 void
@@ -326,16 +327,4 @@ queue_lane_settle_ask(
     query_text(query, app);
     query_text(query, env);
     query_int(query, change);
-}
-
-struct error *
-queue_lane_settle_due(
-    struct store *store, const char *app, const char *env, int64_t change, int64_t *due_ms)
-{
-    struct query query CLEANUP(query_done);
-    queue_lane_settle_ask(&query, store, app, env, change);
-    if (query_row(&query)) {
-        *due_ms = query_get_int(&query, 0);
-    }
-    return query_run(&query);
 }

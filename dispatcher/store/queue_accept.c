@@ -269,9 +269,10 @@ read_written(struct query *token, struct query *row, bool has_token, int64_t *nu
     return query_run(row);
 }
 
+// `with`: is sent along; NULL: nothing.
 static struct error *
-write_job(
-    struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms, int64_t *number)
+write_job(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
+    struct query *with, int64_t *number)
 {
     bool has_token = acceptance->jti != NULL;
     struct query token CLEANUP(query_done);
@@ -282,6 +283,9 @@ write_job(
         query_send(&token);
     }
     query_send(&row);
+    if (with != NULL) {
+        query_send(with);
+    }
     return read_written(&token, &row, has_token, number);
 }
 
@@ -290,8 +294,10 @@ write_all(struct store *store, const struct queue_acceptance *acceptance, int64_
     struct arena *arena, int64_t dropped)
 {
     const struct queue_job *job = acceptance->job;
-    int64_t number = 0, due_ms = INT64_MAX;
-    TRY(write_job(store, acceptance, now_ms, &number));
+    int64_t number = 0;
+    struct query settle CLEANUP(query_done);
+    queue_lane_settle_ask(&settle, store, job->app, job->env, 1 - dropped);
+    TRY(write_job(store, acceptance, now_ms, dropped == 0 ? &settle : NULL, &number));
     if (number == 0) {
         store->part_failed = true; // its token may be spent by now
         return raced(job);
@@ -299,12 +305,13 @@ write_all(struct store *store, const struct queue_acceptance *acceptance, int64_
     if (dropped > 0) {
         TRY(supersede(store, job, number, now_ms, arena));
     }
-    TRY(queue_lane_settle_due(store, job->app, job->env, 1 - dropped, &due_ms));
-    if (due_ms <= now_ms) {
+    bool due = query_row(&settle) && query_get_int(&settle, 0) <= now_ms;
+    TRY(query_run(&settle));
+    if (due) {
         store_notify(store); // behind others there is nothing to be decided
     }
     if (acceptance->due != NULL) {
-        *acceptance->due = due_ms <= now_ms;
+        *acceptance->due = due;
     }
     return NULL;
 }

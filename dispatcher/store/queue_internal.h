@@ -32,9 +32,6 @@ NODISCARD struct error *queue_lane_lock(struct store *store, const char *app, co
 /// After a change of its jobs: when its first one is due. `change`: of how many are queued.
 NODISCARD struct error *queue_lane_settle(
     struct store *store, const char *app, const char *env, int64_t change);
-/// The same to be sent; it has one row, of when that is, or none.
+/// The same to be sent; it has one row: when that is, or INT64_MAX.
 void queue_lane_settle_ask(
     struct query *query, struct store *store, const char *app, const char *env, int64_t change);
-/// The same, and when that is; INT64_MAX: not before one of its jobs ends.
-NODISCARD struct error *queue_lane_settle_due(
-    struct store *store, const char *app, const char *env, int64_t change, int64_t *due_ms);

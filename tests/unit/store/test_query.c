@@ -207,6 +207,62 @@ text_is_ordered_by_bytes(void **state)
     }
 }
 
+// Several are sent before any is asked about: each sees what the ones before it wrote.
+static void
+what_is_sent_runs_in_its_order(void **state)
+{
+    struct fixture *fixture = *state;
+    struct query first CLEANUP(query_done);
+    struct query count CLEANUP(query_done);
+    assert_null(store_begin(fixture->store));
+    init(&first, fixture, INSERT " RETURNING size", "first", 7);
+    query_init(&count, fixture->store, "SELECT count(*) FROM things");
+    query_send(&first);
+    query_send(&count);
+    assert_true(query_row(&first));
+    assert_int_equal(query_get_int(&first, 0), 7);
+    assert_null(query_run(&first));
+    assert_true(query_row(&count));
+    assert_int_equal(query_get_int(&count, 0), 1);
+    query_done(&first);
+    query_done(&count);
+    assert_null(store_end(fixture->store, NULL));
+}
+
+static struct error *
+add_ahead(struct fixture *fixture, const char *name)
+{
+    struct query query CLEANUP(query_done);
+    init(&query, fixture, INSERT, name, 1);
+    return query_run_ahead(&query);
+}
+
+// What nobody waited for fails the next one that somebody waits for, in its own words.
+static void
+a_failure_ahead_is_not_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)insert(fixture, "here", 1);
+    assert_null(store_begin(fixture->store));
+    struct error *err = add_ahead(fixture, "here");
+    if (err == NULL) {
+        err = store_run(fixture->store, "SAVEPOINT part");
+    }
+    assert_non_null(err);
+    char *text CLEANUP(xfreep) = error_text(err);
+    assert_non_null(strstr(text, store_lab_is_postgres() ? "duplicate key" : "UNIQUE"));
+    err = store_end(fixture->store, err);
+    assert_non_null(err);
+    error_free(err);
+    assert_null(store_begin(fixture->store)); // the handle goes on
+    assert_null(add_ahead(fixture, "there"));
+    assert_null(store_end(fixture->store, NULL));
+    struct query count CLEANUP(query_done);
+    query_init(&count, fixture->store, "SELECT count(*) FROM things");
+    assert_true(query_row(&count));
+    assert_int_equal(query_get_int(&count, 0), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -219,6 +275,8 @@ main(void)
         TEST(changes_are_counted),
         TEST(savepoints_undo_a_part),
         TEST(text_is_ordered_by_bytes),
+        TEST(what_is_sent_runs_in_its_order),
+        TEST(a_failure_ahead_is_not_lost),
     };
     return store_lab_run(tests, ARRAY_LENGTH(tests));
 }
