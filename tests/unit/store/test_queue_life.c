@@ -545,8 +545,8 @@ use_everything(struct queue_fixture *fixture)
 static void
 assert_searches(struct queue_fixture *fixture, const char *sql)
 {
+    char *explain CLEANUP(xfreep) = xasprintf("EXPLAIN QUERY PLAN %s", sql); // outlives the query
     struct query query CLEANUP(query_done);
-    char *explain CLEANUP(xfreep) = xasprintf("EXPLAIN QUERY PLAN %s", sql);
     query_init(&query, fixture->store, explain);
     while (query_row(&query)) {
         const char *detail = query_get_text(&query, 3, fixture->arena);
