@@ -19,8 +19,9 @@ function init()
    good, bad, first = 0, 0, nil
 end
 
+-- At random around the pause: connections that rest alike would ask in bursts.
 function delay()
-   return pause
+   return pause > 0 and math.random(0, 2 * pause) or 0
 end
 
 function request()
