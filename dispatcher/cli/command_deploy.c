@@ -45,22 +45,11 @@ static struct error *
 through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     static const char *const own[] = {"build", "allow-dirty", "allow-stale", "dry-run", NULL};
-    static const char *const cancel = "cancel";
     TRY(remote_refuse(arguments, own));
-    const struct remote_deploy deploy = {
-        .verb = "deploy",
-        .app = cli_positional(arguments, 0),
-        .env = cli_value(arguments, "env"),
-        .version = cli_value(arguments, "version"),
-        .reason = cli_value(arguments, "reason"),
-        .images = cli_values(arguments, "image"),
-        .emergency = cli_flag(arguments, "emergency"),
-        .no_wait = cli_flag(arguments, "no-wait"),
-        .json = cli_flag(arguments, "json"),
-        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
-        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), cancel),
-        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), cancel),
-    };
+    struct remote_deploy deploy = remote_deploy_read(arguments, "deploy");
+    deploy.version = cli_value(arguments, "version");
+    deploy.images = cli_values(arguments, "image");
+    deploy.emergency = cli_flag(arguments, "emergency");
     return remote_deploy(cli, arguments, &deploy, exit_code);
 }
 

@@ -1,41 +1,30 @@
 // `promote`: what runs in one environment to the next, through a service, which alone knows what
 // was where and for how long.
+#include "deploy_options.h"
 #include "remote_deploy.h"
 
 static struct error *
 run_promote(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    static const char *const cancel = "cancel";
     const char *from = cli_value(arguments, "from"), *to = cli_value(arguments, "to");
     if (from == NULL || to == NULL) {
         return error_hint(error_new(ERROR_USAGE, "promote from where to where?"),
             "Give both: --from staging --to production.");
     }
-    const struct remote_deploy promote = {
-        .verb = "promote",
-        .app = cli_positional(arguments, 0),
-        .env = to,
-        .from = from,
-        .reason = cli_value(arguments, "reason"),
-        .no_wait = cli_flag(arguments, "no-wait"),
-        .json = cli_flag(arguments, "json"),
-        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
-        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), cancel),
-        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), cancel),
-    };
+    struct remote_deploy promote = remote_deploy_read(arguments, "promote");
+    promote.env = to;
+    promote.from = from;
     return remote_deploy(cli, arguments, &promote, exit_code);
 }
 
-static const char *const leave_or_cancel[] = {"leave", "cancel", NULL};
-
 static const struct cli_option options[] = {
     {"from", CLI_VALUE, "ENV", "environment whose version is taken (required)", NULL},
-    {"to", CLI_VALUE, "V", "environment that it goes to (required)", NULL},
+    {"to", CLI_VALUE, "ENV", "environment that it goes to (required)", NULL},
     {"reason", CLI_VALUE, "TEXT", "why; stands in the history", NULL},
     {"on-cancel", CLI_VALUE, "leave|cancel", "the deployment when this is interrupted",
-        leave_or_cancel},
+        deploy_leave_or_cancel},
     {"on-timeout", CLI_VALUE, "leave|cancel", "the deployment when --timeout is over",
-        leave_or_cancel},
+        deploy_leave_or_cancel},
     {"timeout", CLI_DURATION, "30m", "longest wait", NULL},
     {"no-wait", CLI_FLAG, NULL, "end (with exit code 10) once it is accepted", NULL},
     REMOTE_OPTION,

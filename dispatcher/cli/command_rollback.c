@@ -20,21 +20,10 @@ static struct error *
 through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     static const char *const own[] = {"dry-run", NULL};
-    static const char *const cancel = "cancel";
-    const char *reason = NULL;
     TRY(remote_refuse(arguments, own));
-    TRY(read_reason(arguments, &reason));
-    const struct remote_deploy rollback = {
-        .verb = "rollback",
-        .app = cli_positional(arguments, 0),
-        .env = cli_value(arguments, "env"),
-        .to = cli_value(arguments, "to"),
-        .reason = reason,
-        .json = cli_flag(arguments, "json"),
-        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
-        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), cancel),
-        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), cancel),
-    };
+    struct remote_deploy rollback = remote_deploy_read(arguments, "rollback");
+    TRY(read_reason(arguments, &rollback.reason));
+    rollback.to = cli_value(arguments, "to");
     return remote_deploy(cli, arguments, &rollback, exit_code);
 }
 

@@ -18,6 +18,22 @@ struct asking {
     struct json *digests; // service to digest, of what was pushed
 };
 
+struct remote_deploy
+remote_deploy_read(const struct cli_arguments *arguments, const char *verb)
+{
+    return (struct remote_deploy){
+        .verb = verb,
+        .app = cli_positional(arguments, 0),
+        .env = cli_value(arguments, "env"),
+        .reason = cli_value(arguments, "reason"),
+        .no_wait = cli_flag(arguments, "no-wait"),
+        .json = cli_flag(arguments, "json"),
+        .timeout_ms = cli_duration_ms(arguments, "timeout", 0),
+        .cancel_on_signal = cstr_equal(cli_value(arguments, "on-cancel"), "cancel"),
+        .cancel_on_timeout = cstr_equal(cli_value(arguments, "on-timeout"), "cancel"),
+    };
+}
+
 struct error *
 remote_refuse(const struct cli_arguments *arguments, const char *const *names)
 {

@@ -12,6 +12,8 @@ struct remote_deploy {
     int64_t timeout_ms;
     bool cancel_on_signal, cancel_on_timeout;
 };
+/// What deploy, rollback and promote are told alike: APP, --reason, --timeout, --json and the like.
+struct remote_deploy remote_deploy_read(const struct cli_arguments *arguments, const char *verb);
 NODISCARD struct error *remote_deploy(struct cli *cli, const struct cli_arguments *arguments,
     const struct remote_deploy *deploy, int *exit_code);
 /// What a service cannot be asked for ("--build"), as ERROR_USAGE; NULL-terminated names.
