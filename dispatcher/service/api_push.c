@@ -185,6 +185,26 @@ answer(struct pushing *pushing)
     return NULL;
 }
 
+// The job can do nothing about it; AWS's words (accounts, names of roles) are the operators'.
+static void
+refuse_role(struct pushing *pushing, struct error *err)
+{
+    struct request *request = pushing->request;
+    char *text CLEANUP(xfreep) = error_text(err);
+    const struct refusal refusal = {
+        .code = REASON_PUSH_ROLE,
+        .hint = arena_printf(request->arena,
+            "Whoever runs the service finds AWS's answer in its log, by the request id %s; "
+            "nothing was pushed.",
+            request->id),
+    };
+    log_error(service_platform(request->service)->log, "the role of pushes cannot be taken",
+        F_STR("id", request->id), F_STR("role", service_settings(request->service)->push_role),
+        F_STR("error", text));
+    response_refuse(request, pushing->response, &refusal);
+    error_free(err);
+}
+
 static struct error *
 place_audit(struct store *store, void *ctx)
 {
@@ -219,7 +239,12 @@ serve(struct pushing *pushing, const struct spec_set *set)
         return NULL;
     }
     TRY(find_place(pushing, set));
-    return answer(pushing);
+    struct error *err = answer(pushing);
+    if (err != NULL && error_kind(err) == ERROR_CREDENTIALS) {
+        refuse_role(pushing, err);
+        return NULL;
+    }
+    return err;
 }
 
 struct error *
