@@ -493,6 +493,8 @@ outcome_failed(const struct step_run *run, struct error *err)
         begin_ending(run, err);
     }
     run->step->state = definite && kind != ERROR_CANCELLED ? "failed" : "waiting";
+    run->step->ended_ms =
+        strcmp(run->step->state, "failed") == 0 ? clock_wall(run->context->platform->clock) : 0;
     run->step->note = context_masked(run->arena, error_message(err));
     struct error *storage = engine_save(run, run->step->state, run->step->note);
     if (storage != NULL) {

@@ -228,8 +228,10 @@ put_step(struct buf *out, const struct timeline *t, const struct deployment_step
         html_add(out, " <span class=word>%s</span>", word);
     }
     if (step->started_ms > 0) {
-        int64_t end = step->ended_ms > 0 ? step->ended_ms : t->frame->now_ms;
-        put_when(out, step->started_ms, end - step->started_ms, t->frame->now_ms);
+        // Only what is under way lasts until now; of what failed long ago an end may not be known.
+        bool goes_on = begun && cstr_equal(step_states[state].kind, "run");
+        int64_t end = step->ended_ms > 0 ? step->ended_ms : goes_on ? t->frame->now_ms : 0;
+        put_when(out, step->started_ms, end > 0 ? end - step->started_ms : -1, t->frame->now_ms);
     }
     end_head(out);
     put_note(out, step->note != NULL ? step->note : step->reason);

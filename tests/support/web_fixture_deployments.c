@@ -1,4 +1,6 @@
 // The fixture's deployments, and its app.
+#include <string.h>
+
 #include "dispatcher/memory.h"
 #include "web_fixture_internal.h"
 
@@ -68,7 +70,8 @@ steps_of(const struct web_fixture *f, size_t now, const char *state)
         steps[i].state = i < now ? S("done") : i == now ? S(state) : NULL;
         if (i <= now) {
             steps[i].started_ms = WEB_FIXTURE_NOW - 4 * MINUTE + (int64_t)i * 9 * SECOND;
-            steps[i].ended_ms = i < now ? steps[i].started_ms + 8 * SECOND : 0;
+            bool ended = i < now || strcmp(state, "failed") == 0;
+            steps[i].ended_ms = ended ? steps[i].started_ms + 8 * SECOND : 0;
         }
     }
     return (struct object_list){steps, ARRAY_LENGTH(all_steps)};

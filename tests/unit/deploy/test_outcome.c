@@ -164,6 +164,17 @@ test_nothing_to_write(void **state)
     story_deploy(s);
     story_expect(s, 7, "failed", SAYS "run 29020317001 ended as 'failure'");
     expect_effects(s, "", "");
+    // A step that failed took a time, too: pages must not let it go on.
+    size_t failed = 0;
+    for (size_t i = 0; i < s->d->steps.count; i++) {
+        const struct deployment_step *step = deployment_step_at(s->d, i);
+        if (step->state != NULL && strcmp(step->state, "failed") == 0) {
+            failed++;
+            assert_true(step->ended_ms > 0);
+            assert_true(step->ended_ms >= step->started_ms);
+        }
+    }
+    assert_int_equal(failed, 1);
 }
 
 // Somebody wrote while the run went: it may have rolled out either of the two.
