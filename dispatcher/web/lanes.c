@@ -63,8 +63,10 @@ put_item(struct buf *out, const struct web_frame *frame, const struct web_waitin
     buf_puts(out, "<tr><td class=pos>");
     if (running) {
         buf_puts(out, "<span class=vh>running</span>");
+    } else if (item->position == 0) {
+        buf_puts(out, "next");
     } else {
-        html_add(out, "%" PRId64, item->position);
+        html_add(out, "after %" PRId64, item->position);
     }
     buf_puts(out, "<th scope=row><a");
     html_path(out, "href", "/deployments/%s", job->id);
