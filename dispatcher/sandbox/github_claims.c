@@ -65,9 +65,24 @@ copy_claim(void *ctx, const char *key, const struct json *value)
     json_set(ctx, key, json_clone(value));
 }
 
+// Where the repository's trunk is: the commit that a job of a push to it is about.
+static const char *
+commit_of(const struct sandbox *sandbox, const char *full, const char *ref, struct arena *arena)
+{
+    const struct github_repo *repo = sandbox_github_repo_named(sandbox->github, full);
+    const char *tip = NULL;
+    if (repo != NULL && repo->is_git) {
+        const char *trunk = sandbox_source_default_branch(repo, arena);
+        bool is_trunk = strcmp(ref, arena_printf(arena, "refs/heads/%s", trunk)) == 0;
+        tip = is_trunk ? sandbox_source_tip(repo, arena) : NULL;
+    }
+    return tip != NULL ? tip : "0000000000000000000000000000000000000001";
+}
+
 struct json *
 sandbox_github_claims(const struct sandbox *sandbox, const struct json *given)
 {
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
     struct json *claims = json_make_object();
     json_each(given, copy_claim, claims);
     const char *full = text_of(given, "repository", sandbox_github_caller(sandbox));
@@ -79,7 +94,7 @@ sandbox_github_claims(const struct sandbox *sandbox, const struct json *given)
     set_missing(claims, "event_name", "push");
     char *subject CLEANUP(xfreep) = subject_of(claims, full, ref);
     char *workflow CLEANUP(xfreep) = xasprintf("%s/%s@%s", full, workflow_default, ref);
-    const char *sha = text_of(given, "sha", "0000000000000000000000000000000000000001");
+    const char *sha = text_of(given, "sha", commit_of(sandbox, full, ref, arena));
     const char *const others[][2] = {{"sub", subject}, {"sha", sha},
         {"actor", sandbox_github_user_login}, {"actor_id", "1"}, {"run_id", "1"},
         {"run_number", "1"}, {"run_attempt", "1"}, {"workflow", "deploy"},

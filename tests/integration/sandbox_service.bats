@@ -287,3 +287,19 @@ P
     [ "$(stat -c %a "$DISPATCHER_SANDBOX_WEBHOOK_SECRET_FILE")" = 600 ]
     sandbox_stop
 }
+
+@test "a job's commit is where the trunk of its repository is, unless the order says another" {
+    sandbox_start
+    sha_of() { # ORDER
+        control /oidc/token -d "$1" | jq -r .value | cut -d. -f2 | tr '_-' '/+' | base64 -d 2>/dev/null | jq -r .sha
+    }
+    [ "$(sha_of '{"repository": "acme/infra", "audience": "x"}')" = "$(git -C "$world/infra" rev-parse HEAD)" ]
+    git -C "$world/infra" -c user.name=t -c user.email=t@example.org commit -q --allow-empty -m second
+    [ "$(sha_of '{"repository": "acme/infra", "audience": "x"}')" = "$(git -C "$world/infra" rev-parse HEAD)" ]
+    [ "$(sha_of '{"repository": "acme/infra", "audience": "x", "ref": "refs/heads/topic"}')" = \
+        0000000000000000000000000000000000000001 ]
+    [ "$(sha_of '{"repository": "acme/nowhere", "audience": "x"}')" = 0000000000000000000000000000000000000001 ]
+    [ "$(sha_of "{\"repository\": \"acme/infra\", \"audience\": \"x\", \"sha\": \"$(printf 'a%.0s' {1..40})\"}")" = \
+        "$(printf 'a%.0s' {1..40})" ]
+    sandbox_stop
+}
