@@ -146,7 +146,7 @@ end_job(struct chore_keeper *keeper, struct queue_job *job, struct arena *arena,
     job->code = reason_code_name(REASON_EXPIRED);
     job->exit_code = reason_code_exit(REASON_EXPIRED);
     struct error *err = run_op(keeper->store, end_overdue, &overdue);
-    if (err != NULL && error_kind(err) == ERROR_CONFLICT) { // it is being decided right now
+    if (err != NULL && error_kind(err) == ERROR_CONFLICT) { // it is being decided by now
         error_free(err);
         return NULL;
     }
@@ -170,7 +170,8 @@ look_at_queue(struct chore_keeper *keeper)
     size_t count = 0;
     TRY(queue_list(keeper->store, &filter, arena, &jobs, &count));
     for (size_t i = 0; i < count; i++) {
-        TRY(end_job(keeper, &jobs[i], arena, now));
+        // Whoever decides it right now may begin it, under the very fence that was read here.
+        TRY(jobs[i].owner == NULL ? end_job(keeper, &jobs[i], arena, now) : NULL);
     }
     if (count > 0) {
         workers_wake(keeper->service);

@@ -81,6 +81,36 @@ a_job_that_waited_too_long_ends_with_what_held_it(void **state)
     world_end(&world);
 }
 
+// Its worker may begin it at any moment, and goes on under the fence that was read here.
+static void
+what_is_being_decided_is_not_ended_for_its_age(void **state)
+{
+    (void)state;
+    struct world world;
+    struct queue_job *heads = NULL;
+    size_t count = 0;
+    bool started = false;
+    world_begin(&world, SPEC(""));
+    world.service->settings.queue_max_age_ms = 3600 * 1000;
+    world.accepted_ms = clock_wall(&clock_system) - 2 * 3600 * 1000;
+    const char *old = enqueue_deploy(&world, "staging", "v1");
+    const char *other = enqueue_deploy(&world, "production", "v1");
+    assert_null(queue_lease_heads(world.service->store, "w", clock_wall(&clock_system), 3600 * 1000,
+        1, world.arena, &heads, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(heads[0].id, old);
+    assert_null(chores_start(world.service));
+    until_state(&world, other, "final"); // they have been there
+    assert_string_equal(job_of(&world, other)->code, "waited-too-long");
+    assert_string_equal(job_of(&world, old)->state, "queued");
+    (void)pthread_mutex_lock(&world.service->writing);
+    assert_null(queue_start(world.service->store, &heads[0], clock_wall(&clock_system), &started));
+    (void)pthread_mutex_unlock(&world.service->writing);
+    chores_stop(world.service);
+    assert_string_equal(job_of(&world, old)->state, started ? "running" : "queued");
+    world_end(&world);
+}
+
 static void
 new_specs_decide_what_is_held_again(void **state)
 {
@@ -123,6 +153,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lock_that_expires_lets_go_and_is_written_down),
         cmocka_unit_test(a_job_that_waited_too_long_ends_with_what_held_it),
+        cmocka_unit_test(what_is_being_decided_is_not_ended_for_its_age),
         cmocka_unit_test(new_specs_decide_what_is_held_again),
         cmocka_unit_test(another_replica_that_leads_does_them),
     };
