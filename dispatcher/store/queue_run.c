@@ -339,6 +339,7 @@ stir_lanes(struct store *store, const char *app, const char *env, int64_t now_ms
 static struct error *
 stir(struct store *store, const char *app, const char *env, int64_t now_ms)
 {
+    TRY(store->depth == 1 ? audit_lock_head(store) : NULL); // before lanes, as groups do
     TRY(lock_lanes(store, app, env));
     TRY(stir_jobs(store, app, env, now_ms));
     TRY(stir_lanes(store, app, env, now_ms));

@@ -1,6 +1,7 @@
 // Accepting: once by key and by token, no more than a lane takes, the latest in place of the older
 // ones; in groups, where one that fails undoes only itself. And who has lost the fence writes
 // nothing.
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -467,6 +468,78 @@ who_lost_the_fence_writes_nothing(void **state)
     queue_fixture_conflict(store_insert(fixture->store, &none));
 }
 
+// One that stirs all lanes, on a handle of its own.
+struct stirring {
+    const char *path;
+    pthread_t thread;
+    bool failed;
+};
+
+static void *
+stir_all(void *ctx)
+{
+    struct stirring *stirring = ctx;
+    struct store *store CLEANUP(store_closep) = NULL;
+    struct error *err CLEANUP(error_freep) = store_open(stirring->path, &store);
+    err = err == NULL ? queue_stir(store, NULL, NULL, 5000) : err;
+    stirring->failed = err != NULL;
+    return NULL;
+}
+
+struct lanes_in_turn {
+    struct queue_fixture *fixture;
+    const char *id, *app;
+    struct stirring *stirring; // begins once the lane is locked; NULL: not this time
+};
+
+static struct error *
+accept_in_lane(struct store *store, void *ctx)
+{
+    const struct lanes_in_turn *turn = ctx;
+    const struct queue_job job = queue_fixture_job(turn->id, turn->app, "production");
+    const struct queue_acceptance acceptance = {.job = &job};
+    enum queue_accepted outcome = QUEUE_FULL;
+    const char *id = NULL;
+    TRY(queue_accept(store, &acceptance, 1000, turn->fixture->arena, &outcome, &id));
+    if (turn->stirring != NULL) {
+        assert_int_equal(
+            pthread_create(&turn->stirring->thread, NULL, stir_all, turn->stirring), 0);
+        bool waits = false;
+        for (int i = 0; i < 1000 && !waits; i++) {
+            char *count CLEANUP(xfreep) = store_lab_sql(turn->fixture->path,
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND wait_event_type = 'Lock'");
+            waits = strncmp(count, "1", 1) == 0;
+        }
+        assert_true(waits);
+    }
+    return NULL;
+}
+
+// They lock lanes in another order than a group does: each would wait for the other.
+static void
+who_stirs_all_lanes_waits_for_groups(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    if (!store_lab_is_postgres()) {
+        return; // one writer at a time
+    }
+    const struct queue_job first = queue_fixture_job("d-1", "aaa", "production");
+    const struct queue_job last = queue_fixture_job("d-2", "zzz", "production");
+    (void)queue_fixture_accept(fixture, &first, 1000);
+    (void)queue_fixture_accept(fixture, &last, 1000);
+    struct stirring stirring = {.path = fixture->path};
+    struct lanes_in_turn turns[] = {
+        {fixture, "d-3", "zzz", &stirring}, {fixture, "d-4", "aaa", NULL}};
+    struct store_op ops[] = {{accept_in_lane, &turns[0], NULL}, {accept_in_lane, &turns[1], NULL}};
+    struct error *err CLEANUP(error_freep) = store_group(fixture->store, ops, ARRAY_LENGTH(ops));
+    (void)pthread_join(stirring.thread, NULL);
+    assert_null(err);
+    assert_null(ops[0].err);
+    assert_null(ops[1].err);
+    assert_false(stirring.failed);
+}
+
 int
 main(void)
 {
@@ -484,6 +557,7 @@ main(void)
         QUEUE_TEST(a_group_on_a_broken_handle_leaves_nothing),
         QUEUE_TEST(of_many_that_send_the_same_one_is_accepted),
         QUEUE_TEST(who_lost_the_fence_writes_nothing),
+        QUEUE_TEST(who_stirs_all_lanes_waits_for_groups),
     };
     return store_lab_run(tests, ARRAY_LENGTH(tests));
 }
