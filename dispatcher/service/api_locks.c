@@ -217,6 +217,8 @@ add(struct store *store, void *ctx)
 {
     struct locking *locking = ctx;
     TRY(queue_lock_add(store, locking->lock, locking->now_ms, locking->arena));
+    // What is being decided at this moment was decided without it.
+    TRY(queue_stir(store, locking->lock->app, locking->lock->env, locking->now_ms));
     return audit_add(store, &locking->audit, locking->now_ms);
 }
 

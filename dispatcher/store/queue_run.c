@@ -18,7 +18,8 @@ start(struct store *store, const struct queue_job *job, int64_t now_ms, bool *st
     return queue_lane_settle(store, job->app, job->env, *started ? -1 : 0);
 }
 
-// Whether the lease still is the caller's, and nobody goes before it by now.
+// Whether the lease still is the caller's, nobody goes before it by now, and what was decided by
+// still holds: a lock, a rejection or new specs that came meanwhile have nudged it.
 static struct error *
 may_start(struct store *store, const struct queue_job *job, bool *leased, bool *first)
 {
@@ -28,7 +29,7 @@ may_start(struct store *store, const struct queue_job *job, bool *leased, bool *
         "j.env"
         "  AND h.state = 'queued' ORDER BY h.urgent DESC, h.number LIMIT 1)"
         " AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.app = j.app AND r.env = j.env"
-        "  AND r.state = 'running') THEN 1 ELSE 0 END"
+        "  AND r.state = 'running') AND nudged = 0 THEN 1 ELSE 0 END"
         " FROM jobs j WHERE j.id = ? AND j.fence = ? AND j.state = 'queued'"
         " AND j.owner IS NOT NULL");
     query_text(&query, job->id);
@@ -36,6 +37,19 @@ may_start(struct store *store, const struct queue_job *job, bool *leased, bool *
     *leased = query_row(&query);
     *first = *leased && query_get_int(&query, 0) != 0;
     return query_finish(&query);
+}
+
+// Who decides about another one of the lane at this moment goes by what was there before.
+static struct error *
+nudge_others(struct store *store, const struct queue_job *job)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE jobs SET nudged = 1 WHERE app = ? AND env = ? AND state = 'queued'"
+        " AND owner IS NOT NULL");
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    return query_run(&query);
 }
 
 static struct error *
@@ -47,7 +61,11 @@ start_first(struct store *store, const struct queue_job *job, int64_t now_ms, bo
     if (!leased) {
         return queue_taken_over(job->id);
     }
-    return first ? start(store, job, now_ms, started) : NULL;
+    if (!first) {
+        return NULL;
+    }
+    TRY(start(store, job, now_ms, started));
+    return nudge_others(store, job);
 }
 
 struct error *

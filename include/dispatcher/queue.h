@@ -134,7 +134,7 @@ void store_set_fence(struct store *store, const char *id, int64_t fence);
 // when it is given back, whatever due_ms says.
 
 /// The job begins, still leased: *started false when another one of its lane runs or, by now, goes
-/// before it.
+/// before it, or when it is to be decided anew, since it was stirred after it was leased.
 NODISCARD struct error *queue_start(
     struct store *store, const struct queue_job *job, int64_t now_ms, bool *started);
 /// It stays queued: for what, and when to decide again (job->code, reason, who, until_ms, due_ms).

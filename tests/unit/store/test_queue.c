@@ -422,6 +422,45 @@ who_is_in_a_hurry_goes_first(void **state)
 }
 
 static void
+what_was_stirred_while_it_was_decided_is_decided_again(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    bool started = true;
+    accept(fixture, "d-1", "payments", 1000);
+    struct queue_job *job = queue_fixture_heads(fixture, "w1", 1100, NULL);
+    assert_null(queue_stir(fixture->store, "payments", "production", 1150)); // a new lock
+    assert_null(queue_start(fixture->store, job, 1200, &started));
+    assert_false(started);
+    assert_string_equal(queue_fixture_get(fixture, "d-1")->state, "queued");
+    job->due_ms = 9000;
+    assert_null(queue_hold(fixture->store, job));
+    job = queue_fixture_heads(fixture, "w1", 1300, NULL); // at once
+    assert_string_equal(job->id, "d-1");
+    assert_null(queue_start(fixture->store, job, 1300, &started));
+    assert_true(started);
+}
+
+static void
+what_was_decided_by_what_is_no_longer_there_is_decided_again(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    bool started = true;
+    accept(fixture, "d-1", "payments", 1000);
+    struct queue_job *slow = queue_fixture_heads(fixture, "w1", 1100, NULL);
+    struct queue_job urgent = queue_fixture_job("d-2", "payments", "production");
+    urgent.urgent = true;
+    (void)queue_fixture_accept(fixture, &urgent, 1150);
+    struct queue_job *first = queue_fixture_start(fixture, 1200);
+    assert_string_equal(first->id, "d-2");
+    queue_fixture_end(fixture, first, "deployed", 1300); // and something else is there now
+    assert_null(queue_start(fixture->store, slow, 1400, &started));
+    assert_false(started);
+    assert_null(queue_hold(fixture->store, slow));
+    (void)queue_fixture_start(fixture, 1500);
+    assert_string_equal(queue_fixture_get(fixture, "d-1")->state, "running");
+}
+
+static void
 assert_listed(struct queue_fixture *fixture, struct queue_filter filter, const char *expected)
 {
     struct queue_job *jobs = NULL;
@@ -508,6 +547,8 @@ main(void)
         QUEUE_TEST(a_word_from_its_worker_forgives_what_was),
         QUEUE_TEST(a_queued_job_that_is_cancelled_ends_at_once),
         QUEUE_TEST(who_is_in_a_hurry_goes_first),
+        QUEUE_TEST(what_was_stirred_while_it_was_decided_is_decided_again),
+        QUEUE_TEST(what_was_decided_by_what_is_no_longer_there_is_decided_again),
         QUEUE_TEST(lists_show_what_was_asked_for),
         QUEUE_TEST(the_usual_time_is_the_median_of_the_last),
     };

@@ -183,14 +183,15 @@ do_lease(struct world *world, struct replica *replica)
     }
 }
 
-// It may start only as the first of its lane.
+// It may start only as the first of its lane, and when nothing has happened since it was leased.
 static void
 start_held(struct world *world, struct replica *replica, struct queue_job *job)
 {
     struct query query CLEANUP(query_done);
     query_init(&query, replica->store,
-        "SELECT count(*) FROM jobs a JOIN jobs b ON a.app = b.app AND a.env = b.env"
-        " WHERE b.id = ? AND a.number <> b.number AND (a.state = 'running' OR (a.state = 'queued'"
+        "SELECT count(*) + (SELECT nudged FROM jobs WHERE id = ?1)"
+        " FROM jobs a JOIN jobs b ON a.app = b.app AND a.env = b.env"
+        " WHERE b.id = ?1 AND a.number <> b.number AND (a.state = 'running' OR (a.state = 'queued'"
         " AND (a.urgent > b.urgent OR (a.urgent = b.urgent AND a.number < b.number))))");
     query_text(&query, job->id);
     int64_t before = query_row(&query) ? query_get_int(&query, 0) : -1;
