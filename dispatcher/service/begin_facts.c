@@ -155,13 +155,25 @@ covers(const struct queue_lock *lock, const struct beginning *b)
            (cstr_equal(scope, "program") && cstr_equal(lock->program, b->settings->program));
 }
 
-// Did it hold the job back? One of level `warning` holds nothing, nor does a freeze an emergency.
+// When it ended; 0: it holds. One that has expired is over before somebody writes that down.
+static int64_t
+over_since(const struct queue_lock *lock, int64_t now_ms)
+{
+    bool expired = lock->expires_ms != 0 && lock->expires_ms <= now_ms;
+    return lock->released_ms != 0 ? lock->released_ms : expired ? lock->expires_ms : 0;
+}
+
+// Did it hold the job back? One of level `warning` holds nothing, nor does a freeze an emergency,
+// or a lock its owner.
 static bool
 held(const struct queue_lock *lock, const struct beginning *b)
 {
-    bool lets = cstr_equal(lock->level, "warning") ||
-                (cstr_equal(lock->level, "freeze") && b->job->emergency);
-    return !lets && lock->starts_ms < lock->released_ms && b->job->created_ms < lock->released_ms;
+    int64_t over_ms = over_since(lock, b->facts.now_ms);
+    bool freeze = cstr_equal(lock->level, "freeze");
+    bool own = lock->owner != NULL && b->facts.requester != NULL &&
+               str_equal_nocase(str_of(lock->owner), str_of(b->facts.requester));
+    bool lets = cstr_equal(lock->level, "warning") || (freeze ? b->job->emergency : own);
+    return !lets && lock->starts_ms < over_ms && b->job->created_ms < over_ms;
 }
 
 // The newest lock that is over, says that what waited is dropped, and made this job wait.
@@ -175,7 +187,8 @@ find_dropper(struct beginning *b)
     }
     TRY(queue_locks(b->worker->store, true, b->facts.now_ms, b->arena, &locks, &count));
     for (size_t i = 0; i < count && b->dropper == NULL; i++) {
-        bool drops = locks[i].released_ms != 0 && cstr_equal(locks[i].on_release, "drop");
+        bool drops = over_since(&locks[i], b->facts.now_ms) != 0 &&
+                     cstr_equal(locks[i].on_release, "drop");
         b->dropper = drops && covers(&locks[i], b) && held(&locks[i], b) ? &locks[i] : NULL;
     }
     return NULL;

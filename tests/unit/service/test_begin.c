@@ -177,6 +177,59 @@ a_lock_that_drops_ends_what_it_held(void **state)
     world_end(&world);
 }
 
+// Over, and nobody has written that down yet: what was shown (`will be dropped`) is what happens.
+static void
+a_lock_that_has_just_expired_drops_what_it_held(void **state)
+{
+    (void)state;
+    struct world world;
+    int64_t now = clock_wall(&clock_system);
+    world_begin(&world, SPEC(""));
+    struct queue_lock lock = {.scope = "target",
+        .app = "payments",
+        .env = "production",
+        .level = "lock",
+        .reason = "the fair",
+        .owner = "hubot",
+        .on_release = "drop",
+        .starts_ms = now - 60 * 1000,
+        .expires_ms = now - 1000};
+    assert_null(queue_lock_add(world.service->store, &lock, now - 60 * 1000, world.arena));
+    world.accepted_ms = now - 30 * 1000;
+    const char *held = enqueue_deploy(&world, "production", "v1");
+    world_go(&world);
+    until_state(&world, held, "final");
+    assert_string_equal(job_of(&world, held)->code, "dropped");
+    assert_int_equal(engine.begun, 0);
+    world_end(&world);
+}
+
+static void
+its_own_lock_drops_nothing_of_its_owner(void **state)
+{
+    (void)state;
+    struct world world;
+    bool released = false;
+    int64_t now = clock_wall(&clock_system);
+    world_begin(&world, SPEC(""));
+    struct queue_lock lock = {.scope = "app",
+        .app = "payments",
+        .level = "lock",
+        .reason = "I am looking",
+        .owner = "Octocat", // who asks
+        .on_release = "drop"};
+    assert_null(queue_lock_add(world.service->store, &lock, now - 60 * 1000, world.arena));
+    world.accepted_ms = now - 30 * 1000;
+    const char *own = enqueue_deploy(&world, "production", "v1");
+    assert_null(queue_lock_release(
+        world.service->store, lock.id, lock.epoch, "octocat", now - 1000, &released));
+    assert_true(released);
+    world_go(&world);
+    until_state(&world, own, "final");
+    assert_string_equal(job_of(&world, own)->result, "deployed");
+    world_end(&world);
+}
+
 static void
 approvals_hold_it_for_the_difference_that_was_approved(void **state)
 {
@@ -444,6 +497,8 @@ main(void)
         cmocka_unit_test(lanes_do_not_wait_for_each_other),
         cmocka_unit_test(a_lock_holds_it_until_it_is_lifted),
         cmocka_unit_test(a_lock_that_drops_ends_what_it_held),
+        cmocka_unit_test(a_lock_that_has_just_expired_drops_what_it_held),
+        cmocka_unit_test(its_own_lock_drops_nothing_of_its_owner),
         cmocka_unit_test(approvals_hold_it_for_the_difference_that_was_approved),
         cmocka_unit_test(specs_that_are_away_hold_it),
         cmocka_unit_test(an_older_commit_is_refused),
