@@ -12,6 +12,8 @@ const char *policy_word(struct arena *arena, const char *text, size_t max);
 const char *policy_words(struct arena *arena, const struct str_list *list, const char *last);
 /// " until 2026-11-30T07:00:00Z", or "" when it is not known.
 const char *policy_until(struct arena *arena, int64_t ms);
+/// " at 2026-11-30T07:00:00Z", likewise.
+const char *policy_at(struct arena *arena, int64_t ms);
 /// Adds to a list in the arena; `*room` is what it has room for.
 void policy_add(struct arena *arena, struct str_list *list, size_t *room, const char *text);
 /// Logins and team slugs are the same in any case.

@@ -75,7 +75,13 @@ check_promotion(const struct settings *settings, const struct policy_facts *fact
         return;
     }
     int64_t ready_ms = facts->promoted_since_ms + promote->soak_ms;
-    if (facts->now_ms < ready_ms) {
+    if (facts->promoted_until_ms != 0 && facts->promoted_until_ms < ready_ms) {
+        refuse(out, REASON_NOT_PROMOTED,
+            arena_printf(arena,
+                "version '%s' was not long enough in '%s': another one took its place there%s",
+                version, promote->environment, policy_at(arena, facts->promoted_until_ms)),
+            arena_printf(arena, "a deployment of it to '%s'", promote->environment));
+    } else if (facts->now_ms < ready_ms) {
         out->answer = POLICY_WAIT;
         out->code = REASON_SOAK;
         out->until_ms = ready_ms;

@@ -33,15 +33,27 @@ policy_words(struct arena *arena, const struct str_list *list, const char *last)
     return list->count > 0 ? arena_dup(arena, buf_cstr(&text)) : "none";
 }
 
-const char *
-policy_until(struct arena *arena, int64_t ms)
+static const char *
+time_after(struct arena *arena, const char *word, int64_t ms)
 {
     char text[21] = {0};
     if (ms <= 0) {
         return "";
     }
     clock_format_rfc3339(ms, text);
-    return arena_printf(arena, " until %s", text);
+    return arena_printf(arena, " %s %s", word, text);
+}
+
+const char *
+policy_until(struct arena *arena, int64_t ms)
+{
+    return time_after(arena, "until", ms);
+}
+
+const char *
+policy_at(struct arena *arena, int64_t ms)
+{
+    return time_after(arena, "at", ms);
 }
 
 void

@@ -10,6 +10,7 @@
 
 enum {
     MEMORY_SIZE = 1024,
+    RELEASES_MAX = 200,  // of an environment: what was there before that is forgotten
     DROP_LOOK_MS = 1000, // one that is younger waited for no lock
 };
 
@@ -187,8 +188,8 @@ find_dropper(struct beginning *b)
     }
     TRY(queue_locks(b->worker->store, true, b->facts.now_ms, b->arena, &locks, &count));
     for (size_t i = 0; i < count && b->dropper == NULL; i++) {
-        bool drops = over_since(&locks[i], b->facts.now_ms) != 0 &&
-                     cstr_equal(locks[i].on_release, "drop");
+        bool drops =
+            over_since(&locks[i], b->facts.now_ms) != 0 && cstr_equal(locks[i].on_release, "drop");
         b->dropper = drops && covers(&locks[i], b) && held(&locks[i], b) ? &locks[i] : NULL;
     }
     return NULL;
@@ -223,18 +224,47 @@ read_locks(struct beginning *b)
 
 // --- releases and approvals ----------------------------------------------------------------------
 
+static bool
+is_same_release(const struct queue_release *a, const struct queue_release *b)
+{
+    return cstr_equal(a->version, b->version) && cstr_equal(a->digests, b->digests);
+}
+
+// The longest time without a break for which the very images of `release` were there: releases of
+// the same ones that follow one another are one.
+static void
+find_longest(const struct queue_release *list, size_t count, const struct queue_release *release,
+    int64_t now_ms, struct policy_facts *out)
+{
+    int64_t longest_ms = -1, until_ms = 0;
+    for (size_t i = 0; i < count; i++) { // the newest first
+        bool goes_on = i > 0 && is_same_release(&list[i - 1], &list[i]);
+        until_ms = goes_on ? until_ms : list[i].until_ms;
+        int64_t lasted_ms = (until_ms != 0 ? until_ms : now_ms) - list[i].since_ms;
+        if (is_same_release(&list[i], release) && lasted_ms > longest_ms) {
+            longest_ms = lasted_ms;
+            out->promoted_since_ms = list[i].since_ms;
+            out->promoted_until_ms = until_ms;
+        }
+    }
+}
+
 static struct error *
 read_promotion(struct beginning *b)
 {
     const char *from = b->settings->promote_from.environment;
-    struct queue_release *release = NULL;
+    struct queue_release *list = NULL;
+    size_t count = 0, at = 0;
     if (from == NULL || b->job->version == NULL) {
         return NULL;
     }
-    TRY(ask_release(b->worker->store, b->job->app, from, b->job->version, b->arena, &release));
-    if (release != NULL) {
-        b->facts.promoted_since_ms = release->since_ms;
-        b->facts.promoted_digests = release->digests;
+    TRY(queue_releases(b->worker->store, b->job->app, from, RELEASES_MAX, b->arena, &list, &count));
+    while (at < count && !cstr_equal(list[at].version, b->job->version)) {
+        at++;
+    }
+    if (at < count) {
+        b->facts.promoted_digests = list[at].digests;
+        find_longest(list, count, &list[at], b->facts.now_ms, &b->facts);
     }
     return NULL;
 }

@@ -126,8 +126,9 @@ struct policy_facts {
     size_t lock_count;
     enum policy_ancestry ancestry;
     const char *deployed_version;
-    // promote_from: since when it was there, 0: never; and with which digests
-    int64_t promoted_since_ms;
+    // promote_from: since when it was there, 0: never; until when, 0: it is there; and with which
+    // digests
+    int64_t promoted_since_ms, promoted_until_ms;
     const char *promoted_digests;
     const struct policy_approval *approvals;
     size_t approval_count;

@@ -413,6 +413,15 @@ test_promotion(void **state)
     f.facts.emergency = true; // passes no order
     gate(&f, POLICY_WAIT, REASON_SOAK);
     f.facts.promoted_since_ms = f.facts.now_ms - 30 * MINUTE;
+    f.facts.promoted_until_ms = f.facts.now_ms - MINUTE; // what is gone ripens no more
+    f.facts.emergency = false;
+    gate(&f, POLICY_REFUSE, REASON_NOT_PROMOTED);
+    assert_string_equal(f.gate.sentence,
+        "version 'v2' was not long enough in 'staging': another one took its place there at "
+        "2026-11-25T11:59:00Z");
+    f.facts.promoted_until_ms = f.facts.now_ms;
+    go(&f, 0);
+    f.facts.promoted_until_ms = 0;
     go(&f, 0);
     f.settings.promote_from.same_digest = true;
     static const struct {

@@ -231,6 +231,40 @@ its_own_lock_drops_nothing_of_its_owner(void **state)
 }
 
 static void
+a_version_that_did_not_stay_long_enough_is_not_promoted(void **state)
+{
+    (void)state;
+    struct world world;
+    int64_t now = clock_wall(&clock_system);
+    world_begin(&world, SPEC("      promote_from: {environment: staging, soak: 10s}\n"));
+    const struct {
+        const char *version;
+        int64_t ago_s;
+    } releases[] = {{"v1", 100}, {"v2", 99}, {"v3", 90}, {"v3", 85}, {"v4", 79}};
+    for (size_t i = 0; i < ARRAY_LENGTH(releases); i++) {
+        const struct queue_release release = {.app = "payments",
+            .env = "staging",
+            .version = releases[i].version,
+            .digests = "{}",
+            .sha = WORLD_SHA,
+            .deployment = arena_printf(world.arena, "d-s-%zu", i),
+            .since_ms = now - releases[i].ago_s * 1000};
+        assert_null(queue_release_add(world.service->store, &release));
+    }
+    world_go(&world);
+    const char *short_stay = enqueue_deploy(&world, "production", "v2"); // 9 s
+    until_state(&world, short_stay, "final");
+    assert_string_equal(job_of(&world, short_stay)->code, "not-promoted");
+    const char *twice = enqueue_deploy(&world, "production", "v3"); // 5 s and 6 s of the same
+    until_state(&world, twice, "final");
+    assert_string_equal(job_of(&world, twice)->result, "deployed");
+    const char *there = enqueue_deploy(&world, "production", "v4");
+    until_state(&world, there, "final");
+    assert_string_equal(job_of(&world, there)->result, "deployed");
+    world_end(&world);
+}
+
+static void
 approvals_hold_it_for_the_difference_that_was_approved(void **state)
 {
     (void)state;
@@ -499,6 +533,7 @@ main(void)
         cmocka_unit_test(a_lock_that_drops_ends_what_it_held),
         cmocka_unit_test(a_lock_that_has_just_expired_drops_what_it_held),
         cmocka_unit_test(its_own_lock_drops_nothing_of_its_owner),
+        cmocka_unit_test(a_version_that_did_not_stay_long_enough_is_not_promoted),
         cmocka_unit_test(approvals_hold_it_for_the_difference_that_was_approved),
         cmocka_unit_test(specs_that_are_away_hold_it),
         cmocka_unit_test(an_older_commit_is_refused),
