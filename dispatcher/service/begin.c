@@ -105,9 +105,10 @@ refuse(struct beginning *b, enum reason_code code, const char *sentence, const c
 // --- the specs of this moment --------------------------------------------------------------------
 
 // Were the rules changed since it was accepted? Then they are asked again, with the facts of the
-// token: a repository that lost its right begins nothing any more.
+// token: a repository that lost its right begins nothing any more. *unknown: GitHub could not say
+// which teams its actor is in.
 static struct error *
-decide_again(struct beginning *b, struct policy_verdict *verdict)
+decide_again(struct beginning *b, struct policy_verdict *verdict, bool *unknown)
 {
     const struct policy_claims *claims = &b->ask.claims;
     struct policy_actor actor = {.is_bot = str_ends(str_of(claims->actor), STR("[bot]"))};
@@ -119,9 +120,33 @@ decide_again(struct beginning *b, struct policy_verdict *verdict)
     if (policy_needs_teams(b->settings) && !actor.is_bot && claims->actor != NULL) {
         TRY(people_teams(
             b->worker->service, claims->actor, b->arena, &actor.teams, &actor.teams_known));
+        *unknown = !actor.teams_known;
     }
     policy_decide(claims, b->settings, &actor, b->arena, verdict);
     return NULL;
+}
+
+// GitHub could not say something that matters: it may be back soon.
+static struct error *
+hold_for_github(struct beginning *b, const char *sentence)
+{
+    int64_t now = worker_wall(b->worker);
+    bool waits = cstr_equal(b->job->code, reason_code_name(REASON_LIMITED));
+    const struct holding holding = {
+        .code = REASON_LIMITED,
+        .sentence = sentence,
+        .until_ms = waits && b->job->until_ms != 0 ? b->job->until_ms : now + GITHUB_PATIENCE_MS,
+        .due_ms = now + GITHUB_AGAIN_MS,
+    };
+    return hold(b, &holding);
+}
+
+// One that waited for something else before has had no time for GitHub yet.
+static bool
+has_time_for_github(const struct beginning *b)
+{
+    bool waits = cstr_equal(b->job->code, reason_code_name(REASON_LIMITED));
+    return !waits || worker_wall(b->worker) < b->job->until_ms;
 }
 
 // *ended: it was held or refused.
@@ -130,6 +155,7 @@ check_specs(struct beginning *b, bool *ended)
 {
     const char *problem = NULL;
     struct policy_verdict verdict = {0};
+    bool unknown = false;
     *ended = true;
     b->settings = spec_set_settings(b->set, b->job->app, b->job->env, &problem);
     if (b->settings == NULL && problem != NULL) {
@@ -146,36 +172,26 @@ check_specs(struct beginning *b, bool *ended)
         return refuse(b, REASON_DISABLED,
             arena_printf(b->arena, "the spec of '%s' says 'enabled: false'", b->job->app), NULL);
     }
-    TRY(decide_again(b, &verdict));
+    TRY(decide_again(b, &verdict, &unknown));
     *ended = !verdict.allowed;
-    return verdict.allowed ? NULL : refuse(b, verdict.code, verdict.sentence, verdict.who);
+    if (verdict.allowed) {
+        return NULL;
+    }
+    if (unknown && verdict.code == REASON_ACTOR && has_time_for_github(b)) {
+        return hold_for_github(b,
+            arena_printf(b->arena, "GitHub cannot say which teams '%s' is in", b->job->requester));
+    }
+    return refuse(b, verdict.code, verdict.sentence, verdict.who);
 }
 
 // --- the gate ------------------------------------------------------------------------------------
 
-// GitHub could not say how the commits stand, and the spec wants to know: it may be back soon.
-static struct error *
-hold_for_github(struct beginning *b)
-{
-    int64_t now = worker_wall(b->worker);
-    bool waits = cstr_equal(b->job->code, reason_code_name(REASON_LIMITED));
-    const struct holding holding = {
-        .code = REASON_LIMITED,
-        .sentence = "GitHub cannot say how the commit stands to the one that is deployed",
-        .until_ms = waits && b->job->until_ms != 0 ? b->job->until_ms : now + GITHUB_PATIENCE_MS,
-        .due_ms = now + GITHUB_AGAIN_MS,
-    };
-    return hold(b, &holding);
-}
-
-// One that waited for something else before has had no time for GitHub yet; one that the policy
-// has let wait for it has.
+// One that the policy has let wait for GitHub has had its time.
 static bool
 is_patient(const struct beginning *b)
 {
-    bool waits = cstr_equal(b->job->code, reason_code_name(REASON_LIMITED));
     bool waited = cstr_equal(b->job->code, reason_code_name(REASON_STALE));
-    return b->ancestry_unknown && !waited && (!waits || worker_wall(b->worker) < b->job->until_ms);
+    return b->ancestry_unknown && !waited && has_time_for_github(b);
 }
 
 static struct error *
@@ -207,7 +223,10 @@ start(struct beginning *b, const struct str_list *warnings)
         return worker_forgive(worker, b->job, err);
     }
     if (!started) {
-        return hold_for(b, REASON_TURN, "another deployment of the lane runs", TURN_AGAIN_MS);
+        return hold_for(b, REASON_TURN,
+            "another deployment of the lane goes before it, or something was changed while it was "
+            "decided: it is decided again",
+            TURN_AGAIN_MS);
     }
     b->job->state = "running";
     b->job->started_ms = now;
@@ -278,7 +297,8 @@ pass_gate(struct beginning *b)
     }
     TRY(ask_gate(b, &gate));
     if (gate.answer == POLICY_REFUSE && gate.code == REASON_STALE && is_patient(b)) {
-        return hold_for_github(b);
+        return hold_for_github(
+            b, "GitHub cannot say how the commit stands to the one that is deployed");
     }
     switch (gate.answer) {
     case POLICY_GO:

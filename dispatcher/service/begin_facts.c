@@ -311,6 +311,9 @@ read_approvals(struct beginning *b)
             .at_ms = rows[i].at_ms,
         };
         TRY(people_teams(b->worker->service, rows[i].by, b->arena, &one->by.teams, &known));
+        if (rows[i].rejected && !known) { // as when it was written down: no hiccup undoes a no
+            one->by.teams = b->settings->approvals.teams;
+        }
     }
     b->facts.approvals = out;
     return NULL;

@@ -265,6 +265,58 @@ a_version_that_did_not_stay_long_enough_is_not_promoted(void **state)
 }
 
 static void
+a_rejection_counts_when_github_cannot_say_who_that_is(void **state)
+{
+    (void)state;
+    struct world world;
+    const char *diff = NULL;
+    world_begin(&world, SPEC("      approvals: {count: 1, teams: [devops]}\n"));
+    world.service->teams_unknown = true;
+    const char *id = enqueue_deploy(&world, "production", "v1");
+    assert_null(begin_diff(world.service->store, job_of(&world, id), world.arena, &diff));
+    const struct queue_approval no = {.job = id,
+        .by = "hubot",
+        .by_id = 2,
+        .version = "v1",
+        .diff = diff,
+        .rejected = true,
+        .at_ms = clock_wall(&clock_system)};
+    assert_null(queue_approve(world.service->store, &no));
+    world_go(&world);
+    until_state(&world, id, "final");
+    assert_string_equal(job_of(&world, id)->code, "rejected");
+    world_end(&world);
+}
+
+static void
+teams_that_github_cannot_name_hold_it(void **state)
+{
+    (void)state;
+    struct world world;
+    const char *devops[] = {"devops"};
+    world_begin(&world, "name: payments\nrepo: acme/payments\nservices:\n  web:\n    expose: 8080\n"
+                        "deploy:\n  repository_id: 7\n  owner_id: 9919\n  environments:\n"
+                        "    staging:\n      allow: [{id: main, refs: [refs/heads/main],"
+                        " actors: {teams: [devops]}}]\n");
+    world.service->teams_unknown = true;
+    struct ask ask = ask_new("deploy", "staging", "v1");
+    ask.specs = "another commit's";
+    world_go(&world);
+    const char *id = enqueue(&world, &ask);
+    until_code(&world, id, "github-limited");
+    assert_string_equal(job_of(&world, id)->state, "queued");
+    world.service->teams = (struct str_list){devops, 1};
+    world.service->teams_unknown = false;
+    (void)pthread_mutex_lock(&world.service->writing);
+    assert_null(queue_stir(world.service->store, NULL, NULL, clock_wall(&clock_system)));
+    (void)pthread_mutex_unlock(&world.service->writing);
+    workers_wake(world.service);
+    until_state(&world, id, "final");
+    assert_string_equal(job_of(&world, id)->result, "deployed");
+    world_end(&world);
+}
+
+static void
 approvals_hold_it_for_the_difference_that_was_approved(void **state)
 {
     (void)state;
@@ -534,6 +586,8 @@ main(void)
         cmocka_unit_test(a_lock_that_has_just_expired_drops_what_it_held),
         cmocka_unit_test(its_own_lock_drops_nothing_of_its_owner),
         cmocka_unit_test(a_version_that_did_not_stay_long_enough_is_not_promoted),
+        cmocka_unit_test(a_rejection_counts_when_github_cannot_say_who_that_is),
+        cmocka_unit_test(teams_that_github_cannot_name_hold_it),
         cmocka_unit_test(approvals_hold_it_for_the_difference_that_was_approved),
         cmocka_unit_test(specs_that_are_away_hold_it),
         cmocka_unit_test(an_older_commit_is_refused),
