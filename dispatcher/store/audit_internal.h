@@ -38,3 +38,5 @@ void audit_keep_hash(char to[65], const char *hash);
 NODISCARD struct error *audit_hash(const struct audit_entry *entry, char out[65]);
 /// A JSON object with sorted keys and no blanks; ERROR_INPUT when it is none.
 NODISCARD struct error *audit_canonical(const char *text, struct arena *arena, const char **out);
+/// Is it one object, and nothing behind it? What is hashed holds it as it is.
+bool audit_is_object(const char *text);

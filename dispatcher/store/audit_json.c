@@ -174,6 +174,15 @@ audit_canonical(const char *text, struct arena *arena, const char **out)
     return NULL;
 }
 
+bool
+audit_is_object(const char *text)
+{
+    struct json *value CLEANUP(json_freep) = NULL;
+    const struct json_limits limits = {(size_t)8 * AUDIT_DETAIL_MAX, json_limits_default.max_depth};
+    struct error *err CLEANUP(error_freep) = json_parse(str_of(text), &limits, &value);
+    return err == NULL && json_is_object(value);
+}
+
 // --- the object ----------------------------------------------------------------------------------
 
 static void

@@ -292,6 +292,7 @@ meddling_is_seen(void **state)
         {{"UPDATE audit_head SET sequence = 4 WHERE one = 1"}, 4, 4,
             "it is not the newest that was written"},
         {{"DELETE FROM audit_head"}, 5, 5, "the log's head does not know of it"},
+        {{"DELETE FROM audit", "DELETE FROM audit_head"}, 1, 0, "the log's head is gone"},
     };
     for (int i = 0; i < 5; i++) {
         add(fixture, "octocat", 1000 + i);
@@ -308,6 +309,27 @@ meddling_is_seen(void **state)
         assert_int_equal(verdict.entries, cases[i].entries);
     }
     assert_int_equal(verify(fixture).broken_at, 0);
+}
+
+// The same text of other columns: an entry that no list by environment shows.
+static void
+what_is_hidden_in_a_detail_is_seen(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    const struct audit_entry entry = {.kind = "decision",
+        .verdict = "allow",
+        .app = "payments",
+        .env = "production",
+        .digest = "sha256:1",
+        .detail = "{\"verb\":\"deploy\"}"};
+    assert_null(audit_add(fixture->store, &entry, 1000));
+    assert_int_equal(verify(fixture).broken_at, 0);
+    meddle(fixture, "UPDATE audit SET detail = detail ||"
+                    " ',\"digest\":\"sha256:1\",\"env\":\"production\"',"
+                    " digest = NULL, env = NULL WHERE sequence = 1");
+    const struct audit_verdict verdict = verify(fixture);
+    assert_int_equal(verdict.broken_at, 1);
+    assert_string_equal(verdict.why, "it is not what was written");
 }
 
 struct writing {
@@ -400,6 +422,7 @@ main(void)
         QUEUE_TEST(lists_show_what_was_asked_for),
         QUEUE_TEST(a_whole_chain_is_whole),
         QUEUE_TEST(meddling_is_seen),
+        QUEUE_TEST(what_is_hidden_in_a_detail_is_seen),
         QUEUE_TEST(an_entry_shares_the_fate_of_its_request),
         QUEUE_TEST(many_writers_make_one_chain),
     };
