@@ -20,7 +20,7 @@ static const struct document {
     {"jobs", "number", "request", true},
 };
 
-enum { PORTION = 200, KEY_MAX = 4096 };
+enum { PORTION = 200, KEY_MAX = 4096, SCHEMA_MAX = 256 * 1024 };
 
 static struct error *
 has_table(struct store *store, const char *name, bool *out)
@@ -90,6 +90,42 @@ check_schema(struct store *store, struct arena *arena, struct store_verification
     } else if (out->schema < 1 || out->schema > store_schema_version) {
         out->problem = arena_printf(arena, "it has schema %lld, but this dispatcher knows 1 to %d",
             (long long)out->schema, store_schema_version);
+    }
+    return NULL;
+}
+
+// What a file defines, one line each: also the indexes that let one job of a lane run, and no table
+// whose name would be a part of a statement elsewhere.
+static struct error *
+put_schema(struct store *store, struct buf *out)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT coalesce(type, ''), coalesce(name, ''), coalesce(tbl_name, ''), coalesce(sql, '')"
+        " FROM sqlite_schema WHERE coalesce(name, '') NOT LIKE 'sqlite^_stat%' ESCAPE '^'"
+        " ORDER BY 1, 2");
+    while (query_row(&query)) {
+        for (int i = 0; i < 4; i++) {
+            buf_puts(out, query_peek_text(&query, i));
+            buf_putc(out, i < 3 ? '\t' : '\n');
+        }
+    }
+    return query_finish(&query);
+}
+
+static struct error *
+check_definitions(struct store *store, struct arena *arena, struct store_verification *out)
+{
+    struct store *fresh CLEANUP(store_closep) = NULL;
+    struct buf expected CLEANUP(buf_done) = BUF_INIT(SCHEMA_MAX);
+    struct buf found CLEANUP(buf_done) = BUF_INIT(SCHEMA_MAX);
+    TRY(backup_open("", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &fresh));
+    TRY(store_migrate(fresh, (int)out->schema));
+    TRY(put_schema(fresh, &expected));
+    TRY(put_schema(store, &found));
+    if (found.failed || !str_equal(buf_str(&expected), buf_str(&found))) {
+        out->problem = arena_printf(
+            arena, "its tables and indexes are not those of schema %lld", (long long)out->schema);
     }
     return NULL;
 }
@@ -173,6 +209,9 @@ verify_store(struct store *store, struct arena *arena, struct store_verification
 {
     struct store_verification seen = {0};
     TRY(check_schema(store, arena, &seen));
+    if (seen.problem == NULL && !store_is_shared(store)) {
+        TRY(check_definitions(store, arena, &seen));
+    }
     if (seen.problem == NULL && !store_is_shared(store)) {
         TRY(check_file(store, arena, &seen.problem));
     }

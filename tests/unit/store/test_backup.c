@@ -353,6 +353,21 @@ what_is_not_whole_is_not_restored(void **state)
     char *newer CLEANUP(xfreep) =
         xasprintf("it has schema 99, but this dispatcher knows 1 to %d", store_schema_version);
     assert_problem(fixture, "PRAGMA user_version = 99", newer);
+    char *other CLEANUP(xfreep) =
+        xasprintf("its tables and indexes are not those of schema %d", store_schema_version);
+    static const char *const others[] = {
+        "DROP INDEX jobs_one_running", // two of a lane could run
+        "CREATE UNIQUE INDEX one_more ON jobs (number)",
+        "CREATE TABLE more (number INTEGER)",
+        // The name of a table is a part of statements that another database is given.
+        "CREATE TABLE \"meta WHERE name = pg_read_file('/etc/passwd')\" (a TEXT)",
+        "CREATE VIEW jobs_of_all AS SELECT * FROM jobs",
+        "CREATE TRIGGER meddle AFTER INSERT ON jobs BEGIN DELETE FROM audit; END",
+        "ALTER TABLE jobs ADD COLUMN more TEXT",
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        assert_problem(fixture, others[i], other);
+    }
 }
 
 static void
