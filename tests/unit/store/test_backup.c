@@ -402,6 +402,28 @@ damage_anywhere_is_found_or_harmless(void **state)
     assert_fails(store_verify(path, fixture->arena, &seen), ERROR_INPUT, missing);
 }
 
+// SQLite would take what lies beside a file for a part of it.
+static void
+what_another_database_left_is_not_taken_over(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const ends[] = {"-wal", "-shm", "-journal"};
+    fill(fixture->store);
+    fine(store_backup(fixture->store, fixture->copy));
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        char *to CLEANUP(xfreep) = xasprintf("%s/left-%zu.db", fixture->dir, i);
+        char *left CLEANUP(xfreep) = xasprintf("%s%s", to, ends[i]);
+        char *text CLEANUP(xfreep) = xasprintf("'%s' exists", left);
+        assert_null(file_write(left, STR("of a database that was moved away"), 0600));
+        assert_fails(store_restore(fixture->copy, to), ERROR_USAGE, text);
+        assert_fails(store_backup(fixture->store, to), ERROR_USAGE, text);
+        assert_false(file_exists(to));
+        assert_true(file_exists(left));
+        assert_int_equal(unlink(left), 0);
+        fine(store_restore(fixture->copy, to));
+    }
+}
+
 // As release 0.1 made them: brought up to date on the way, while the backup stays as it is.
 static void
 an_older_backup_is_restored(void **state)
@@ -475,6 +497,7 @@ main(void)
         TEST(a_backup_of_a_busy_journal_is_of_one_moment),
         TEST(what_is_not_whole_is_not_restored),
         TEST(damage_anywhere_is_found_or_harmless),
+        TEST(what_another_database_left_is_not_taken_over),
         TEST(an_older_backup_is_restored),
     };
     const struct CMUnitTest server[] = {
