@@ -46,7 +46,7 @@ window_parse(const char *text, int *from, int *to)
 {
     struct str head = {0}, tail = {0};
     return str_cut(str_of(text), '-', &head, &tail) && parse_point(head, from) &&
-           parse_point(tail, to);
+           parse_point(tail, to) && *from != *to;
 }
 
 bool

@@ -312,7 +312,12 @@ check_window(const char *value)
 {
     bool fine = weekday_time(value) > 0 && starts(value + 9, " - ") &&
                 weekday_time(value + 12) > 0 && value[21] == '\0';
-    return fine ? NULL : "must be like 'Fri 15:00 - Mon 07:00'";
+    if (!fine) {
+        return "must be like 'Fri 15:00 - Mon 07:00'";
+    }
+    return strncmp(value, value + 12, 9) != 0
+               ? NULL
+               : "must begin and end at different times; to hold always is what locks are for";
 }
 
 const char *

@@ -290,8 +290,6 @@ test_windows(void **state)
         {"Sun 22:00 - Mon 06:00", "Asia/Kolkata", "2026-11-29T16:30:00Z", "2026-11-30T00:30:00Z"},
         {"Sat 00:00 - Mon 00:00", "Australia/Lord_Howe", "2026-04-04T00:00:00Z",
             "2026-04-05T13:30:00Z"},
-        // a window of no length never holds
-        {"Mon 00:00 - Mon 00:00", "UTC", "2026-11-30T00:00:00Z", NULL},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct fixture f = fresh();
@@ -350,7 +348,8 @@ test_unreadable_windows_hold(void **state)
 {
     (void)state;
     static const struct setting_window unreadable[] = {{.deny = "sometimes", .tz = "UTC"},
-        {.deny = "Fri 15:00 - Mon 07:00", .tz = "Mars/Olympus"}, {.deny = NULL, .tz = "UTC"}};
+        {.deny = "Fri 15:00 - Mon 07:00", .tz = "Mars/Olympus"}, {.deny = NULL, .tz = "UTC"},
+        {.deny = "Mon 00:00 - Mon 00:00", .tz = "UTC"}};
     for (size_t i = 0; i < ARRAY_LENGTH(unreadable); i++) {
         struct fixture f = fresh();
         struct setting_window window = unreadable[i];

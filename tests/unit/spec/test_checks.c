@@ -73,7 +73,7 @@ static const struct form forms[] = {
         {"", "org/.github/workflows/x.yaml", "org/repo/x.yaml", "a/b/c/.github/workflows/x.yaml"}},
     {"window", check_window, {"Fri 15:00 - Mon 07:00", "Sat 00:00 - Sun 23:59"},
         {"", "Fri 15:00", "Fri 24:00 - Mon 07:00", "Fri 15:60 - Mon 07:00", "fri 15:00 - mon 07:00",
-            "Fri 15:00-Mon 07:00", "Fri 15:00 - Mon 07:00 "}},
+            "Fri 15:00-Mon 07:00", "Fri 15:00 - Mon 07:00 ", "Mon 00:00 - Mon 00:00"}},
     {"timezone", check_timezone, {"UTC", "America/New_York", "Etc/GMT+5"},
         {"", "/etc", "America/New York", "a//b", "../x", "a/"}},
     {"secret reference", check_secret_ref,
