@@ -118,7 +118,7 @@ is_below_the_floor(struct decision *decision)
     const struct policy_claims *claims = decision->question.claims;
     const struct setting_identity *identity = &decision->question.settings->identity;
     struct arena *arena = decision->question.arena;
-    bool by_event = identity->floor_events.count == 0;
+    bool by_event = !identity->floor_has_events; // a list of none lets none pass
     for (size_t i = 0; i < identity->floor_events.count; i++) {
         by_event = by_event || strcmp(identity->floor_events.items[i], claims->event) == 0;
     }
@@ -131,9 +131,11 @@ is_below_the_floor(struct decision *decision)
     const char *what =
         by_event ? arena_printf(arena, "runner '%s' is not '%s', which the organisation asks for",
                        shown(decision, claims->runner), runner)
-                 : arena_printf(arena, "event '%s' is none of %s, which the organisation allows",
-                       shown(decision, claims->event),
-                       policy_words(arena, &identity->floor_events, ", "));
+        : identity->floor_events.count == 0
+            ? "the organisation lets no event deploy here"
+            : arena_printf(arena, "event '%s' is none of %s, which the organisation allows",
+                  shown(decision, claims->event),
+                  policy_words(arena, &identity->floor_events, ", "));
     add_failure(decision, what);
     refuse(decision, REASON_FLOOR, what, "the owners of dispatcher.yaml");
     return true;

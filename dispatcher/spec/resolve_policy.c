@@ -36,6 +36,7 @@ resolve_who(struct resolve *resolve, const struct spec_environment *environment,
                 &documents->app_source, spec_node_at(environment->at.node, "github_environment"));
     }
     if (floor != NULL) {
+        identity->floor_has_events = yaml_get(floor->at.node, "events") != NULL;
         identity->floor_events = floor->events;
         identity->floor_runner = floor->runner;
     }

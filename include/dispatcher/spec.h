@@ -132,7 +132,8 @@ struct setting_identity {
     const char *via_workflow; // "org/repo/.github/workflows/app-deploy.yaml"
     struct str_list via_refs; // of that
     const char *github_environment;
-    struct str_list floor_events; // the only ones that the floor lets pass; empty: the default
+    bool floor_has_events;        // it says which events may deploy: those, and no other ones
+    struct str_list floor_events;
     const char *floor_runner;     // any | github-hosted | self-hosted
 };
 struct setting_promote {

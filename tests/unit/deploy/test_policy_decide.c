@@ -549,6 +549,13 @@ test_audit(void **state)
     f.claims.repository_id = 1;
     decide(&f, REASON_NOT_AUTHORIZED);
     arena_free(f.arena);
+    f = given(PLAIN "policy: {production: {events: []}}\n", // a floor that lets nothing pass
+        "  mode: audit\n"
+        "  environments: {production: {branch: main}}\n");
+    decide(&f, REASON_FLOOR);
+    assert_string_equal(
+        f.verdict.sentence, "the organisation lets no event deploy here");
+    arena_free(f.arena);
 }
 
 static void

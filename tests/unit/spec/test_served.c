@@ -172,6 +172,7 @@ test_rules(void **state)
     assert_list(&f.settings->allow[1].events, "release");
     assert_list(&f.settings->allow[1].teams, "deployers ops");
     assert_true(f.settings->allow[1].deny_bots);
+    assert_true(f.settings->identity.floor_has_events);
     assert_list(&f.settings->identity.floor_events, "push release");
     done(&f);
 }
