@@ -55,10 +55,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct spec_document text = {"fuzz.yaml", {(const char *)data, size}};
     const struct spec_document organisation = {"dispatcher.yaml", {config, sizeof(config) - 1}};
     struct settings *settings = NULL;
+    struct setting_server *server = NULL;
     spec_lint_app(&organisation, &text, "fuzz", diagnostics);
     spec_lint_config(&text, diagnostics);
     settings_resolve(&organisation, &text, "fuzz", "production", arena, diagnostics, &settings);
     settings_resolve(&text, &text, "fuzz", "staging", arena, diagnostics, &settings);
+    settings_server(&text, arena, diagnostics, &server);
     check_printing(diagnostics);
     struct yaml_node *root = NULL;
     yaml_parse("fuzz.yaml", text.text, &yaml_limits_workflow, arena, of_workflow, &root);
