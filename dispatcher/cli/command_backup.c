@@ -127,8 +127,9 @@ const struct cli_command command_restore = {
         "PostgreSQL in which nothing is, and reads that, too, before it counts: in PostgreSQL it "
         "is one transaction, and a file gets its name last. A backup of an older version is "
         "brought up to date on the way.\n\n"
-        "A place that is not empty is refused and left as it is (exit code 6), a backup that is "
-        "not whole with 13. Stop the service before you restore: what it did since the backup "
+        "A place that is not empty, or beside which another database left its '-wal', is refused "
+        "and left as it is (exit code 6), a backup that is not whole, or whose tables are not "
+        "ours, with 13. Stop the service before you restore: what it did since the backup "
         "is looked up at GitHub and AWS when it starts again, but its queue is that of the "
         "backup.",
     .examples = "$ dispatcher restore --verify /backups/journal-monday.db\n"

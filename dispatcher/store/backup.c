@@ -83,14 +83,14 @@ failed(const char *doing, const char *path)
 
 // SQLite would replay what another database left beside the name into the new file.
 static struct error *
-check_beside(const char *to)
+check_beside(const char *to, enum error_kind kind)
 {
     static const char *const ends[] = {"-wal", "-shm", "-journal"};
     for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
         char *path CLEANUP(xfreep) = xasprintf("%s%s", to, ends[i]);
         struct stat info;
         if (lstat(path, &info) == 0) {
-            return error_hint(error_new(ERROR_USAGE, "'%s' exists", path),
+            return error_hint(error_new(kind, "'%s' exists", path),
                 "It belongs to a database that was called '%s': move it away with that one.", to);
         }
     }
@@ -105,7 +105,7 @@ backup_file_begin(const char *to, bool empty_is_fine, struct backup_file *out)
         struct error *err = error_new(ERROR_USAGE, "'%s' exists", to);
         return error_hint(err, "Name a file that does not exist yet: nothing is overwritten.");
     }
-    TRY(check_beside(to));
+    TRY(check_beside(to, empty_is_fine ? ERROR_CONFLICT : ERROR_USAGE));
     char *directory CLEANUP(xfreep) = database_directory(to);
     char *part CLEANUP(xfreep) = xasprintf("%s.XXXXXX", to);
     TRY(file_make_directories(directory));

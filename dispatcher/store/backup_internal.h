@@ -18,7 +18,8 @@ struct backup_file {
     char *part; // NULL once it has its name
     const char *to;
 };
-/// ERROR_USAGE when `to` exists (unless `empty_is_fine`, and it is). Creates the part, 0600.
+/// ERROR_USAGE when `to` exists (unless `empty_is_fine`, and it is), or what SQLite would take for
+/// a part of it (ERROR_CONFLICT with `empty_is_fine`). Creates the part, 0600.
 NODISCARD struct error *backup_file_begin(
     const char *to, bool empty_is_fine, struct backup_file *out);
 /// Verifies the part, and gives it its name, durably.

@@ -415,7 +415,7 @@ what_another_database_left_is_not_taken_over(void **state)
         char *left CLEANUP(xfreep) = xasprintf("%s%s", to, ends[i]);
         char *text CLEANUP(xfreep) = xasprintf("'%s' exists", left);
         assert_null(file_write(left, STR("of a database that was moved away"), 0600));
-        assert_fails(store_restore(fixture->copy, to), ERROR_USAGE, text);
+        assert_fails(store_restore(fixture->copy, to), ERROR_CONFLICT, text);
         assert_fails(store_backup(fixture->store, to), ERROR_USAGE, text);
         assert_false(file_exists(to));
         assert_true(file_exists(left));
