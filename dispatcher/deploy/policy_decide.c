@@ -38,7 +38,7 @@ owner_is_listed(const struct policy_claims *claims, const struct settings *setti
             return true;
         }
     }
-    return owners->count == 0;
+    return !settings->identity.has_owners; // a list of none lets none pass
 }
 
 bool

@@ -176,7 +176,7 @@ lint_owner(struct spec_documents *documents)
     const struct int_list *owners = &documents->config.policy.owners;
     int64_t owner = documents->app.deploy.owner_id;
     const struct yaml_node *at = yaml_get(documents->app.deploy.at.node, "owner_id");
-    if (owners->count == 0 || owner == 0) {
+    if (yaml_get(documents->config.policy.at.node, "owners") == NULL || owner == 0) {
         return;
     }
     for (size_t i = 0; i < owners->count; i++) {

@@ -25,6 +25,7 @@ resolve_who(struct resolve *resolve, const struct spec_environment *environment,
     struct setting_identity *identity = &resolve->settings->identity;
     *identity = (struct setting_identity){.repository_id = deploy->repository_id,
         .owner_id = deploy->owner_id,
+        .has_owners = yaml_get(documents->config.policy.at.node, "owners") != NULL,
         .owners = decimals(resolve->arena, &documents->config.policy.owners),
         .mode = deploy->mode != NULL ? deploy->mode : "enforce",
         .workflow = deploy->workflow,

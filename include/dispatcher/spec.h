@@ -126,6 +126,7 @@ struct setting_allow {
 // NULL or empty was not said.
 struct setting_identity {
     int64_t repository_id, owner_id;
+    bool has_owners;          // it is written whose repositories may deploy: theirs, no others'
     struct str_list owners;   // policy.owners, decimal
     const char *mode;         // enforce | audit
     const char *workflow;     // ".github/workflows/deploy.yaml"

@@ -331,7 +331,9 @@ test_identity(void **state)
     f.claims.owner_id = 7;
     f.settings->identity.owners.items[0] = "";
     decide(&f, REASON_OWNER);
-    f.settings->identity.owners.count = 0;
+    f.settings->identity.owners.count = 0; // nobody's, unless there is no list
+    decide(&f, REASON_OWNER);
+    f.settings->identity.has_owners = false;
     decide(&f, REASON_ALLOWED);
     f.settings->identity.owner_id = 0;
     decide(&f, REASON_NOT_AUTHORIZED);
