@@ -48,16 +48,15 @@ static struct error *
 run_backup(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
     const char *state = cli_value(arguments, "state"), *to = cli_positional(arguments, 0);
+    struct store *store CLEANUP(store_closep) = NULL;
+    char *usual CLEANUP(xfreep) = NULL;
     (void)exit_code;
-    if (state != NULL && strcmp(state, "sqlite:") != 0) {
-        struct store *store CLEANUP(store_closep) = NULL;
-        TRY(store_open(state, &store));
-        return backup(cli, store, to);
+    cli_mask_environment(cli);
+    if (state == NULL || strcmp(state, "sqlite:") == 0) {
+        TRY(deploy_state_path(&cli->platform, &usual));
+        state = usual;
     }
-    struct deploy_session session CLEANUP(deploy_session_close) = {0};
-    struct store *store = NULL;
-    TRY(deploy_session_open(cli, NULL, false, &session));
-    TRY(deploy_store(session.context, &store));
+    TRY(store_open_kept(state, &store));
     return backup(cli, store, to);
 }
 
@@ -79,7 +78,8 @@ const struct cli_command command_backup = {
         "Writes a new SQLite file with everything that the journal holds at one moment: "
         "deployments with their steps and events, the outbox and, of a service, its queue and "
         "audit log. Others may go on writing meanwhile; a journal in PostgreSQL is copied the "
-        "same way.\n\n"
+        "same way. Nothing of the journal is changed: one of an older version stays one, so that a "
+        "service can be updated with a copy from before.\n\n"
         "The file gets its name only once all of it was read back and found whole; one that "
         "exists is never overwritten (exit code 2). Its mode is 0600: documents name hosts, "
         "people and branches, but no secrets.",

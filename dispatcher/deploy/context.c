@@ -119,15 +119,21 @@ default_state_path(const struct platform *platform)
 }
 
 struct error *
+deploy_state_path(const struct platform *platform, char **out)
+{
+    *out = default_state_path(platform);
+    return *out != NULL
+               ? NULL
+               : error_hint(error_new(ERROR_STORAGE, "no place for the journal: HOME is not set"),
+                     "Set DISPATCHER_STATE to a file path.");
+}
+
+struct error *
 deploy_store(struct deploy_context *context, struct store **out)
 {
     if (context->store == NULL) {
         if (context->state_path == NULL) {
-            context->state_path = default_state_path(context->platform);
-        }
-        if (context->state_path == NULL) {
-            return error_hint(error_new(ERROR_STORAGE, "no place for the journal: HOME is not set"),
-                "Set DISPATCHER_STATE to a file path.");
+            TRY(deploy_state_path(context->platform, &context->state_path));
         }
         TRY(store_open(context->state_path, &context->store));
     }

@@ -167,13 +167,25 @@ backup_file_end(struct backup_file *file, struct store_verification *seen)
 
 // --- a backup ------------------------------------------------------------------------------------
 
+// The same schema as there.
+static struct error *
+make_tables(struct store *store, struct store *to)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "PRAGMA user_version");
+    int64_t version = query_row(&query) ? query_get_int(&query, 0) : 0;
+    TRY(query_finish(&query));
+    TRY(store_begin(to));
+    return store_end(to, store_migrate(to, (int)version));
+}
+
 // While others write: all tables as they were at one moment.
 static struct error *
 copy_from_postgres(struct store *store, struct store *to)
 {
-    TRY(backup_migrate(to));
     TRY(store_run(store, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
     struct error *err = store_be_patient(store);
+    err = err != NULL ? err : make_tables(store, to);
     err = err != NULL ? err : store_begin(to);
     if (err == NULL) {
         err = store_end(to, copy_rows(store, to));

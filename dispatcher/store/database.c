@@ -247,7 +247,7 @@ open_checked(struct store *store)
     TRY(check_identity(store, &version));
     TRY(check_integrity(store));
     TRY(check_locks(store));
-    if (version < store_schema_version) {
+    if (version < store_schema_version && !(store->keeps_schema && version > 0)) {
         TRY(bring_up_to_date(store));
     }
     return apply_settings(store);

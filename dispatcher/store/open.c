@@ -32,10 +32,10 @@ open_sqlite(struct store *store, const char *path)
 }
 
 static struct error *
-open_any(const char *path, bool only_new, struct store **out)
+open_any(const char *path, const struct store *how, struct store **out)
 {
     struct store *store CLEANUP(store_closep) = xcalloc(1, sizeof(*store));
-    store->only_new = only_new;
+    *store = *how;
     TRY(store_path_is_shared(path) ? postgres_open(store, path) : open_sqlite(store, path));
     *out = store;
     store = NULL;
@@ -45,13 +45,19 @@ open_any(const char *path, bool only_new, struct store **out)
 struct error *
 store_open(const char *path, struct store **out)
 {
-    return open_any(path, false, out);
+    return open_any(path, &(struct store){0}, out);
+}
+
+struct error *
+store_open_kept(const char *path, struct store **out)
+{
+    return open_any(path, &(struct store){.keeps_schema = true}, out);
 }
 
 struct error *
 store_open_new(const char *url, struct store **out)
 {
-    return open_any(url, true, out);
+    return open_any(url, &(struct store){.only_new = true}, out);
 }
 
 bool

@@ -221,7 +221,7 @@ open_checked(struct store *store, const struct postgres_target *target)
         return error_new(ERROR_CONFLICT, "'%s' is not empty: it has schema %lld", store->path,
             (long long)version);
     }
-    if (version < store_schema_version) {
+    if (version < store_schema_version && !(store->keeps_schema && version > 0)) {
         TRY(store_begin(store));
         TRY(store_end(store, migrate_locked(store)));
     }

@@ -40,7 +40,8 @@ struct store {
     char *claims_path; // the file beside the database whose bytes are locked
     // PostgreSQL's
     struct postgres *postgres;
-    bool only_new; // an older schema is not brought up to date: it is somebody's
+    bool only_new;     // an older schema is not brought up to date: it is somebody's
+    bool keeps_schema; // an older schema stays as it is
 };
 
 /// What SQLite says about the last call on `store`, with the hint that fits, as ERROR_STORAGE.

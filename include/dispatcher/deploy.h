@@ -142,6 +142,8 @@ NODISCARD struct error *deploy_resolve(struct deploy_context *context, const cha
 NODISCARD struct error *deploy_cancel(
     struct deploy_context *context, const char *id, struct arena *arena, struct deployment **out);
 
+/// Where the journal is when nobody says: $DISPATCHER_STATE, or the usual place. Heap, free().
+NODISCARD struct error *deploy_state_path(const struct platform *platform, char **out);
 /// The journal, opened on first use.
 NODISCARD struct error *deploy_store(struct deploy_context *context, struct store **out);
 /// Loads one by id or unique prefix; ERROR_USAGE when there is none.

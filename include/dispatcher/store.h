@@ -44,6 +44,9 @@ struct store_filter {
 /// `path` may also be "sqlite:PATH" or "postgresql://…" (libpq's URL): there claims are session
 /// advisory locks, which vanish with the connection; a connection that breaks breaks the handle.
 NODISCARD struct error *store_open(const char *path, struct store **out);
+/// The same for store_backup: an older schema is not brought up to date. A service of the version
+/// that wrote it may be running, and whoever updates it wants the copy from before.
+NODISCARD struct error *store_open_kept(const char *path, struct store **out);
 bool store_is_shared(const struct store *store); // PostgreSQL: replicas may share it
 bool store_path_is_shared(const char *path);     // would it be?
 /// Bytes that are left where its file is; INT64_MAX: of a server, or it cannot be told.

@@ -258,6 +258,46 @@ a_file_of_another_database_goes_on_counting(void **state)
 
 // --- while others write --------------------------------------------------------------------------
 
+static int64_t
+schema_of(struct store *store)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "PRAGMA user_version");
+    int64_t version = query_row(&query) ? query_get_int(&query, 0) : -1;
+    fine(query_finish(&query));
+    return version;
+}
+
+// A newer program copies it while the service of the older one runs.
+static void
+a_backup_leaves_an_older_journal_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store *older CLEANUP(store_closep) = NULL;
+    struct store_verification seen = {0};
+    char *place CLEANUP(xfreep) =
+        store_lab_is_postgres() ? xstrdup(fixture->place) : temp_dir_path(fixture->dir, "older.db");
+    if (store_lab_is_postgres()) {
+        fine(store_run(fixture->store, "DROP TABLE audit_head, facts, sessions, leader_leases,"
+                                       " deliveries, approvals, deploy_locks, releases, audit"));
+        fine(store_run(fixture->store, "DROP INDEX events_by_time"));
+        fine(store_run(fixture->store, "PRAGMA user_version = 3"));
+    } else {
+        fine(backup_open(place, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &older));
+        fine(store_migrate(older, 3));
+        store_closep(&older);
+    }
+    fine(store_open_kept(place, &older));
+    fine(store_backup(older, fixture->copy));
+    assert_int_equal(schema_of(older), 3);
+    fine(store_verify(fixture->copy, fixture->arena, &seen));
+    assert_null(seen.problem);
+    assert_int_equal(seen.schema, 3);
+    store_closep(&older);
+    fine(store_open(place, &older)); // who works with it does bring it up to date
+    assert_int_equal(schema_of(older), store_schema_version);
+}
+
 static void
 write_for_ever(void *ctx, int out)
 {
@@ -495,6 +535,7 @@ main(void)
         TEST(everything_comes_back_in_a_new_database),
         TEST(a_file_of_another_database_goes_on_counting),
         TEST(a_backup_of_a_busy_journal_is_of_one_moment),
+        TEST(a_backup_leaves_an_older_journal_as_it_is),
         TEST(what_is_not_whole_is_not_restored),
         TEST(damage_anywhere_is_found_or_harmless),
         TEST(what_another_database_left_is_not_taken_over),
