@@ -391,11 +391,20 @@ take_outcome(struct admitting *a, enum queue_accepted outcome, const char *id)
     BUG_ON(true);
 }
 
+// A lane is full of what an incident holds up: the way back, and an emergency, have as much room
+// again.
+static int64_t
+limit_of(const struct admitting *a)
+{
+    int64_t limit = service_settings(a->service)->queue_limit;
+    limit = limit > 0 ? limit : QUEUE_LIMIT;
+    return a->job.urgent || a->job.emergency ? 2 * limit : limit;
+}
+
 static struct error *
 accept(struct store *store, struct admitting *a)
 {
     const struct policy_claims *claims = a->given->claims;
-    int64_t limit = service_settings(a->service)->queue_limit;
     enum queue_accepted outcome = QUEUE_NEW;
     const char *id = NULL;
     char *text CLEANUP(xfreep) = ask_text(&a->ask);
@@ -406,7 +415,7 @@ accept(struct store *store, struct admitting *a)
         .idempotency = a->key,
         .jti = claims != NULL ? claims->jti : NULL,
         .jti_until_ms = claims != NULL ? claims->expires_s * 1000 + JTI_LEEWAY_MS : 0,
-        .limit = limit > 0 ? limit : QUEUE_LIMIT,
+        .limit = limit_of(a),
         .due = &a->due,
     };
     TRY(queue_accept(store, &acceptance, a->now_ms, a->arena, &outcome, &id));

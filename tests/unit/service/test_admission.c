@@ -417,6 +417,16 @@ a_full_lane_takes_no_more(void **state)
     claims.check_run_id = 9;
     assert_refused(&world, &admission, REASON_QUEUE_FULL, "too many deployments");
     assert_string_equal(last_entry(&world, 3).code, "queue-full");
+    admission.verb = "rollback"; // what takes it back finds room
+    admission.reason = "checkout is down";
+    for (int i = 0; i < 2; i++) {
+        claims.jti = arena_printf(world.arena, "j-back-%d", i);
+        claims.check_run_id = 10 + i;
+        assert_non_null(ask_for(&world, &admission).id);
+    }
+    claims.jti = "j-back-9";
+    claims.check_run_id = 19;
+    assert_refused(&world, &admission, REASON_QUEUE_FULL, "too many deployments");
     world_end(&world);
 }
 
