@@ -115,7 +115,7 @@ per_address_limit(const struct listener *listener)
 }
 
 static struct error *
-start_daemon(struct listener *listener, struct MHD_Daemon **out)
+start_daemon(struct listener *listener, struct serving *out)
 {
     struct service *service = listener->service;
     unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
@@ -133,15 +133,23 @@ start_daemon(struct listener *listener, struct MHD_Daemon **out)
     if (!listener->tls) {
         tls[0].option = MHD_OPTION_END;
     }
-    *out = MHD_start_daemon(flags, 0, NULL, NULL, listen_handle, listener, MHD_OPTION_LISTEN_SOCKET,
-        listener->fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)service_settings(service)->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        per_address_limit(listener), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LISTEN_IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTEN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, listen_uri, listener, MHD_OPTION_NOTIFY_COMPLETED,
-        listen_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, listen_notify, listener,
-        MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-    if (*out == NULL) {
+    int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) {
+        return error_new(
+            ERROR_UNAVAILABLE, "cannot serve on '%s': %s", service->origin, strerror(errno));
+    }
+    out->quiet_fd = -1;
+    out->empty = false;
+    out->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, listen_handle, listener, MHD_OPTION_LISTEN_SOCKET,
+            fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+            (unsigned)service_settings(service)->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+            per_address_limit(listener), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LISTEN_IDLE_S,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LISTEN_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT,
+            1, MHD_OPTION_URI_LOG_CALLBACK, listen_uri, listener, MHD_OPTION_NOTIFY_COMPLETED,
+            listen_completed, listener, MHD_OPTION_NOTIFY_CONNECTION, listen_notify, listener,
+            MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    if (out->daemon == NULL) { // it has closed its descriptor
         return error_hint(error_new(ERROR_UNAVAILABLE, "cannot serve on '%s'", service->origin),
             listener->tls ? "Are server.tls' certificate and key PEM files that belong together?"
                           : "Is the limit of open files (ulimit -n) above server.connections?");
@@ -179,29 +187,67 @@ listen_start(struct service *service)
     listener->tls = listener->certificate != NULL;
     service->origin = origin_of(listener->fd, listener->tls);
     TRY(listen_guard_start(listener));
-    return start_daemon(listener, &listener->daemon);
+    return start_daemon(listener, &listener->now);
+}
+
+static void
+accept_no_more(struct serving *serving)
+{
+    if (serving->quiet_fd < 0) {
+        serving->quiet_fd = MHD_quiesce_daemon(serving->daemon);
+    }
+}
+
+// What it gave back is in use until it has stopped.
+void
+listen_end(struct serving *serving)
+{
+    accept_no_more(serving);
+    MHD_stop_daemon(serving->daemon);
+    if (serving->quiet_fd >= 0) {
+        (void)close(serving->quiet_fd);
+    }
+    serving->daemon = NULL;
+}
+
+// Its connections end with their answers.
+static void
+retire(struct listener *listener, const struct serving *fresh)
+{
+    accept_no_more(&listener->now);
+    (void)pthread_mutex_lock(&listener->lock);
+    for (struct connection *c = listener->connections; c != NULL; c = c->next) {
+        c->old = true;
+    }
+    listener->old[listener->old_count++] = listener->now;
+    listener->now = *fresh;
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
+static bool
+has_room(struct listener *listener)
+{
+    (void)pthread_mutex_lock(&listener->lock);
+    bool has = listener->old_count < ARRAY_LENGTH(listener->old);
+    (void)pthread_mutex_unlock(&listener->lock);
+    return has;
 }
 
 struct error *
 listen_reload(struct service *service)
 {
     struct listener *listener = service->listener;
-    struct MHD_Daemon *fresh = NULL;
-    bool was = listener->tls;
+    struct serving fresh = {.daemon = NULL};
     TRY(read_tls(listener));
-    if (!was || listener->certificate == NULL ||
-        listener->old_count == ARRAY_LENGTH(listener->old)) {
+    if (!listener->tls || listener->certificate == NULL) {
         return NULL; // plain stays plain until it is started again
     }
-    TRY(start_daemon(listener, &fresh));
-    (void)MHD_quiesce_daemon(listener->daemon);
-    (void)pthread_mutex_lock(&listener->lock);
-    for (struct connection *c = listener->connections; c != NULL; c = c->next) {
-        c->old = true;
+    if (!has_room(listener)) {
+        return error_hint(error_new(ERROR_CONFLICT, "too many replaced certificates are in use"),
+            "They go once their connections have ended; reload again then.");
     }
-    (void)pthread_mutex_unlock(&listener->lock);
-    listener->old[listener->old_count++] = listener->daemon;
-    listener->daemon = fresh;
+    TRY(start_daemon(listener, &fresh));
+    retire(listener, &fresh);
     streams_end(service);
     return NULL;
 }
@@ -220,10 +266,10 @@ listen_drain(struct service *service, int64_t deadline_ms)
 {
     struct listener *listener = service->listener;
     const struct clock *clock = service->platform.clock;
-    if (listener == NULL || listener->daemon == NULL) {
+    if (listener == NULL || listener->now.daemon == NULL) {
         return;
     }
-    (void)MHD_quiesce_daemon(listener->daemon);
+    accept_no_more(&listener->now);
     while (active(listener) > 0 && clock_mono(clock) < deadline_ms) {
         struct error *err CLEANUP(error_freep) =
             clock_sleep_until(clock, clock_mono(clock) + DRAIN_LOOK_MS, service->outer->cancel);
@@ -242,11 +288,10 @@ listen_stop(struct service *service)
     }
     listen_guard_stop(listener);
     for (size_t i = 0; i < listener->old_count; i++) {
-        MHD_stop_daemon(listener->old[i]);
+        listen_end(&listener->old[i]);
     }
-    if (listener->daemon != NULL) {
-        (void)MHD_quiesce_daemon(listener->daemon); // else it closed our socket as well
-        MHD_stop_daemon(listener->daemon);
+    if (listener->now.daemon != NULL) {
+        listen_end(&listener->now);
     }
     if (listener->fd >= 0) {
         (void)close(listener->fd);

@@ -452,7 +452,7 @@ add_headers(struct exchange *exchange, struct MHD_Response *out)
         (void)MHD_add_response_header(out, header->name, header->value);
     }
     const struct http_headers *given = &response->headers;
-    bool close = response->close || exchange->connection->old ||
+    bool close = response->close || listen_is_old(exchange->connection) ||
                  service_is_draining(exchange->request.service);
     add_header(out, given, "Content-Type", response->type);
     add_header(out, given, "X-Request-Id", exchange->request.id);

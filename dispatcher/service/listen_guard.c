@@ -19,6 +19,16 @@ listen_phase(struct connection *connection, enum listen_phase phase, int64_t wit
     (void)pthread_mutex_unlock(&listener->lock);
 }
 
+bool
+listen_is_old(struct connection *connection)
+{
+    struct listener *listener = connection->listener;
+    (void)pthread_mutex_lock(&listener->lock);
+    bool old = connection->old;
+    (void)pthread_mutex_unlock(&listener->lock);
+    return old;
+}
+
 // Called with the lock held, so that the descriptor is still the connection's.
 static void
 cut(struct connection *connection, int status)
@@ -64,18 +74,34 @@ look(struct listener *listener, int64_t now)
     (void)pthread_mutex_unlock(&listener->lock);
 }
 
-// A replaced daemon goes away once its last connection has.
+// Without a connection, twice in a row: one that was being accepted when the daemon was replaced is
+// there by the second look.
+static bool
+is_dead(struct serving *serving)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(serving->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    bool empty = info != NULL && info->num_connections == 0, before = serving->empty;
+    serving->empty = empty;
+    return empty && before;
+}
+
+// A replaced daemon goes away once its last connection has. Not under the lock, which what it calls
+// takes.
 static void
 bury(struct listener *listener)
 {
-    for (size_t i = 0; i < listener->old_count; i++) {
-        const union MHD_DaemonInfo *info =
-            MHD_get_daemon_info(listener->old[i], MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-        if (info != NULL && info->num_connections == 0) {
-            MHD_stop_daemon(listener->old[i]);
+    struct serving dead = {.daemon = NULL};
+    (void)pthread_mutex_lock(&listener->lock);
+    for (size_t i = 0; i < listener->old_count && dead.daemon == NULL; i++) {
+        if (is_dead(&listener->old[i])) {
+            dead = listener->old[i];
             listener->old[i] = listener->old[--listener->old_count];
-            return;
         }
+    }
+    (void)pthread_mutex_unlock(&listener->lock);
+    if (dead.daemon != NULL) {
+        listen_end(&dead);
     }
 }
 

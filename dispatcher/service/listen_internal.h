@@ -36,16 +36,24 @@ struct connection {
     bool old;            // of a daemon that is being replaced: ends with its answer
 };
 
+// A daemon has a descriptor of the port to itself: libmicrohttpd closes the one that it is given,
+// also when it does not start.
+struct serving {
+    struct MHD_Daemon *daemon;
+    int quiet_fd; // what it gave back when it was made to accept nobody any more; -1: it accepts
+    bool empty;   // of a replaced one: without a connection when it was last looked at
+};
+
 struct listener {
     struct service *service;
-    struct MHD_Daemon *daemon;
-    struct MHD_Daemon *old[8]; // replaced ones, with connections left
-    size_t old_count;
+    struct serving now;
     int fd;
     bool tls;
     char *certificate; // PEM, for libmicrohttpd
     struct secret *key;
-    pthread_mutex_t lock; // connections, their phases, active
+    pthread_mutex_t lock;  // of all that follows
+    struct serving old[8]; // replaced ones, with connections left
+    size_t old_count;
     struct connection *connections;
     size_t connection_count, active;
     struct cancel *stop; // of the guard
@@ -76,6 +84,11 @@ struct exchange {
     bool piece_last, piece_failed;
 };
 
+// --- listen.c ------------------------------------------------------------------------------------
+
+/// Ends a daemon whose connections do not matter any more.
+void listen_end(struct serving *serving);
+
 // --- listen_exchange.c ---------------------------------------------------------------------------
 
 enum MHD_Result listen_handle(void *cls, struct MHD_Connection *mhd, const char *url,
@@ -93,6 +106,8 @@ NODISCARD struct error *listen_guard_start(struct listener *listener);
 void listen_guard_stop(struct listener *listener);
 /// `deadline_ms` after now, LISTEN_NEVER: none.
 void listen_phase(struct connection *connection, enum listen_phase phase, int64_t within_ms);
+/// Is its daemon being replaced?
+bool listen_is_old(struct connection *connection);
 /// A status line on a plain connection whose request is not complete; then it is cut.
 void listen_cut(struct connection *connection, int status);
 

@@ -483,6 +483,28 @@ P
 make_certificate() {
     openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" \
         -addext 'subjectAltName=IP:127.0.0.1' -keyout "$world/tls.key" -out "$world/tls.pem" 2>/dev/null
+    # One that does not fit its key changes nothing, however often, and a good one still counts.
+    cp "$world/tls.pem" "$world/second.pem"
+    openssl genrsa -out "$world/tls.key" 2048 2>/dev/null
+    local times
+    for times in 1 2; do
+        kill -HUP "$service_pid"
+        tries=0
+        until [ "$(grep -c '"the certificate cannot be used, so the old one stays"' "$world/serve.err")" = "$times" ]; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 50 ]
+            sleep 0.1
+        done
+        curl -s --cacert "$world/second.pem" "$url/healthz" | grep -qx ok
+    done
+    make_certificate third
+    kill -HUP "$service_pid"
+    tries=0
+    until curl -s --cacert "$world/tls.pem" "$url/healthz" | grep -qx ok; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ]
+        sleep 0.1
+    done
 }
 
 @test "too many requests are told when to come again" {
