@@ -279,6 +279,44 @@ listen_drain(struct service *service, int64_t deadline_ms)
     }
 }
 
+bool
+listen_enter(struct listener *listener)
+{
+    (void)pthread_mutex_lock(&listener->lock);
+    bool may = !listener->closed;
+    listener->running += may;
+    (void)pthread_mutex_unlock(&listener->lock);
+    return may;
+}
+
+void
+listen_leave(struct listener *listener)
+{
+    (void)pthread_mutex_lock(&listener->lock);
+    listener->running--;
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
+static size_t
+close_for_requests(struct listener *listener)
+{
+    (void)pthread_mutex_lock(&listener->lock);
+    listener->closed = true;
+    size_t running = listener->running;
+    (void)pthread_mutex_unlock(&listener->lock);
+    return running;
+}
+
+void
+listen_close(struct service *service)
+{
+    struct listener *listener = service->listener;
+    const struct clock *clock = service->platform.clock;
+    while (listener != NULL && close_for_requests(listener) > 0) {
+        error_free(clock_sleep_until(clock, clock_mono(clock) + DRAIN_LOOK_MS, NULL));
+    }
+}
+
 void
 listen_stop(struct service *service)
 {

@@ -11,6 +11,7 @@ static void
 make_piece(struct handler_task *task, struct store *store)
 {
     struct exchange *exchange = (struct exchange *)task;
+    struct listener *listener = exchange->listener;
     struct response_pages *pages = &exchange->response.pages;
     struct error *err =
         store == NULL ? error_new(ERROR_STORAGE, "the database is not there")
@@ -20,6 +21,7 @@ make_piece(struct handler_task *task, struct store *store)
     error_free(err);
     listen_phase(exchange->connection, LISTEN_SEND, LISTEN_SEND_MS);
     MHD_resume_connection(exchange->mhd);
+    listen_leave(listener);
 }
 
 static ssize_t
@@ -39,6 +41,9 @@ read_pages(void *cls, uint64_t at, char *out, size_t max)
     }
     if (exchange->piece_last) {
         return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    if (!listen_enter(exchange->listener)) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     buf_reset(&exchange->piece);
     exchange->piece_sent = 0;
@@ -78,8 +83,11 @@ listen_body(struct exchange *exchange)
         if (body != NULL) {
             return body;
         }
-        const struct refusal refusal = {
+        const struct refusal full = {
             .code = REASON_RATE, .sentence = "too many event streams are open", .retry_after_s = 5};
+        const struct refusal ending = {.code = REASON_DRAINING, .retry_after_s = 1};
+        const struct refusal refusal =
+            service_is_draining(exchange->request.service) ? ending : full;
         response_refuse(&exchange->request, response, &refusal);
     }
     if (response->pages.more != NULL) {

@@ -403,8 +403,19 @@ void
 request_answer(struct request *request)
 {
     struct exchange *exchange = exchange_of(request);
+    struct listener *listener = exchange->listener;
     exchange->state = EXCHANGE_READY;
     MHD_resume_connection(exchange->mhd);
+    listen_leave(listener);
+}
+
+// What would run it may be gone.
+static void
+refuse_late(struct exchange *exchange)
+{
+    const struct refusal refusal = {.code = REASON_DRAINING, .retry_after_s = 1};
+    response_refuse(&exchange->request, &exchange->response, &refusal);
+    exchange->state = EXCHANGE_READY;
 }
 
 static void
@@ -412,6 +423,10 @@ run(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
     const char *type = request_header(request, "Content-Type");
+    if (!listen_enter(exchange->listener)) {
+        refuse_late(exchange);
+        return;
+    }
     request->body = buf_str(&exchange->body);
     if (type != NULL && str_starts(str_of(type), STR("application/x-www-form-urlencoded"))) {
         request->form = request->body;
@@ -420,6 +435,9 @@ run(struct exchange *exchange)
     if ((request->route->flags & ROUTE_INLINE) != 0) {
         exchange->state = EXCHANGE_READY;
         run_route(exchange); // which may defer
+        if (!exchange->deferred) {
+            listen_leave(exchange->listener);
+        }
         return;
     }
     request_defer(request);

@@ -56,6 +56,8 @@ struct listener {
     size_t old_count;
     struct connection *connections;
     size_t connection_count, active;
+    size_t running;      // requests that handlers or the writer may touch
+    bool closed;         // none is run any more
     struct cancel *stop; // of the guard
     pthread_t guard;
     bool guarded;
@@ -86,6 +88,10 @@ struct exchange {
 
 // --- listen.c ------------------------------------------------------------------------------------
 
+/// A request, or a piece of an answer, is run from here to listen_leave, on whichever thread.
+/// False: the service stops, and what would run it is no longer there.
+bool listen_enter(struct listener *listener);
+void listen_leave(struct listener *listener);
 /// Ends a daemon whose connections do not matter any more.
 void listen_end(struct serving *serving);
 

@@ -246,6 +246,7 @@ drain(struct service *service)
     streams_end(service);
     listen_drain(service, deadline);
     cancel_raise(service->request_stop, 15);
+    listen_close(service); // a connection that stands may bring one more request at any moment
 }
 
 static void

@@ -55,6 +55,9 @@ NODISCARD struct error *listen_reload(struct service *service);
 /// No new connections; returns once all requests are answered, or at `deadline_ms` (mono), or
 /// when the front end's flag is raised again.
 void listen_drain(struct service *service, int64_t deadline_ms);
+/// From here on no request is run: those that come are refused. Returns when the last one that was
+/// run has been answered, so that what runs them can be stopped.
+void listen_close(struct service *service);
 void listen_stop(struct service *service);
 size_t listen_connections(const struct service *service);
 

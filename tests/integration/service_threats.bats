@@ -121,6 +121,20 @@ wire() {
     sandbox_stop
 }
 
+@test "T60: requests that come while it stops do not bring it down" {
+    service_world
+    local pace status
+    for pace in 0.002 0.003 0.004; do
+        service_start
+        PACE=$pace wire stopping
+        status=0
+        wait "$service_pid" || status=$?
+        service_pid=
+        [ "$status" -eq 0 ] || { echo "it ended with $status"; return 1; }
+    done
+    sandbox_stop
+}
+
 @test "T09, T10: forged, confused and repeated deliveries" {
     service_world
     service_start

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -200,6 +201,33 @@ def is_open(peer):
     return False
 
 
+def stopping():
+    """Requests on connections that stand, one after the other while it stops: each is answered, or
+    its connection ends."""
+    pace, count = float(os.environ["PACE"]), 600
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    peers = [socket.create_connection(("127.0.0.1", PORT)) for _ in range(count)]
+    body = run_body(7)
+    time.sleep(0.3)
+    os.kill(int(PID), signal.SIGTERM)
+    for number, peer in enumerate(peers):
+        hook = (f"POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: workflow_run\r\n"
+                f"X-GitHub-Delivery: {uuid.uuid4()}\r\nX-Hub-Signature-256: {sign(body)}\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+        try:
+            peer.sendall(hook if number % 2 else b"GET /sign-in HTTP/1.1\r\nHost: x\r\n\r\n")
+        except OSError:
+            break
+        time.sleep(pace)
+    for peer in peers:
+        peer.settimeout(10)
+        try:
+            got = peer.recv(12)
+        except OSError:
+            continue
+        check(got in (b"", b"HTTP/1.1 200", b"HTTP/1.1 202", b"HTTP/1.1 503"), got)
+
+
 # --- T09, T10, T64: webhooks ----------------------------------------------------------------------
 
 def sign(body, secret=None):
@@ -310,4 +338,4 @@ def proxies():
 
 
 if __name__ == "__main__":
-    main(smuggling, lines, texts, idle, forged_hooks, once_hooks, again_hooks, flood, proxies)
+    main(smuggling, lines, texts, idle, stopping, forged_hooks, once_hooks, again_hooks, flood, proxies)
