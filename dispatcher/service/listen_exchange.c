@@ -510,6 +510,7 @@ static void
 release(struct exchange *exchange)
 {
     set_active(exchange, false);
+    listen_give_room_back(exchange);
     http_headers_done(&exchange->response.headers);
     exchange->response.headers = (struct http_headers){0};
     buf_done(&exchange->response.body);
@@ -551,6 +552,10 @@ listen_handle(void *cls, struct MHD_Connection *mhd, const char *url, const char
         return exchange->state == EXCHANGE_READY ? answer(exchange) : MHD_YES;
     }
     if (exchange->state == EXCHANGE_READING && *upload_size > 0) {
+        if (!listen_take_room(exchange, *upload_size)) {
+            listen_cut(exchange->connection, 503);
+            return MHD_NO;
+        }
         buf_append(&exchange->body, upload, *upload_size);
         *upload_size = 0;
         if (exchange->body.failed) { // sent in chunks, so its size came as a surprise

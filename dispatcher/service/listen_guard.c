@@ -1,5 +1,6 @@
 // Ends who is too slow: libmicrohttpd's own limit starts anew with every byte, so one byte a second
-// would hold a connection for ever (protocols.md T60). Looks twice a second at all deadlines.
+// would hold a connection for ever (protocols.md T60). Looks twice a second at all deadlines. Also
+// counts what all bodies that come in take together.
 #include "listen_internal.h"
 
 #include <stdio.h>
@@ -19,6 +20,35 @@ listen_phase(struct connection *connection, enum listen_phase phase, int64_t wit
     (void)pthread_mutex_unlock(&listener->lock);
 }
 
+// Whoever sends a body has shown nothing yet that proves him, so all of them together have a limit.
+// Small ones keep their room whatever the others send.
+bool
+listen_take_room(struct exchange *exchange, size_t more)
+{
+    struct listener *listener = exchange->listener;
+    size_t len = exchange->body.len + more;
+    size_t large = len > LISTEN_BODY_SMALL ? len - LISTEN_BODY_SMALL : 0;
+    (void)pthread_mutex_lock(&listener->lock);
+    size_t all = listener->large + large - exchange->body_large;
+    bool has = all <= LISTEN_BODIES_MAX;
+    if (has) {
+        listener->large = all;
+        exchange->body_large = large;
+    }
+    (void)pthread_mutex_unlock(&listener->lock);
+    return has;
+}
+
+void
+listen_give_room_back(struct exchange *exchange)
+{
+    struct listener *listener = exchange->listener;
+    (void)pthread_mutex_lock(&listener->lock);
+    listener->large -= exchange->body_large;
+    exchange->body_large = 0;
+    (void)pthread_mutex_unlock(&listener->lock);
+}
+
 bool
 listen_is_old(struct connection *connection)
 {
@@ -27,6 +57,14 @@ listen_is_old(struct connection *connection)
     bool old = connection->old;
     (void)pthread_mutex_unlock(&listener->lock);
     return old;
+}
+
+static const char *
+phrase_of(int status)
+{
+    return status == 408   ? "Request Timeout"
+           : status == 503 ? "Service Unavailable\r\nRetry-After: 5"
+                           : "Content Too Large";
 }
 
 // Called with the lock held, so that the descriptor is still the connection's.
@@ -38,7 +76,7 @@ cut(struct connection *connection, int status)
     if (!connection->listener->tls) {
         int len = snprintf(line, sizeof(line),
             "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status,
-            status == 408 ? "Request Timeout" : "Content Too Large");
+            phrase_of(status));
         ssize_t sent = send(connection->fd, line, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
         (void)sent;
     }

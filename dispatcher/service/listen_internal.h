@@ -21,6 +21,8 @@ enum {
     LISTEN_IDLE_S = 10,             // without a byte in either direction
     LISTEN_MEMORY = 24 * 1024,      // of a connection, all of it resident: line and headers
     LISTEN_BODY_REFUSED = 25 << 20, // GitHub sends no larger ones
+    LISTEN_BODY_SMALL = 64 * 1024,  // there is always room for as much of each body
+    LISTEN_BODIES_MAX = 64 << 20,   // of all that is beyond it: strangers may send it, too
 };
 #define LISTEN_NEVER INT64_MAX
 
@@ -56,6 +58,7 @@ struct listener {
     size_t old_count;
     struct connection *connections;
     size_t connection_count, active;
+    size_t large;        // bytes of bodies beyond LISTEN_BODY_SMALL
     size_t running;      // requests that handlers or the writer may touch
     bool closed;         // none is run any more
     struct cancel *stop; // of the guard
@@ -75,7 +78,7 @@ struct exchange {
     enum exchange_state state;
     const char *target; // as it came
     struct buf body;
-    size_t body_max;
+    size_t body_max, body_large; // body_large: of listener.large
     bool active;
     bool headers_over; // there were more than are read
     bool deferred;     // of the listener's thread alone
@@ -112,6 +115,9 @@ NODISCARD struct error *listen_guard_start(struct listener *listener);
 void listen_guard_stop(struct listener *listener);
 /// `deadline_ms` after now, LISTEN_NEVER: none.
 void listen_phase(struct connection *connection, enum listen_phase phase, int64_t within_ms);
+/// Room for more bytes of a body; false: all bodies together are too large already.
+bool listen_take_room(struct exchange *exchange, size_t more);
+void listen_give_room_back(struct exchange *exchange);
 /// Is its daemon being replaced?
 bool listen_is_old(struct connection *connection);
 /// A status line on a plain connection whose request is not complete; then it is cut.

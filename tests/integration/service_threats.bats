@@ -121,6 +121,14 @@ wire() {
     sandbox_stop
 }
 
+@test "T60: bodies of strangers have a limit together, and small ones their room" {
+    service_world
+    service_start
+    wire bodies
+    service_stop
+    sandbox_stop
+}
+
 @test "T60: requests that come while it stops do not bring it down" {
     service_world
     local pace status

@@ -201,6 +201,39 @@ def is_open(peer):
     return False
 
 
+def bodies():
+    """60 bodies of 5 MiB that lack their end, from nobody: most are cut, and what is small has room."""
+    size, peers, before = 5 * 1024 * 1024, [], rss_kib()
+    head = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
+    for _ in range(60):
+        peer = socket.create_connection(("127.0.0.1", PORT))
+        peer.settimeout(10)
+        try:
+            peer.sendall(head + b"x" * (size - 10))
+        except OSError:
+            pass  # it was told to stop
+        peers.append(peer)
+    time.sleep(0.5)
+    cut = []
+    for peer in peers:
+        peer.setblocking(False)
+        try:
+            cut.append(peer.recv(100))
+        except BlockingIOError:
+            pass
+        except OSError:
+            cut.append(b"")
+    check(len(cut) >= 60 - 14, len(cut), "of 60 cut")
+    check(all(said[:12] in (b"HTTP/1.1 503", b"") for said in cut) and any(cut), set(cut))
+    check(rss_kib() - before < 192 * 1024, f"{before} KiB have become {rss_kib()}")
+    check(deliver(run_body()).status == 202, "a small one")
+    check(deliver(run_body(name="x" * 60000)).status == 202, "one of 60 KiB")
+    for peer in peers:
+        peer.close()
+    time.sleep(0.5)
+    check(deliver(run_body(name="x" * 4_000_000)).status == 202, "a large one, once the others are gone")
+
+
 def stopping():
     """Requests on connections that stand, one after the other while it stops: each is answered, or
     its connection ends."""
@@ -338,4 +371,4 @@ def proxies():
 
 
 if __name__ == "__main__":
-    main(smuggling, lines, texts, idle, stopping, forged_hooks, once_hooks, again_hooks, flood, proxies)
+    main(smuggling, lines, texts, idle, bodies, stopping, forged_hooks, once_hooks, again_hooks, flood, proxies)
