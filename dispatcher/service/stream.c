@@ -182,7 +182,9 @@ stream_body(
 {
     struct streams *streams = service->streams;
     struct stream *stream = xcalloc(1, sizeof(*stream));
-    *stream = (struct stream){.streams = streams, .mhd = mhd, .after = after};
+    // The highest number there is says that nobody waits (cursor_of).
+    *stream = (struct stream){
+        .streams = streams, .mhd = mhd, .after = after < INT64_MAX ? after : INT64_MAX - 1};
     buf_init(&stream->given, GIVEN_MAX * 2);
     // Proxies and clients see at once that it has begun.
     buf_puts(&stream->given, "retry: 2000\n\n");
@@ -207,6 +209,7 @@ stream_body(
 // What there is to tell of a deployment, read outside the lock.
 struct news {
     struct arena *arena;
+    int64_t after; // the events are those that follow it
     struct store_event *events;
     size_t count;
     struct buf state; // the whole "event: state", or empty
@@ -272,6 +275,7 @@ static struct error *
 read_news(struct streams *streams, const char *deployment, int64_t after, struct news *news)
 {
     buf_init(&news->state, GIVEN_MAX);
+    news->after = after;
     news->arena = arena_new();
     TRY(read_state(streams, deployment, news));
     return store_events(
@@ -322,6 +326,9 @@ give(struct stream *stream, const struct news *news, const char *const *kinds, i
 {
     if (!stream->resting) {
         return true; // it has not taken what it was given before
+    }
+    if (stream->after < news->after) {
+        return true; // it came while these were read, and lacks what is before them
     }
     bool more = give_events(stream, news, kinds);
     if (!more && news->state.len > 0 && strcmp(stream->state, news->hash) != 0) {

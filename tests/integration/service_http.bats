@@ -388,6 +388,13 @@ P
     grep -qx : "$world/events"
     ask GET "/api/v1/deployments/$id/events?after=x"
     assert_code 400 bad-request
+    # One that has heard more than there is still ends with its deployment.
+    token=$(person_token octocat)
+    ask_json POST "/api/v1/deployments/$id/cancel" '{}'
+    assert_code 202
+    ask GET "/api/v1/deployments/$id/events" -H 'Last-Event-ID: 9223372036854775807' --max-time 10
+    assert_code 200
+    [[ "$body" = *'"state":"final"'* ]]
     service_stop
     sandbox_stop
 }
@@ -476,13 +483,6 @@ P
     done
     run curl -s --cacert "$world/first.pem" "$url/healthz"
     [ "$status" -ne 0 ]
-    service_stop
-    sandbox_stop
-}
-
-make_certificate() {
-    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" \
-        -addext 'subjectAltName=IP:127.0.0.1' -keyout "$world/tls.key" -out "$world/tls.pem" 2>/dev/null
     # One that does not fit its key changes nothing, however often, and a good one still counts.
     cp "$world/tls.pem" "$world/second.pem"
     openssl genrsa -out "$world/tls.key" 2048 2>/dev/null
@@ -505,6 +505,13 @@ make_certificate() {
         [ "$tries" -lt 50 ]
         sleep 0.1
     done
+    service_stop
+    sandbox_stop
+}
+
+make_certificate() {
+    openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj "/CN=$1" \
+        -addext 'subjectAltName=IP:127.0.0.1' -keyout "$world/tls.key" -out "$world/tls.pem" 2>/dev/null
 }
 
 @test "too many requests are told when to come again" {
