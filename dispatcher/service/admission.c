@@ -127,7 +127,8 @@ decide_job(struct admitting *a)
 {
     struct policy_actor actor = {0};
     struct policy_verdict *verdict = &a->out->verdict;
-    if (a->settings != NULL) {
+    // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
+    if (a->settings != NULL && policy_may_read(a->given->claims, a->settings)) {
         TRY(actor_of(a, &actor));
     }
     policy_decide(a->given->claims, a->settings, &actor, a->arena, verdict);

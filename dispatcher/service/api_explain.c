@@ -32,7 +32,9 @@ decide(struct request *request, const struct policy_claims *claims, const struct
     struct policy_verdict *verdict)
 {
     struct policy_actor actor = {0};
-    if (settings != NULL && claims->actor != NULL && policy_needs_teams(settings)) {
+    // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
+    bool known = settings != NULL && policy_may_read(claims, settings);
+    if (known && claims->actor != NULL && policy_needs_teams(settings)) {
         TRY(people_teams(
             request->service, claims->actor, request->arena, &actor.teams, &actor.teams_known));
     }

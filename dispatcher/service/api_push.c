@@ -32,7 +32,9 @@ decide(struct pushing *pushing, const struct spec_set *set, struct policy_verdic
         .is_bot = claims->actor != NULL && str_ends(str_of(claims->actor), STR("[bot]")),
     };
     const struct settings *settings = spec_set_settings(set, pushing->app, pushing->env, &problem);
-    if (settings != NULL && policy_needs_teams(settings)) {
+    // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
+    bool known = settings != NULL && policy_may_read(claims, settings) && !actor.is_bot;
+    if (known && claims->actor != NULL && policy_needs_teams(settings)) {
         TRY(people_teams(
             request->service, claims->actor, request->arena, &actor.teams, &actor.teams_known));
     }

@@ -47,6 +47,16 @@ six_apps() {
     sandbox_stop
 }
 
+@test "T48: of strangers nothing is asked, so that no clock and no quota tells of them" {
+    service_world
+    sed -i 's/{id: main, refs: \[refs\/heads\/main\]/&, actors: {teams: [devops]}/' "$world/infra/appspecs/shop.yaml"
+    commit_infra "teams"
+    service_start
+    attack strangers
+    service_stop
+    sandbox_stop
+}
+
 @test "T02, T03, T04: names, events, refs and audiences that are nearly right" {
     service_world
     service_start

@@ -228,6 +228,28 @@ def alike():
     print(f"{1e6 * apart:.0f} µs apart")
 
 
+def asked():
+    with urllib.request.urlopen(f"{CONTROL}/github/counters") as answer:
+        return json.load(answer)["requests"]
+
+
+def strangers():
+    """Any job of the world can have a token for us: GitHub is asked nothing about its actor, whatever
+    it wants of an app whose rules name teams. Of the app's own job it is."""
+    ways = (("/api/v1/deployments", wanted(emergency=True, reason="let me see")),
+            ("/api/v1/deployments", wanted()), ("/api/v1/explain", {"app": "shop", "env": "staging"}),
+            ("/api/v1/apps/shop/environments/staging/push", {}))
+    while asked() == 0:  # the first sweep, which is not ours
+        time.sleep(0.1)
+    time.sleep(0.5)
+    before = asked()
+    for path, body in ways:
+        ask("POST", path, token(repository="mallory/shop", actor="mallory"), body)
+    check(asked() == before, asked() - before, "requests to GitHub for a stranger")
+    check(ask("POST", "/api/v1/explain", token(actor="hubot"), ways[2][1]).status == 200, "its own")
+    check(asked() > before, "its own job's actor was not asked about")
+
+
 # --- T02, T03, T04, T06, T07: tokens --------------------------------------------------------------
 
 def claims_of(text):
@@ -432,4 +454,4 @@ def main(*attacks):
 
 
 if __name__ == "__main__":
-    main(cross, alike, others, events, audiences, forged_tokens, once, again, race, keys)
+    main(cross, alike, strangers, others, events, audiences, forged_tokens, once, again, race, keys)

@@ -471,6 +471,23 @@ teams_are_asked_for_only_when_a_rule_needs_them(void **state)
     world_end(&world);
 }
 
+static void
+of_a_stranger_nothing_is_asked(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    struct policy_claims claims = claims_of("j-1");
+    claims.repository_id++;
+    claims.repository = "mallory/payments";
+    struct admission admission = deploy_by(&claims);
+    admission.emergency = true;
+    admission.reason = "let me see who is there";
+    assert_refused(&world, &admission, REASON_NOT_AUTHORIZED, "");
+    assert_int_equal(world.service->asked_teams, 0);
+    world_end(&world);
+}
+
 // --- people --------------------------------------------------------------------------------------
 
 static const struct policy_person hubot = {.login = "hubot", .id = 2};
@@ -602,6 +619,7 @@ main(void)
         cmocka_unit_test(a_full_lane_takes_no_more),
         cmocka_unit_test(an_emergency_needs_a_reason_and_somebody_who_may),
         cmocka_unit_test(teams_are_asked_for_only_when_a_rule_needs_them),
+        cmocka_unit_test(of_a_stranger_nothing_is_asked),
         cmocka_unit_test(a_person_brings_nothing_new),
         cmocka_unit_test(a_promotion_takes_what_is_there),
         cmocka_unit_test(a_rollback_goes_first_in_its_lane),
