@@ -68,9 +68,8 @@ sandbox_webhook_start(struct sandbox *sandbox)
     }
     hooks->urls = json_make_array();
     json_append(hooks->urls, json_make_string(sandbox->options->webhook_url));
-    TRY(sandbox_webhook_hire(sandbox));
-    sandbox_webhook_ping(sandbox);
-    return NULL;
+    sandbox_webhook_ping(sandbox); // first: nobody has the lock yet
+    return sandbox_webhook_hire(sandbox);
 }
 
 // Deliveries that a hand is at stay; who listens stays, too.
