@@ -29,3 +29,13 @@ installation_client(struct service *service, struct http_client *http, const cha
     };
     return github_client_new(platform, http, &options, out);
 }
+
+bool
+installation_is_other(struct service *service, struct secret **known)
+{
+    struct secret *now = service_app_key(service);
+    bool other = now != *known;
+    secret_free(*known);
+    *known = now;
+    return other;
+}

@@ -32,6 +32,7 @@ struct known_page {
 struct polled {
     char *infra;
     struct github_client *client; // NULL: could not be opened
+    struct secret *key;           // that it has
     struct seen_runs seen;
     struct known_page pages[PAGES_MAX + 1]; // from 1
     unsigned cursor;                        // where the last round stopped
@@ -68,6 +69,7 @@ static void
 polled_free(struct polled *polled)
 {
     github_client_free(polled->client);
+    secret_free(polled->key);
     poll_seen_done(&polled->seen);
     free(polled->infra);
     free(polled);
@@ -227,6 +229,9 @@ static struct error *
 ask_github(struct polling *p)
 {
     struct polled *polled = p->polled;
+    if (installation_is_other(p->poller->service, &polled->key)) {
+        github_client_freep(&polled->client);
+    }
     if (polled->client == NULL) {
         TRY(installation_client(
             p->poller->service, p->poller->http, polled->infra, GITHUB_FOR_RUNS, &polled->client));

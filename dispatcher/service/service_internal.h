@@ -104,6 +104,9 @@ NODISCARD struct error *people_teams(struct service *service, const char *login,
 NODISCARD struct error *installation_client(struct service *service, struct http_client *http,
     const char *repository, enum github_purpose purpose, struct github_client **out);
 
+/// Was the App's key read again since `*known` (the caller's own: secret_free)? A client that was
+/// made before has the older one.
+bool installation_is_other(struct service *service, struct secret **known);
 // --- specs.c: documents of the infra repository --------------------------------------------------
 
 // A commit's documents, immutable; held by whoever reads it.

@@ -11,6 +11,7 @@ struct specs_reader {
     struct http_client *http;
     struct github_client *github; // whose token git gets; NULL until it is needed
     char *github_of;              // repository that it is for
+    struct secret *github_key;    // that it has
 };
 void specs_reader_done(struct specs_reader *reader);
 /// Reads all documents; with `known` (a commit, may be NULL) nothing is read when that is still the

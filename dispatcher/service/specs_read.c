@@ -242,7 +242,8 @@ token_for(struct specs_reader *reader, const char *repository, struct secret **o
     if (repository == NULL) {
         return NULL;
     }
-    if (!cstr_equal(reader->github_of, repository)) {
+    bool other = installation_is_other(reader->service, &reader->github_key);
+    if (other || !cstr_equal(reader->github_of, repository)) {
         github_client_freep(&reader->github);
         free(reader->github_of);
         reader->github_of = NULL;
@@ -354,5 +355,6 @@ specs_reader_done(struct specs_reader *reader)
 {
     github_client_free(reader->github);
     http_client_free(reader->http);
+    secret_free(reader->github_key);
     free(reader->github_of);
 }

@@ -30,7 +30,8 @@ struct sweeper {
     struct http_client *http;
     struct store *store;
     struct github_client *client;
-    int64_t next_ms; // mono
+    struct secret *key; // that the client has
+    int64_t next_ms;    // mono
 };
 
 // All attempts to deliver one event.
@@ -58,6 +59,7 @@ sweep_free(struct sweeper *sweeper)
 {
     if (sweeper != NULL) {
         github_client_free(sweeper->client);
+        secret_free(sweeper->key);
         free(sweeper);
     }
 }
@@ -158,6 +160,9 @@ static struct error *
 open_client(struct sweeper *sweeper)
 {
     const char *any = service_settings(sweeper->service)->workflow_repo;
+    if (installation_is_other(sweeper->service, &sweeper->key)) {
+        github_client_freep(&sweeper->client);
+    }
     return sweeper->client != NULL ? NULL
                                    : installation_client(sweeper->service, sweeper->http, any,
                                          GITHUB_FOR_RUNS, &sweeper->client);

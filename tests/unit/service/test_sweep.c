@@ -127,6 +127,30 @@ the_next_sweep_looks_back_to_the_last(void **state)
     world_end(&world);
 }
 
+// A key that was replaced is worth nothing at GitHub any more.
+static void
+another_key_is_used_from_the_next_sweep_on(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.url = LIST, .reply = "[]"},
+        {.url = LIST, .reply = "[]"},
+    };
+    struct world world;
+    world_begin(&world, steps, ARRAY_LENGTH(steps));
+    sweep_after(&world, 0);
+    int64_t since = since_of(&world);
+    secret_free(world.service->app_key);
+    world.service->app_key = secret_new(STR("no key at all"));
+    sweep_after(&world, 5 * 60 * 1000 + 1); // asks nobody
+    assert_int_equal(since_of(&world), since);
+    secret_free(world.service->app_key);
+    world.service->app_key = secret_ref(key);
+    sweep_after(&world, 5 * 60 * 1000 + 1);
+    assert_true(since_of(&world) > since);
+    world_end(&world);
+}
+
 static void
 a_sweep_that_failed_leaves_no_gap(void **state)
 {
@@ -167,6 +191,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_no_attempt_delivered_is_asked_for_again_once),
         cmocka_unit_test(the_next_sweep_looks_back_to_the_last),
+        cmocka_unit_test(another_key_is_used_from_the_next_sweep_on),
         cmocka_unit_test(a_sweep_that_failed_leaves_no_gap),
         cmocka_unit_test(without_an_app_there_is_nothing_to_sweep),
     };
