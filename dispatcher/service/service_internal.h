@@ -67,11 +67,12 @@ enum service_secret {
 /// One that the settings refer to, read at start and on SIGHUP; NULL: not set. secret_free it.
 struct secret *service_secret(struct service *service, enum service_secret which);
 bool service_is_draining(const struct service *service);
-/// The other parts' own state: each is made by its start and freed by its stop.
+/// The other parts' own state: each is made by its start and freed by its stop. Those that were
+/// started before ask for it while it comes.
 struct service_parts {
-    struct spec_keeper *specs;
-    struct worker_pool *workers;
-    struct run_feed *feed;
+    _Atomic(struct spec_keeper *) specs;
+    _Atomic(struct worker_pool *) workers;
+    _Atomic(struct run_feed *) feed;
     struct chore_keeper *chores;
     struct session_keeper *sessions; // session.c
 };
@@ -103,10 +104,10 @@ NODISCARD struct error *people_teams(struct service *service, const char *login,
 /// A client of the service's App (or $GITHUB_TOKEN) for `repository`.
 NODISCARD struct error *installation_client(struct service *service, struct http_client *http,
     const char *repository, enum github_purpose purpose, struct github_client **out);
-
 /// Was the App's key read again since `*known` (the caller's own: secret_free)? A client that was
 /// made before has the older one.
 bool installation_is_other(struct service *service, struct secret **known);
+
 // --- specs.c: documents of the infra repository --------------------------------------------------
 
 // A commit's documents, immutable; held by whoever reads it.

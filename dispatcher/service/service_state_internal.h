@@ -27,7 +27,7 @@ struct service {
     struct listener *listener;
     struct handlers *handlers;
     struct writer *writer;
-    struct streams *streams;
+    _Atomic(struct streams *) streams; // workers ask for it before it is there
     struct keys *keys;
     struct people *people;
     struct limiter *limiter;

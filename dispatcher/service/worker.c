@@ -18,7 +18,7 @@ enum {
     HEADS_MAX = 2, // deciding one may ask GitHub, and the others should not wait for it
     IDLE_MS = 5000,
     NAP_MS = 20,
-    RENEWALS = 4, // within the time of a lease
+    RENEWALS = 4,             // within the time of a lease
     TRIM_MS = 60 * 60 * 1000, // what was not touched for so long is not ours
     GRACE_MS = 20 * 1000,     // stopping lets a look under way end by itself
     COURIERS = 4,             // sinks at a time
@@ -161,8 +161,8 @@ round_of(struct worker *worker, size_t *done)
     if (atomic_load(&worker->pool->stopped)) {
         return NULL;
     }
-    TRY(queue_lease_heads(worker->store, worker->owner, worker_wall(worker),
-        worker->pool->lease_ms, HEADS_MAX, arena, &jobs, &count));
+    TRY(queue_lease_heads(worker->store, worker->owner, worker_wall(worker), worker->pool->lease_ms,
+        HEADS_MAX, arena, &jobs, &count));
     *done += count;
     return work_on(worker, jobs, count, begin_head);
 }
@@ -329,11 +329,11 @@ workers_start(struct service *service)
     pool->ancestry = begin_memory_new();
     pool->workers = xcalloc(count, sizeof(*pool->workers));
     (void)pthread_mutex_init(&pool->dues.lock, NULL);
-    service_parts(service)->workers = pool;
     struct error *err = NULL;
     for (size_t i = 0; i < count && err == NULL; i++) {
         err = open_worker(pool, i);
     }
+    service_parts(service)->workers = pool; // the feed, which runs already, wakes who is there
     err = err == NULL ? start_courier(pool) : err;
     err = err == NULL ? start_threads(pool) : err;
     if (err != NULL) {
