@@ -85,6 +85,16 @@ make_problem(const struct request *request, const struct refusal *refusal)
     return problem;
 }
 
+// Of a redirect it would say something else (RFC 9110 §10.2.3).
+static void
+set_retry(struct response *response, const struct refusal *refusal)
+{
+    if (refusal->retry_after_s > 0 && response->status >= 400) {
+        http_headers_addf(
+            &response->headers, "Retry-After", "%lld", (long long)refusal->retry_after_s);
+    }
+}
+
 void
 response_refuse(struct request *request, struct response *response, const struct refusal *refusal)
 {
@@ -98,6 +108,7 @@ response_refuse(struct request *request, struct response *response, const struct
     if (request->route != NULL && (request->route->flags & ROUTE_PAGE) != 0) {
         response->status = status < 300 ? 409 : status;
         page_refuse(request, response, refusal);
+        set_retry(response, refusal);
         return;
     }
     struct json *problem CLEANUP(json_freep) = make_problem(request, refusal);
@@ -106,10 +117,7 @@ response_refuse(struct request *request, struct response *response, const struct
     if (status == 401) {
         response_header(response, "WWW-Authenticate", "Bearer");
     }
-    if (refusal->retry_after_s > 0) {
-        http_headers_addf(
-            &response->headers, "Retry-After", "%lld", (long long)refusal->retry_after_s);
-    }
+    set_retry(response, refusal);
 }
 
 void

@@ -530,6 +530,14 @@ make_certificate() {
     token=$(job_token '{"repository": "acme/tools"}')
     ask GET /api/v1/deployments # of its own
     assert_code 200
+    token=
+    for i in {1..25}; do
+        ask GET /sign-in
+        assert_code 200
+    done
+    ask GET /sign-in # a page says it, too
+    assert_code 429
+    [ "$(header Retry-After)" -ge 1 ]
     service_stop
     sandbox_stop
 }
