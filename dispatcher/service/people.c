@@ -164,7 +164,10 @@ get(const struct asking *asking, const char *path, struct json **out)
     };
     TRY(http_send(asking->http, &request, &response));
     const char *left = http_headers_get(&response.headers, "x-ratelimit-remaining");
-    bool limited = response.status == 403 && cstr_equal(left, "0");
+    // A secondary limit leaves some and says when to come again (facts: GitHub REST "rate limits").
+    bool limited =
+        response.status == 403 &&
+        (cstr_equal(left, "0") || http_headers_get(&response.headers, "retry-after") != NULL);
     if (response.status == 401 || response.status == 404 || (response.status == 403 && !limited)) {
         *out = NULL;
         return NULL;
