@@ -12,6 +12,7 @@ enum {
     FAILURES_A_MINUTE = 120, // of one address, credentials that are not good
     STRANGERS_FACTOR = 5,    // an address may be a whole office, or all of GitHub's runners
     JTI_SLACK_MS = 2 * 60 * 1000,
+    NETWORK_BYTES = 8,
 };
 
 // --- where from ----------------------------------------------------------------------------------
@@ -58,7 +59,32 @@ auth_peer(const struct setting_server *settings, const char *peer, const char *f
     return seen;
 }
 
+// Whoever has one IPv6 address has 2^64 of them (RFC 6177): they are one for limits.
+const char *
+auth_network(const char *peer, struct arena *arena)
+{
+    struct in6_addr address;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (strchr(peer, ':') == NULL || inet_pton(AF_INET6, peer, &address) != 1 ||
+        IN6_IS_ADDR_V4MAPPED(&address)) {
+        return peer;
+    }
+    memset(address.s6_addr + NETWORK_BYTES, 0, sizeof(address) - NETWORK_BYTES);
+    (void)inet_ntop(AF_INET6, &address, text, sizeof(text));
+    return arena_dup(arena, text);
+}
+
 // --- how often -----------------------------------------------------------------------------------
+
+static const struct limiter_rule failures = {FAILURES_A_MINUTE, FAILURES_A_MINUTE};
+
+static bool
+refuse_rate(struct request *request, struct response *response, int64_t retry_s)
+{
+    const struct refusal refusal = {.code = REASON_RATE, .retry_after_s = retry_s};
+    response_refuse(request, response, &refusal);
+    return false;
+}
 
 static bool
 may_go_on(struct request *request, struct response *response, const char *key,
@@ -66,12 +92,14 @@ may_go_on(struct request *request, struct response *response, const char *key,
 {
     int64_t retry_s = 0;
     int64_t now = clock_mono(service_platform(request->service)->clock);
-    if (limiter_take(request->service->limiter, key, rule, now, &retry_s)) {
-        return true;
-    }
-    const struct refusal refusal = {.code = REASON_RATE, .retry_after_s = retry_s};
-    response_refuse(request, response, &refusal);
-    return false;
+    return limiter_take(request->service->limiter, key, rule, now, &retry_s) ||
+           refuse_rate(request, response, retry_s);
+}
+
+static const char *
+key_of_peer(struct request *request, const char *what)
+{
+    return arena_printf(request->arena, "%s/%s", what, auth_network(request->peer, request->arena));
 }
 
 static bool
@@ -81,8 +109,7 @@ may_caller(struct request *request, struct response *response)
     bool stranger = request->caller.scope == NULL;
     rate *= stranger ? STRANGERS_FACTOR : 1;
     const struct limiter_rule rule = {.per_minute = rate, .burst = rate};
-    const char *key =
-        stranger ? arena_printf(request->arena, "peer/%s", request->peer) : request->caller.scope;
+    const char *key = stranger ? key_of_peer(request, "peer") : request->caller.scope;
     return (request->route->flags & (ROUTE_CHEAP | ROUTE_INLINE)) != 0 ||
            may_go_on(request, response, key, &rule);
 }
@@ -91,13 +118,20 @@ may_caller(struct request *request, struct response *response)
 static bool
 refuse(struct request *request, struct response *response, const struct refusal *refusal)
 {
-    const struct limiter_rule rule = {FAILURES_A_MINUTE, FAILURES_A_MINUTE};
-    const char *key = arena_printf(request->arena, "failed/%s", request->peer);
     metric_add(request->service, METRIC_DENIED, 1);
-    if (may_go_on(request, response, key, &rule)) {
+    if (may_go_on(request, response, key_of_peer(request, "failed"), &failures)) {
         response_refuse(request, response, refusal);
     }
     return false;
+}
+
+// Has the address sent too many of them, so that what is not known is not asked about?
+static bool
+is_worn_out(struct request *request, int64_t *retry_s)
+{
+    int64_t now = clock_mono(service_platform(request->service)->clock);
+    return !limiter_has(
+        request->service->limiter, key_of_peer(request, "failed"), &failures, now, retry_s);
 }
 
 static bool
@@ -187,11 +221,16 @@ take_user_token(struct request *request, struct response *response, struct str t
 {
     struct policy_person person = {0};
     const char *name = NULL;
-    switch (people_of_token(request->service, token, request->arena, &person, &name)) {
+    int64_t retry_s = 0;
+    bool ask = !is_worn_out(request, &retry_s);
+    switch (people_of_token(request->service, token, ask, request->arena, &person, &name)) {
     case PEOPLE_KNOWN:
         become(request, &person);
         request->caller.name = name;
         return true;
+    case PEOPLE_NOT_ASKED:
+        metric_add(request->service, METRIC_DENIED, 1);
+        return refuse_rate(request, response, retry_s);
     case PEOPLE_UNKNOWN:
         return refuse_code(request, response, REASON_PERSON_UNKNOWN);
     case PEOPLE_BUSY: {

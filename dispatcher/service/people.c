@@ -231,7 +231,7 @@ ask_all(struct asking *asking)
 }
 
 static struct error *
-ask(struct service *service, struct str token, struct arena *arena, struct entry *out)
+ask_whose(struct service *service, struct str token, struct arena *arena, struct entry *out)
 {
     const struct platform *platform = service_request_platform(service);
     const char *api = service_settings(service)->github_api;
@@ -259,7 +259,7 @@ tell(struct service *service, struct error *err)
 }
 
 enum people_found
-people_of_token(struct service *service, struct str token, struct arena *arena,
+people_of_token(struct service *service, struct str token, bool ask, struct arena *arena,
     struct policy_person *out, const char **name)
 {
     struct people *people = service->people;
@@ -271,10 +271,13 @@ people_of_token(struct service *service, struct str token, struct arena *arena,
     }
     sha256_of(token, hash);
     if (!recall(people, hash, clock_mono(clock), arena, &said)) {
+        if (!ask) {
+            return PEOPLE_NOT_ASKED;
+        }
         if (!begin_asking(people)) {
             return PEOPLE_BUSY;
         }
-        struct error *err = ask(service, token, arena, &said);
+        struct error *err = ask_whose(service, token, arena, &said);
         end_asking(people);
         if (err != NULL) {
             tell(service, err);

@@ -205,11 +205,12 @@ enum people_found {
     PEOPLE_UNKNOWN,     // nobody, or not a member
     PEOPLE_BUSY,        // too many are asked about at once: come again in a second
     PEOPLE_UNAVAILABLE, // GitHub did not say
+    PEOPLE_NOT_ASKED,   // not known, and `ask` was false
 };
 /// Whose GitHub user token it is; `*name` may be NULL. Answers are kept: five minutes, a minute
-/// where it is nobody. Blocks on GitHub for at most ten seconds.
-enum people_found people_of_token(struct service *service, struct str token, struct arena *arena,
-    struct policy_person *out, const char **name);
+/// where it is nobody. Blocks on GitHub for at most ten seconds, when `ask`.
+enum people_found people_of_token(struct service *service, struct str token, bool ask,
+    struct arena *arena, struct policy_person *out, const char **name);
 /// Whose GitHub login the Slack user `id` stands for, by `members` of the configuration's
 /// `notify`: in the arena, NULL when it is nobody's.
 const char *people_of_slack(struct service *service, const char *id, struct arena *arena);

@@ -92,6 +92,9 @@ void limiter_free(struct limiter *limiter);
 /// May `key` have one more now? Else *retry_s says when.
 bool limiter_take(struct limiter *limiter, const char *key, const struct limiter_rule *rule,
     int64_t mono_ms, int64_t *retry_s);
+/// The same question, without taking any.
+bool limiter_has(struct limiter *limiter, const char *key, const struct limiter_rule *rule,
+    int64_t mono_ms, int64_t *retry_s);
 
 // --- auth.c --------------------------------------------------------------------------------------
 
@@ -100,6 +103,8 @@ bool auth_caller(struct request *request, struct response *response);
 /// The address of the client: the peer's, or what a trusted proxy says.
 const char *auth_peer(const struct setting_server *settings, const char *peer,
     const char *forwarded, struct arena *arena);
+/// What stands for the address where limits count: itself, of IPv6 its network of 64 bits.
+const char *auth_network(const char *peer, struct arena *arena);
 /// SHA-256 of method, path and body: what "the same request" means.
 const char *auth_hash(struct request *request);
 /// A job's token counts once for what changes something: the same request again is let through,

@@ -212,8 +212,8 @@ let_in(struct request *request, struct response *response, const struct secret *
     const char *organization = service_settings(request->service)->organization;
     struct policy_person person = {0};
     const char *name = NULL;
-    switch (
-        people_of_token(request->service, secret_expose(token), request->arena, &person, &name)) {
+    switch (people_of_token(
+        request->service, secret_expose(token), true, request->arena, &person, &name)) {
     case PEOPLE_KNOWN:
         TRY(session_begin(request, response, &person, name));
         response_redirect(response, 303, flow->next);
@@ -226,6 +226,7 @@ let_in(struct request *request, struct response *response, const struct secret *
                 organization != NULL ? organization : "the organisation"));
     case PEOPLE_BUSY:
     case PEOPLE_UNAVAILABLE:
+    case PEOPLE_NOT_ASKED:
     default:
         return show(request, response, 503,
             "GitHub could not say who you are just now. Try again in a minute.");

@@ -214,6 +214,15 @@ with_sign_in() {
     sandbox_stop
 }
 
+@test "tokens that are guessed are not asked about for ever, and a tired GitHub is not a no" {
+    service_world
+    service_start
+    people limited
+    people guesses
+    service_stop
+    sandbox_stop
+}
+
 @test "an approval is another person's, counts once, and for what was seen; emergencies need a reason" {
     service_world
     sed -i 's/approvals: {count: 1/approvals: {count: 2/' "$world"/infra/appspecs/shop.yaml

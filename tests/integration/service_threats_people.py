@@ -9,7 +9,8 @@ import time
 import urllib.parse
 import urllib.request
 
-from service_threats import PORT, URL, Answer, ask, check, http, main, metric, person, token, wanted
+from service_threats import (CONTROL, PORT, URL, Answer, ask, asked, check, http, main, metric,
+                             person, token, wanted)
 
 CSP = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
        "'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
@@ -423,5 +424,30 @@ def counted():
     check(metric("dispatcher_denied_total") == before + 1, "counted twice")
 
 
+def guesses():
+    """Tokens that are nobody's: beyond their limit GitHub is not asked about any, and whoever was known
+    before is still let in."""
+    known, before = person("octocat"), asked()
+    check(ask("GET", "/api/v1/locks", known).status == 200, "somebody")
+    seen = [ask("GET", "/api/v1/locks", f"ghp_guess{number}") for number in range(200)]
+    check([answer.status for answer in seen[:120]] == [401] * 120, "the first 120")
+    late = [answer.status for answer in seen[125:]]
+    check(set(late) <= {401, 429} and late.count(429) > 60, late)
+    check(int(seen[-1].headers["Retry-After"]) >= 1, "when to come again")
+    check(asked() - before < 140, asked() - before, "requests to GitHub for 200 guesses")
+    check(ask("GET", "/api/v1/locks", known).status == 200, "somebody who was known")
+    check(ask("GET", "/api/v1/deployments", token()).status == 200, "a job")
+
+
+def limited():
+    """GitHub is tired of us: that is not somebody who is nobody, now or for a minute."""
+    key = person("octocat")
+    rule = 'GET */user count=1 status=403 header="Retry-After: 60" body="{}"'
+    urllib.request.urlopen(f"{CONTROL}/faults", rule.encode()).close()
+    seen = ask("GET", "/api/v1/locks", key)
+    check((seen.status, seen.code()) == (503, "people-unavailable"), seen)
+    check(ask("GET", "/api/v1/locks", key).status == 200, "a moment later")
+
+
 if __name__ == "__main__":
-    main(strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages, counted)
+    main(guesses, limited, strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages, counted)

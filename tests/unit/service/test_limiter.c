@@ -72,6 +72,24 @@ names_of_strangers(void **state)
     limiter_free(limiter);
 }
 
+static void
+looking_takes_none(void **state)
+{
+    (void)state;
+    struct limiter *limiter = limiter_new();
+    const struct limiter_rule rule = {.per_minute = 60, .burst = 1};
+    int64_t retry_s = 0;
+    for (int i = 0; i < 3; i++) {
+        assert_true(limiter_has(limiter, "a", &rule, 0, &retry_s));
+    }
+    assert_true(limiter_take(limiter, "a", &rule, 0, &retry_s));
+    assert_false(limiter_has(limiter, "a", &rule, 500, &retry_s));
+    assert_int_equal(retry_s, 1);
+    assert_true(limiter_has(limiter, "b", &rule, 500, &retry_s));
+    assert_true(limiter_has(limiter, "a", &rule, 1000, &retry_s));
+    limiter_free(limiter);
+}
+
 int
 main(void)
 {
@@ -79,6 +97,7 @@ main(void)
         cmocka_unit_test(burst_then_rate),
         cmocka_unit_test(a_minute_gives_a_minutes_worth),
         cmocka_unit_test(never_more_than_the_burst),
+        cmocka_unit_test(looking_takes_none),
         cmocka_unit_test(names_of_strangers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

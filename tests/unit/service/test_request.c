@@ -1,5 +1,5 @@
 // What is read of a request: targets, queries, forms, cookies, Accept, ids, trace contexts.
-#include "request_internal.h"
+#include "service_state_internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,10 +154,24 @@ refuses_what_two_readers_read_differently(void **state)
     assert_int_equal(request_header_count(&request, "X-FORWARDED-FOR"), 2);
 }
 
+static void
+addresses_of_one_network_are_one_for_limits(void **state)
+{
+    (void)state;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    assert_string_equal(auth_network("192.0.2.7", arena), "192.0.2.7");
+    assert_string_equal(auth_network("2001:db8:1:2:3:4:5:6", arena), "2001:db8:1:2::");
+    assert_string_equal(auth_network("2001:db8:1:2::ffff", arena), "2001:db8:1:2::");
+    assert_string_equal(auth_network("2001:db8:1:3::1", arena), "2001:db8:1:3::");
+    assert_string_equal(auth_network("::ffff:192.0.2.7", arena), "::ffff:192.0.2.7");
+    assert_string_equal(auth_network("", arena), "");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(addresses_of_one_network_are_one_for_limits),
         cmocka_unit_test(splits_targets),
         cmocka_unit_test(counts_pairs),
         cmocka_unit_test(reads_cookies_and_fields),
