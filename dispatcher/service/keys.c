@@ -75,7 +75,9 @@ keys_set_address(struct keys *keys, const char *address)
     if (!cstr_equal(keys->address, address)) {
         free(keys->address);
         keys->address = xstrdup(address);
-        keys->ever_tried = false;
+        keys->ever_tried = keys->ever_fetched = false;
+        drop(keys->set); // another issuer's keys say nothing any more
+        keys->set = NULL;
     }
     (void)pthread_mutex_unlock(&keys->lock);
 }
@@ -151,8 +153,10 @@ refresh(struct keys *keys)
         log_warn(keys->platform->log, "the issuer's keys cannot be read", F_STR("error", text));
     }
     (void)pthread_mutex_lock(&keys->lock);
-    if (parsed != NULL) {
+    if (parsed != NULL && cstr_equal(keys->address, address)) {
         keep(keys, parsed);
+    } else {
+        jwt_keys_free(parsed);
     }
     keys->fetching = false;
     (void)pthread_cond_broadcast(&keys->fetched);

@@ -151,6 +151,31 @@ a_key_that_was_removed(void **state)
 }
 
 static void
+keys_of_another_address_do_not_count(void **state)
+{
+    struct lab *lab = *state;
+    static const char next[] = "https://next.example.org/jwks";
+    char *other CLEANUP(xfreep) = make_set("two");
+    const struct script_step steps[] = {{.method = HTTP_GET, .url = JWKS, .reply = lab->set},
+        {.method = HTTP_GET, .url = next, .failure = "connection refused"},
+        {.method = HTTP_GET, .url = next, .reply = other}};
+    struct script_transport *script CLEANUP(script_transport_freep) =
+        script_transport_new(lab->fake, steps, ARRAY_LENGTH(steps));
+    enum keys_found found = KEYS_NONE;
+    assert_int_equal(check(lab, "one", &found), REASON_TOKEN_SIGNATURE);
+    keys_set_address(lab->keys, JWKS); // the same: nothing is forgotten
+    assert_int_equal(check(lab, "one", &found), REASON_TOKEN_SIGNATURE);
+    keys_set_address(lab->keys, next);
+    (void)check(lab, "one", &found);
+    assert_int_equal(found, KEYS_NONE);
+    assert_int_equal(keys_fetched_ms(lab->keys), 0);
+    fake_platform_advance(lab->fake, 60 * 1000);
+    assert_int_equal(check(lab, "two", &found), REASON_TOKEN_SIGNATURE);
+    assert_int_equal(check(lab, "one", &found), REASON_KEY_UNKNOWN);
+    script_transport_finish(script);
+}
+
+static void
 answers_that_are_no_keys(void **state)
 {
     struct lab *lab = *state;
@@ -179,6 +204,7 @@ main(void)
         cmocka_unit_test_setup_teardown(one_fetch_a_minute, set_up, tear_down),
         cmocka_unit_test_setup_teardown(good_while_the_issuer_is_down, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_that_was_removed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_of_another_address_do_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(answers_that_are_no_keys, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
