@@ -14,6 +14,8 @@ struct change {
     const struct queue_approval *approval;
     struct audit_entry audit;
     bool running; // cancel: it runs, and was told
+    struct arena *arena;
+    struct queue_job *late; // it has begun or ended since it was looked at: nothing was changed
 };
 
 static struct audit_entry
@@ -28,17 +30,6 @@ entry_of(struct request *request, const char *kind, const struct queue_job *job,
     return entry;
 }
 
-static struct error *
-apply(struct request *request, struct response *response,
-    struct error *(*run)(struct store *store, void *ctx), struct change *change)
-{
-    struct store_op op = {.run = run, .ctx = change};
-    TRY(writer_do(request->service, &op));
-    workers_wake(request->service);
-    streams_wake(request->service, change->job->id);
-    return api_show_job(request, response, 202, change->job->id);
-}
-
 static bool
 is_final(struct request *request, struct response *response, const struct queue_job *job)
 {
@@ -48,6 +39,47 @@ is_final(struct request *request, struct response *response, const struct queue_
     response_refusef(request, response, REASON_STATE, "deployment '%s' has ended (%s)", job->id,
         job->result != NULL ? job->result : "unknown");
     return true;
+}
+
+static bool
+has_begun(struct request *request, struct response *response, const struct queue_job *job)
+{
+    if (is_final(request, response, job)) {
+        return true;
+    }
+    if (strcmp(job->state, "queued") == 0) {
+        return false;
+    }
+    response_refusef(request, response, REASON_STATE, "deployment '%s' has begun", job->id);
+    return true;
+}
+
+// On the writer's thread: a worker may have decided it since it was looked at.
+static struct error *
+look_again(struct store *store, struct change *change, bool while_queued)
+{
+    struct queue_job *now = NULL;
+    TRY(queue_get(store, change->job->id, change->arena, &now));
+    bool over = now != NULL && strcmp(now->state, "final") == 0;
+    bool begun = now != NULL && strcmp(now->state, "queued") != 0;
+    change->late = (while_queued ? begun : over) ? now : NULL;
+    return NULL;
+}
+
+static struct error *
+apply(struct request *request, struct response *response,
+    struct error *(*run)(struct store *store, void *ctx), struct change *change)
+{
+    struct store_op op = {.run = run, .ctx = change};
+    change->arena = request->arena;
+    TRY(writer_do(request->service, &op));
+    if (change->late != NULL) {
+        (void)has_begun(request, response, change->late);
+        return NULL;
+    }
+    workers_wake(request->service);
+    streams_wake(request->service, change->job->id);
+    return api_show_job(request, response, 202, change->job->id);
 }
 
 static bool
@@ -72,6 +104,10 @@ static struct error *
 cancel(struct store *store, void *ctx)
 {
     struct change *change = ctx;
+    TRY(look_again(store, change, false));
+    if (change->late != NULL) {
+        return NULL;
+    }
     TRY(queue_cancel(
         store, change->job->id, change->by, change->reason, change->now_ms, &change->running));
     return audit_add(store, &change->audit, change->now_ms);
@@ -141,6 +177,10 @@ static struct error *
 approve(struct store *store, void *ctx)
 {
     struct change *change = ctx;
+    TRY(look_again(store, change, true));
+    if (change->late != NULL) {
+        return NULL;
+    }
     TRY(queue_approve(store, change->approval));
     TRY(queue_stir(store, change->job->app, change->job->env, change->now_ms));
     return audit_add(store, &change->audit, change->now_ms);
@@ -211,11 +251,7 @@ api_changes_record(struct request *request, struct response *response, const str
     struct queue_approval *approval)
 {
     int64_t valid_ms = 0;
-    if (is_final(request, response, job)) {
-        return NULL;
-    }
-    if (strcmp(job->state, "queued") != 0) {
-        response_refusef(request, response, REASON_STATE, "deployment '%s' has begun", job->id);
+    if (has_begun(request, response, job)) {
         return NULL;
     }
     if (!may_approve(request, response, job, &valid_ms)) {
@@ -257,6 +293,10 @@ static struct error *
 hurry(struct store *store, void *ctx)
 {
     struct change *change = ctx;
+    TRY(look_again(store, change, true));
+    if (change->late != NULL) {
+        return NULL;
+    }
     TRY(queue_hurry(store, change->job->id));
     TRY(queue_stir(store, change->job->app, change->job->env, change->now_ms));
     return audit_add(store, &change->audit, change->now_ms);
@@ -266,7 +306,7 @@ struct error *
 api_changes_put_first(struct request *request, struct response *response,
     const struct queue_job *job, const char *reason)
 {
-    if (is_final(request, response, job)) {
+    if (has_begun(request, response, job)) {
         return NULL;
     }
     if (!request->caller.admin) {
