@@ -168,12 +168,14 @@ reload(struct service *service)
 {
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
     struct error *err = service_read_settings(service, diagnostics);
-    if (err != NULL) {
+    if (err != NULL && diagnostics_total(diagnostics) > 0) {
         struct buf text CLEANUP(buf_done) = BUF_INIT(64 * 1024);
         diagnostics_print_text(diagnostics, false, &text);
         log_error(service->platform.log, "the settings are wrong, so the old ones stay",
             F_STR("problems", buf_cstr(&text)));
-        complain(service, "not reloaded", err);
+    }
+    if (err != NULL) {
+        complain(service, "not reloaded, so the old settings stay", err);
         return;
     }
     keys_set_address(service->keys, service_settings(service)->jwks);

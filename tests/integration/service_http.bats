@@ -460,6 +460,35 @@ P
     sandbox_stop
 }
 
+# Prints the port of somebody who takes connections and never answers.
+silent_port() {
+    python3 -c '
+import os, socket, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(64)
+print(s.getsockname()[1], flush=True)
+if os.fork() == 0:
+    os.close(1)
+    time.sleep(60)
+' 3>&-
+}
+
+@test "SIGTERM while a reload waits for a secret ends it all the same" {
+    service_world
+    export AWS_ENDPOINT_URL_SSM
+    AWS_ENDPOINT_URL_SSM=http://127.0.0.1:$(silent_port)
+    service_start
+    sed -i 's#env:HOOK_SECRET#ssm:/hook#' "$world/serve.yaml"
+    kill -HUP "$service_pid"
+    sleep 1
+    local start=$SECONDS
+    service_stop
+    [ $((SECONDS - start)) -le 5 ]
+    grep -q '"not reloaded, so the old settings stay"' "$world/serve.err"
+    sandbox_stop
+}
+
 @test "TLS by its own listener, with a certificate that a reload replaces" {
     service_world
     make_certificate first
