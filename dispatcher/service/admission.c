@@ -20,8 +20,8 @@
 enum {
     REASON_MAX = 1000, // bytes of a reason that a person gave
     DIGESTS_MAX = 64,
-    QUEUE_LIMIT = 100, // where the settings do not say
-    JTI_LEEWAY_MS = 60 * 1000,
+    QUEUE_LIMIT = 100,             // where the settings do not say
+    JTI_LEEWAY_MS = 2 * 60 * 1000, // more than tokens have, for clocks of replicas that differ
     ID_BYTES = 8,
     TRACE_BYTES = 16,
 };

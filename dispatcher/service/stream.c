@@ -380,7 +380,9 @@ serve_topic(struct streams *streams, const char *deployment, int64_t after)
     }
     (void)pthread_mutex_lock(&streams->lock);
     struct topic *topic = find_topic(streams, deployment);
-    if (topic != NULL && err == NULL) {
+    if (topic != NULL && err != NULL) {
+        topic->dirty = true; // what there is to tell is still to be read
+    } else if (topic != NULL) {
         int64_t now = clock_mono(clock);
         judge_end(topic, &news, kinds, now);
         for (struct stream *s = topic->first; s != NULL; s = s->next) {

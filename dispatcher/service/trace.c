@@ -228,8 +228,10 @@ work(void *ctx)
         struct error *err CLEANUP(error_freep) =
             clock_sleep_until(clock, clock_mono(clock) + FLUSH_MS, tracer->stop);
         stopping = cancel_signal(tracer->stop) != 0;
+        int64_t until = stopping ? clock_mono(clock) + SEND_MS : INT64_MAX;
         size_t count = 0;
-        while ((count = take(tracer, batch)) > 0 && flush(tracer, batch, count)) {
+        while (clock_mono(clock) < until && (count = take(tracer, batch)) > 0 &&
+               flush(tracer, batch, count)) {
         }
     }
     free(batch);

@@ -89,29 +89,38 @@ read_settings(struct service *service, struct view *view, struct arena *arena)
     specs_release(set);
 }
 
-struct error *
-view_read(struct service *service, struct store *store, const struct queue_job *job,
-    struct arena *arena, struct view *out)
+static struct error *
+read_all(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
 {
-    int64_t now = clock_wall(service_platform(service)->clock);
+    const struct queue_job *job = view->job;
     struct store_deployment *row = NULL;
-    struct view view = {.job = job, .sha = out->sha};
-    read_settings(service, &view, arena);
     if (job->started_ms > 0) {
         TRY(store_find(store, job->id, arena, &row));
     }
     if (row != NULL) {
-        read_document(&view, row->document, arena);
+        read_document(view, row->document, arena);
     }
     if (strcmp(job->state, "queued") == 0) {
-        TRY(queue_position(store, job, &view.position));
-        TRY(read_release(&view, store, now, arena));
+        TRY(queue_position(store, job, &view->position));
+        TRY(read_release(view, store, now_ms, arena));
     }
-    TRY(read_eta(&view, store, now));
-    struct error *err = view.sha != NULL ? begin_diff_to(store, job, view.sha, arena, &view.diff)
-                                         : begin_diff(store, job, arena, &view.diff);
-    if (err == NULL && view.approvals_needed > 0) {
-        err = queue_approvals(store, job->id, arena, &view.approvals, &view.approval_count);
+    TRY(read_eta(view, store, now_ms));
+    TRY(view->sha != NULL ? begin_diff_to(store, job, view->sha, arena, &view->diff)
+                          : begin_diff(store, job, arena, &view->diff));
+    return view->approvals_needed > 0
+               ? queue_approvals(store, job->id, arena, &view->approvals, &view->approval_count)
+               : NULL;
+}
+
+struct error *
+view_read(struct service *service, struct store *store, const struct queue_job *job,
+    struct arena *arena, struct view *out)
+{
+    struct view view = {.job = job, .sha = out->sha};
+    read_settings(service, &view, arena);
+    struct error *err = read_all(&view, store, clock_wall(service_platform(service)->clock), arena);
+    if (err != NULL) {
+        view_done(&view); // callers give up at once
     }
     *out = view;
     return err;
