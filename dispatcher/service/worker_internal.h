@@ -31,13 +31,17 @@ struct watch {
     int64_t fence;         // that it was parked with: the next one means nobody else had it
     int64_t seen_ms;       // mono
     bool cancelled;        // GitHub was asked to
+    int users;             // that have it now; the table's
+    bool gone;             // from the table: the last user frees it
     struct watch *next;
 };
 struct watch_table;
 struct watch_table *worker_watches_new(void);
 void worker_watches_free(struct watch_table *table);
-/// The job's entry, made when there is none. Only who holds the job's lease touches what is in it.
+/// The job's entry, made when there is none; worker_watch_done it. Only who holds the job's lease
+/// touches what is in it: whoever lost it meanwhile may still have it in hand.
 struct watch *worker_watch(struct watch_table *table, const char *id, int64_t now_mono_ms);
+void worker_watch_done(struct watch_table *table, struct watch *watch);
 void worker_unwatch(struct watch_table *table, const char *id);
 /// Forgets those that nobody here has touched since `mono_ms`: other replicas have them, or they
 /// have ended there.

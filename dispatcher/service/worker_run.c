@@ -39,6 +39,7 @@ worker_park(struct worker *worker, struct queue_job *job, int64_t due_ms)
     job->due_ms = due_ms;
     watch->parked_due_ms = due_ms;
     watch->fence = job->fence;
+    worker_watch_done(worker->pool->watches, watch);
     worker_let_go(worker, job->id);
     TRY(worker_forgive(worker, job, queue_park(worker->store, job)));
     worker_note_due(worker->pool, due_ms);
@@ -129,10 +130,8 @@ look_failed(struct worker *worker, struct queue_job *job, struct error *err)
 }
 
 static struct error *
-go_on(struct worker *worker, struct queue_job *job, struct arena *arena)
+advance(struct worker *worker, struct queue_job *job, struct watch *watch, struct arena *arena)
 {
-    struct watch *watch =
-        worker_watch(worker->pool->watches, job->id, clock_mono(worker->platform.clock));
     struct deploy_advanced advanced = {0};
     TRY(pass_cancellation_on(worker, watch, job, arena));
     expect_news(worker, watch, job);
@@ -146,6 +145,16 @@ go_on(struct worker *worker, struct queue_job *job, struct arena *arena)
     take_facts(job, advanced.deployment);
     return advanced.ended ? worker_finish(worker, job, advanced.deployment, arena)
                           : worker_park(worker, job, due_of(worker, job, watch, &advanced));
+}
+
+static struct error *
+go_on(struct worker *worker, struct queue_job *job, struct arena *arena)
+{
+    struct watch_table *watches = worker->pool->watches;
+    struct watch *watch = worker_watch(watches, job->id, clock_mono(worker->platform.clock));
+    struct error *err = advance(worker, job, watch, arena);
+    worker_watch_done(watches, watch);
+    return err;
 }
 
 struct error *

@@ -71,8 +71,30 @@ worker_watch(struct watch_table *table, const char *id, int64_t now_mono_ms)
         *bucket = found;
     }
     found->seen_ms = now_mono_ms;
+    found->users++;
     (void)pthread_mutex_unlock(&table->lock);
     return found;
+}
+
+// Under the lock: it is in no list any more.
+static void
+let_go(struct watch *watch)
+{
+    watch->gone = true;
+    if (watch->users == 0) {
+        watch_free(watch);
+    }
+}
+
+void
+worker_watch_done(struct watch_table *table, struct watch *watch)
+{
+    (void)pthread_mutex_lock(&table->lock);
+    watch->users--;
+    if (watch->gone) {
+        let_go(watch);
+    }
+    (void)pthread_mutex_unlock(&table->lock);
 }
 
 void
@@ -83,7 +105,7 @@ worker_unwatch(struct watch_table *table, const char *id)
         if (cstr_equal((*at)->id, id)) {
             struct watch *gone = *at;
             *at = gone->next;
-            watch_free(gone);
+            let_go(gone);
             break;
         }
     }
@@ -99,7 +121,7 @@ worker_watches_trim(struct watch_table *table, int64_t mono_ms)
             struct watch *one = *at;
             if (one->seen_ms < mono_ms) {
                 *at = one->next;
-                watch_free(one);
+                let_go(one);
             } else {
                 at = &one->next;
             }

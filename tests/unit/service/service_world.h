@@ -119,6 +119,15 @@ service_fail(struct service *service, struct error *err)
     error_free(err);
 }
 
+static inline bool
+world_failed_with(struct service *service, const char *says)
+{
+    (void)pthread_mutex_lock(&service->writing);
+    bool has = service->failure != NULL && strstr(service->failure, says) != NULL;
+    (void)pthread_mutex_unlock(&service->writing);
+    return has;
+}
+
 struct service_parts *
 service_parts(struct service *service)
 {

@@ -242,8 +242,7 @@ storage_that_fails_ends_the_worker(void **state)
     world_go(&world);
     const char *id = enqueue_deploy(&world, "staging", "v1");
     world_until(world.service, (workers_state(world.service, &workers), workers.alive == 0));
-    world_until(world.service, world.service->failure != NULL);
-    assert_non_null(strstr(world.service->failure, "the disk is full"));
+    world_until(world.service, world_failed_with(world.service, "the disk is full"));
     assert_string_equal(job_of(&world, id)->state, "running");
     assert_int_equal(workers.threads, 1);
     free(world.service->failure);
@@ -364,6 +363,14 @@ stopping_puts_everything_down(void **state)
 
 // --- what is remembered --------------------------------------------------------------------------
 
+static struct watch *
+looked_at(struct watch_table *table, const char *id, int64_t now_ms)
+{
+    struct watch *watch = worker_watch(table, id, now_ms);
+    worker_watch_done(table, watch);
+    return watch;
+}
+
 static void
 a_look_before_its_time_is_news(void **state)
 {
@@ -378,13 +385,32 @@ a_look_before_its_time_is_news(void **state)
     assert_false(worker_watch_is_news(watch, &job, 6000)); // its own time has come
     job.fence = 5; // another replica had it in between, and parked it for another time
     assert_true(worker_watch_is_news(watch, &job, 6000));
-    assert_ptr_equal(worker_watch(table, "d-1", 200), watch);
-    assert_ptr_not_equal(worker_watch(table, "d-2", 100), watch);
+    worker_watch_done(table, watch);
+    assert_ptr_equal(looked_at(table, "d-1", 200), watch);
+    assert_ptr_not_equal(looked_at(table, "d-2", 100), watch);
     worker_watches_trim(table, 150); // d-2 is somebody else's by now
-    assert_ptr_equal(worker_watch(table, "d-1", 200), watch);
+    assert_ptr_equal(looked_at(table, "d-1", 200), watch);
     worker_unwatch(table, "d-1");
     worker_unwatch(table, "d-1");
-    assert_int_equal(worker_watch(table, "d-1", 300)->parked_due_ms, 0);
+    assert_int_equal(looked_at(table, "d-1", 300)->parked_due_ms, 0);
+    worker_watches_free(table);
+}
+
+// A worker whose lease ran out has it still in hand when the one that took over ends the job.
+static void
+what_is_remembered_stays_for_who_has_it(void **state)
+{
+    (void)state;
+    struct watch_table *table = worker_watches_new();
+    struct watch *slow = worker_watch(table, "d-1", 100), *next = worker_watch(table, "d-1", 100);
+    assert_ptr_equal(slow, next);
+    slow->parked_due_ms = 6000;
+    worker_unwatch(table, "d-1");
+    worker_watch_done(table, next);
+    assert_int_equal(slow->parked_due_ms, 6000);
+    assert_non_null(slow->pace);
+    assert_int_equal(looked_at(table, "d-1", 200)->parked_due_ms, 0); // another one
+    worker_watch_done(table, slow);
     worker_watches_free(table);
 }
 
@@ -445,6 +471,7 @@ main(void)
         cmocka_unit_test(what_cannot_be_followed_any_more_is_unknown),
         cmocka_unit_test(stopping_puts_everything_down),
         cmocka_unit_test(a_look_before_its_time_is_news),
+        cmocka_unit_test(what_is_remembered_stays_for_who_has_it),
         cmocka_unit_test(near_times_are_kept_all),
         cmocka_unit_test(two_commits_are_asked_about_once),
     };

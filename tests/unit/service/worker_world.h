@@ -49,9 +49,11 @@ engine_reset(void)
 static inline void
 engine_script(const struct look *looks, size_t count)
 {
+    (void)pthread_mutex_lock(&engine.lock);
     memcpy(engine.looks_to_come, looks, count * sizeof(*looks));
     engine.look_count = count;
     engine.look_next = 0;
+    (void)pthread_mutex_unlock(&engine.lock);
 }
 
 static void
@@ -145,12 +147,15 @@ __wrap_deploy_begin(struct deploy_context *context, struct deployment *d, struct
     return store_insert(store, &row);
 }
 
-static const struct look *
+static struct look
 next_look(void)
 {
+    (void)pthread_mutex_lock(&engine.lock);
     size_t at = atomic_fetch_add(&engine.look_next, 1);
     BUG_ON(engine.look_count == 0);
-    return &engine.looks_to_come[at < engine.look_count ? at : engine.look_count - 1];
+    struct look look = engine.looks_to_come[at < engine.look_count ? at : engine.look_count - 1];
+    (void)pthread_mutex_unlock(&engine.lock);
+    return look;
 }
 
 static struct error *
@@ -205,7 +210,8 @@ __wrap_deploy_advance(struct deploy_context *context, const char *id, struct dep
         engine.most_running = now;
     }
     *out = (struct deploy_advanced){.deployment = d};
-    struct error *err = do_look(store, d, next_look(), out);
+    const struct look look = next_look();
+    struct error *err = do_look(store, d, &look, out);
     (void)atomic_fetch_sub(&engine.running, 1);
     return err;
 }
