@@ -83,27 +83,55 @@ is_bypass(const struct audit_entry *entry)
     return err == NULL && json_bool(json_get(detail, "emergency"), false);
 }
 
+// Of a page of the log, which is not kept: what is asked for may be many pages away.
+static struct error *
+find_bypasses(struct request *request, struct audit_filter *filter, int64_t *found, size_t *count,
+    size_t *read)
+{
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct audit_entry *entries = NULL;
+    TRY(audit_list(request->store, filter, arena, &entries, read));
+    for (size_t i = 0; i < *read && *count < SHOWN; i++) {
+        filter->before = entries[i].sequence;
+        if (is_bypass(&entries[i])) {
+            found[(*count)++] = entries[i].sequence;
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+read_entry(
+    struct request *request, int64_t sequence, struct web_audit *out, struct audit_entry *list)
+{
+    struct audit_entry *entries = NULL;
+    size_t count = 0;
+    const struct audit_filter one = {.before = sequence + 1, .after = sequence - 1, .limit = 1};
+    TRY(audit_list(request->store, &one, request->arena, &entries, &count));
+    if (count > 0) {
+        list[out->count++] = entries[0];
+    }
+    return NULL;
+}
+
 // Bypasses are few among many: read on until the page is full or the log ends.
 static struct error *
 read_bypasses(struct request *request, struct web_audit *out)
 {
     enum { PAGE = 1000, PAGES = 50 };
-    struct audit_entry *found = arena_array(request->arena, SHOWN, sizeof(*found));
+    struct audit_entry *list = arena_array(request->arena, SHOWN, sizeof(*list));
+    int64_t found[SHOWN];
     struct audit_filter filter = out->filter;
     filter.limit = PAGE;
-    size_t count = PAGE;
-    for (int page = 0; page < PAGES && count == PAGE && out->count < SHOWN; page++) {
-        struct audit_entry *entries = NULL;
-        TRY(audit_list(request->store, &filter, request->arena, &entries, &count));
-        for (size_t i = 0; i < count && out->count < SHOWN; i++) {
-            filter.before = entries[i].sequence;
-            if (is_bypass(&entries[i])) {
-                found[out->count++] = entries[i];
-            }
-        }
+    size_t count = 0, read = PAGE;
+    for (int page = 0; page < PAGES && read == PAGE && count < SHOWN; page++) {
+        TRY(find_bypasses(request, &filter, found, &count, &read));
     }
-    out->entries = found;
-    out->next = count == PAGE || out->count == SHOWN ? filter.before : 0;
+    for (size_t i = 0; i < count; i++) {
+        TRY(read_entry(request, found[i], out, list));
+    }
+    out->entries = list;
+    out->next = read == PAGE || count == SHOWN ? filter.before : 0;
     return NULL;
 }
 

@@ -145,6 +145,12 @@ def emergencies():
             env="production", version=f"v{hash(str(value)) % 997}", emergency=value, reason="now"))
         check(answer.status == 400 or answer.json()["emergency"] is False, value, answer)
     check(rows("SELECT count(*) FROM jobs WHERE emergency") == [(0,)], "an emergency")
+    answer = ask("POST", "/api/v1/deployments", token(), wanted(
+        env="production", emergency=True, reason="checkout is down", version="v0"))
+    check(answer.status == 202, answer)
+    lines = ask("GET", "/audit.csv?view=bypasses", person("octocat")).body.decode().splitlines()
+    check(len([line for line in lines if "checkout is down" in line and ",allow," in line]) == 1, lines)
+    check(len([line for line in lines if ",allow," in line]) == 1, lines)
 
 
 # --- a browser --------------------------------------------------------------------------------------
