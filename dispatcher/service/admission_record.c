@@ -6,14 +6,51 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
 
+static const char *
+digest_in(const struct pair_list *digests, const char *service)
+{
+    for (size_t i = 0; i < digests->count; i++) {
+        if (cstr_equal(digests->items[i].key, service)) {
+            return digests->items[i].value;
+        }
+    }
+    return NULL;
+}
+
+// A person may say which images he means, and means those that were there: what is under the
+// version at the registry now may be another one.
+static bool
+names_others(struct admitting *a, const struct pair_list *known)
+{
+    const struct pair_list *given = &a->ask.digests;
+    for (size_t i = 0; i < given->count && a->given->person != NULL; i++) {
+        const struct pair *one = &given->items[i];
+        if (!cstr_equal(digest_in(known, one->key), one->value)) {
+            admission_refuse(a, REASON_OTHER_DIGEST,
+                arena_printf(a->arena,
+                    "'%s' of version '%s' was not deployed as %s; only a job of its repository "
+                    "brings a new image",
+                    one->key, a->ask.version, one->value),
+                a->settings->repo);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 take_release(struct admitting *a, const struct queue_release *release)
 {
+    struct pair_list known = {0};
+    ask_digests_read(release->digests, a->arena, &known);
     a->ask.version = release->version;
+    if (names_others(a, &known)) {
+        return;
+    }
     a->ask.promoted = release->deployment;
     a->ask.sha = release->sha;
-    if (a->ask.digests.count == 0) {
-        ask_digests_read(release->digests, a->arena, &a->ask.digests);
+    if (a->ask.digests.count == 0 || a->given->person != NULL) {
+        a->ask.digests = known;
     }
 }
 

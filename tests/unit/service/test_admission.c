@@ -11,6 +11,7 @@
 #include "dispatcher/json.h"
 #include "service_world.h"
 
+#define OTHER_HEX "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 #define SHA "1111111111111111111111111111111111111111"
 #define DIGEST "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 
@@ -517,6 +518,14 @@ a_person_brings_nothing_new(void **state)
     admission.version = "v7";
     assert_refused(&world, &admission, REASON_NOT_ALLOWED, "only a job of its repository");
     put_release(&world, "staging", "v7");
+    // Neither an image that was put under the version since, nor one of a service that it had not.
+    static struct pair images[] = {{"web", "sha256:" OTHER_HEX}, {"worker", DIGEST}};
+    for (size_t i = 0; i < ARRAY_LENGTH(images); i++) {
+        admission.digests = (struct pair_list){&images[i], 1};
+        assert_refused(&world, &admission, REASON_OTHER_DIGEST, "was not deployed as sha256:");
+    }
+    static struct pair same = {"web", DIGEST};
+    admission.digests = (struct pair_list){&same, 1};
     struct admitted out = ask_for(&world, &admission);
     assert_non_null(out.id);
     struct ask ask = {0};
