@@ -99,7 +99,8 @@ recover(struct writer *writer, struct error *err)
 {
     const struct platform *platform = &writer->service->request_platform;
     bool shared = writer->store != NULL && store_is_shared(writer->store);
-    while (shared && !stopping(writer)) {
+    // Until requests are given up: then those that still wait are told, or nobody could go.
+    while (shared && !stopping(writer) && cancel_signal(platform->cancel) == 0) {
         struct error *again CLEANUP(error_freep) = NULL;
         store_close(writer->store);
         writer->store = NULL;
