@@ -358,9 +358,10 @@ idempotency_of(struct admitting *a)
     if (key.key != NULL && key.hash == NULL) {
         key.hash = hash_of(a);
     }
-    if (key.hash != NULL && a->given->version == NULL && is_verb(a, "deploy")) {
-        // The commit of the token is what is asked for, though the body does not say so.
-        key.hash = arena_printf(a->arena, "%s/%s", key.hash, a->ask.version);
+    if (key.hash != NULL && claims != NULL && a->given->version == NULL && is_verb(a, "deploy")) {
+        // The commit or tag of the token is what is asked for, though the body does not say so.
+        // Which of them is the spec's word, which may be another one when the request is repeated.
+        key.hash = arena_printf(a->arena, "%s/%s/%s", key.hash, claims->sha, claims->ref);
     }
     return key;
 }
@@ -402,6 +403,31 @@ limit_of(const struct admitting *a)
     return a->job.urgent || a->job.emergency ? 2 * limit : limit;
 }
 
+// A request that was accepted is answered alike when it comes again, though by now the spec would
+// refuse it, or could not be read: the caller may have lost the first answer.
+static struct error *
+find_earlier(struct store *store, struct admitting *a)
+{
+    const struct policy_claims *claims = a->given->claims;
+    enum queue_accepted outcome = QUEUE_NEW;
+    const char *id = NULL;
+    if (a->key.scope == NULL) { // its words are no request
+        return NULL;
+    }
+    TRY(queue_accepted_before(
+        store, &a->key, claims != NULL ? claims->jti : NULL, a->arena, &outcome, &id));
+    if (outcome == QUEUE_SAME) {
+        a->out->verdict =
+            (struct policy_verdict){.allowed = true, .code = REASON_ALLOWED, .sentence = "allowed"};
+    } else if (outcome != QUEUE_NEW) {
+        a->out->verdict.failures = (struct str_list){0};
+    }
+    if (outcome != QUEUE_NEW) {
+        take_outcome(a, outcome, id);
+    }
+    return NULL;
+}
+
 static struct error *
 accept(struct store *store, struct admitting *a)
 {
@@ -433,9 +459,7 @@ write_down(struct store *store, void *ctx)
     if (a->out->verdict.allowed) {
         TRY(admission_look(store, a));
     }
-    if (a->out->verdict.allowed) {
-        TRY(accept(store, a));
-    }
+    TRY(a->out->verdict.allowed ? accept(store, a) : find_earlier(store, a));
     a->out->sha = a->out->again ? NULL : a->ask.sha;
     if (a->out->id != NULL && a->given->look != NULL) {
         TRY(a->given->look(a->given->look_ctx, store, a->out->id));
@@ -448,6 +472,7 @@ admission_prepare(struct admitting *a)
 {
     bool allowed = check_words(a);
     if (allowed) {
+        a->key = idempotency_of(a);
         TRY(decide(a));
     }
     if (a->out->verdict.allowed) {
@@ -455,7 +480,6 @@ admission_prepare(struct admitting *a)
     }
     if (a->out->verdict.allowed) {
         fill_job(a);
-        a->key = idempotency_of(a);
     }
     a->op = (struct store_op){.run = write_down, .ctx = a};
     return NULL;

@@ -16,6 +16,7 @@ struct change {
     bool running; // cancel: it runs, and was told
     struct arena *arena;
     struct queue_job *late; // it has begun or ended since it was looked at: nothing was changed
+    struct auth_spending *token; // of a job that asks; NULL: a person does
 };
 
 static struct audit_entry
@@ -104,6 +105,12 @@ static struct error *
 cancel(struct store *store, void *ctx)
 {
     struct change *change = ctx;
+    if (change->token != NULL) {
+        TRY(auth_spend_in(store, change->token));
+    }
+    if (change->token != NULL && change->token->outcome != QUEUE_NEW) {
+        return NULL;
+    }
     TRY(look_again(store, change, false));
     if (change->late != NULL) {
         return NULL;
@@ -140,11 +147,22 @@ struct error *
 api_changes_stop(struct request *request, struct response *response, const struct queue_job *job,
     const char *reason)
 {
-    if (!may_cancel(request, response, job) || is_final(request, response, job) ||
-        !auth_spend(request, response)) {
+    struct auth_spending token = {.outcome = QUEUE_NEW};
+    if (!may_cancel(request, response, job)) {
+        return NULL;
+    }
+    bool by_job = auth_spending(request, &token);
+    if (by_job) {
+        TRY(queue_token_find(request->store, token.jti, token.hash, &token.outcome));
+    }
+    if (token.outcome == QUEUE_SAME) { // its first answer was lost: this is what came of it
+        return api_show_job(request, response, 202, job->id);
+    }
+    if (!auth_spent(request, response, &token) || is_final(request, response, job)) {
         return NULL;
     }
     struct change change = {
+        .token = by_job ? &token : NULL,
         .job = job,
         .by = request->caller.actor,
         .reason = reason,
@@ -152,7 +170,9 @@ api_changes_stop(struct request *request, struct response *response, const struc
         .audit = entry_of(request, "deployment", job, reason),
     };
     change.audit.code = reason_code_name(REASON_CANCELLED);
-    return apply(request, response, cancel, &change);
+    TRY(apply(request, response, cancel, &change));
+    (void)auth_spent(request, response, &token);
+    return NULL;
 }
 
 struct error *

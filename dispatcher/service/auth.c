@@ -342,32 +342,48 @@ auth_hash(struct request *request)
     return arena_dup(request->arena, hash);
 }
 
-struct spending {
-    const char *jti, *hash;
-    int64_t until_ms;
-    bool good;
-};
+bool
+auth_spending(struct request *request, struct auth_spending *out)
+{
+    const struct policy_claims *claims = request->caller.claims;
+    if (claims == NULL) {
+        return false;
+    }
+    *out = (struct auth_spending){
+        .jti = claims->jti,
+        .hash = auth_hash(request),
+        .until_ms = claims->expires_s * 1000 + JTI_SLACK_MS,
+    };
+    return true;
+}
+
+struct error *
+auth_spend_in(struct store *store, struct auth_spending *spending)
+{
+    return queue_token_spend(
+        store, spending->jti, spending->hash, spending->until_ms, &spending->outcome);
+}
 
 static struct error *
 spend(struct store *store, void *ctx)
 {
-    struct spending *spending = ctx;
-    return queue_token_spend(
-        store, spending->jti, spending->hash, spending->until_ms, &spending->good);
+    return auth_spend_in(store, ctx);
+}
+
+bool
+auth_spent(struct request *request, struct response *response, const struct auth_spending *spending)
+{
+    return spending->outcome != QUEUE_REPLAY ||
+           refuse_code(request, response, REASON_TOKEN_REPLAYED);
 }
 
 bool
 auth_spend(struct request *request, struct response *response)
 {
-    const struct policy_claims *claims = request->caller.claims;
-    if (claims == NULL) {
+    struct auth_spending spending;
+    if (!auth_spending(request, &spending)) {
         return true;
     }
-    struct spending spending = {
-        .jti = claims->jti,
-        .hash = auth_hash(request),
-        .until_ms = claims->expires_s * 1000 + JTI_SLACK_MS,
-    };
     struct store_op op = {.run = spend, .ctx = &spending};
     struct error *err = writer_do(request->service, &op);
     if (err != NULL) {
@@ -375,8 +391,5 @@ auth_spend(struct request *request, struct response *response)
         response_refuse_code(request, response, REASON_STORAGE);
         return false;
     }
-    if (!spending.good) {
-        return refuse_code(request, response, REASON_TOKEN_REPLAYED);
-    }
-    return true;
+    return auth_spent(request, response, &spending);
 }

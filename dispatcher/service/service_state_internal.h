@@ -110,6 +110,18 @@ const char *auth_hash(struct request *request);
 /// A job's token counts once for what changes something: the same request again is let through,
 /// another one refused in `response` (protocols.md T05).
 bool auth_spend(struct request *request, struct response *response);
+/// The same as part of a group of the writer, so that a token is spent when, and only when, what it
+/// is spent on is done. False: it is no job that asks.
+struct auth_spending {
+    const char *jti, *hash;
+    int64_t until_ms;
+    enum queue_accepted outcome; // NEW | SAME: it was done before | REPLAY
+};
+bool auth_spending(struct request *request, struct auth_spending *out);
+NODISCARD struct error *auth_spend_in(struct store *store, struct auth_spending *spending);
+/// False: it was used for another request, which is refused.
+bool auth_spent(
+    struct request *request, struct response *response, const struct auth_spending *spending);
 
 // --- keys.c --------------------------------------------------------------------------------------
 

@@ -16,14 +16,15 @@ struct standing {
 
 // A token that made no job (queue_jti_spend) has none; "" tells it from a token never seen.
 static void
-ask_earlier(struct query *query, struct store *store, const struct queue_acceptance *acceptance)
+ask_earlier(struct query *query, struct store *store, const struct queue_idempotency *idempotency,
+    const char *jti)
 {
     query_init(query, store,
         "SELECT 0, id, key, hash FROM jobs WHERE scope = ? AND key = ?"
         " UNION ALL SELECT 1, coalesce(job, ''), key, hash FROM tokens WHERE jti = ?");
-    query_text(query, acceptance->idempotency.scope);
-    query_text(query, acceptance->idempotency.key);
-    query_text(query, acceptance->jti);
+    query_text(query, idempotency->scope);
+    query_text(query, idempotency->key);
+    query_text(query, jti);
 }
 
 static struct error *
@@ -50,11 +51,10 @@ is_retry(const struct earlier *by_token, const struct queue_idempotency *idempot
 
 // Is it a repetition? *outcome stays QUEUE_NEW when it is not.
 static void
-check_once(const struct standing *standing, const struct queue_acceptance *acceptance,
+check_once(const struct earlier found[2], const struct queue_idempotency *idempotency,
     enum queue_accepted *outcome, const char **id)
 {
-    const struct queue_idempotency *idempotency = &acceptance->idempotency;
-    const struct earlier *by_key = &standing->earlier[0], *by_token = &standing->earlier[1];
+    const struct earlier *by_key = &found[0], *by_token = &found[1];
     const char *earlier = by_key->job != NULL ? by_key->job : by_token->job;
     if (by_key->job != NULL && !cstr_equal(by_key->hash, idempotency->hash)) {
         *outcome = QUEUE_OTHER;
@@ -64,6 +64,23 @@ check_once(const struct standing *standing, const struct queue_acceptance *accep
         *outcome = QUEUE_SAME;
         *id = earlier;
     }
+}
+
+struct error *
+queue_accepted_before(struct store *store, const struct queue_idempotency *idempotency,
+    const char *jti, struct arena *arena, enum queue_accepted *outcome, const char **id)
+{
+    struct earlier found[2] = {0};
+    enum queue_accepted what = QUEUE_NEW;
+    const char *made = NULL;
+    struct query query CLEANUP(query_done);
+    TRY(store_check(store));
+    ask_earlier(&query, store, idempotency, jti);
+    TRY(read_earlier(&query, arena, found));
+    check_once(found, idempotency, &what, &made);
+    *outcome = what;
+    *id = made;
+    return NULL;
 }
 
 static void
@@ -138,7 +155,7 @@ look(struct store *store, const struct queue_acceptance *acceptance, struct aren
     struct query earlier CLEANUP(query_done);
     struct query droppable CLEANUP(query_done);
     ask_lane(&lane, store, acceptance->job);
-    ask_earlier(&earlier, store, acceptance);
+    ask_earlier(&earlier, store, &acceptance->idempotency, acceptance->jti);
     ask_droppable(&droppable, store, acceptance->job);
     query_send(&lane);
     query_send(&earlier);
@@ -323,7 +340,7 @@ accept(struct store *store, const struct queue_acceptance *acceptance, int64_t n
 {
     struct standing standing = {0};
     TRY(enter_lane(store, acceptance, arena, &standing));
-    check_once(&standing, acceptance, outcome, id);
+    check_once(standing.earlier, &acceptance->idempotency, outcome, id);
     if (*outcome != QUEUE_NEW) {
         return NULL;
     }

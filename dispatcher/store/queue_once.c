@@ -105,20 +105,34 @@ insert_token(struct store *store, const char *jti, const char *hash, int64_t unt
 }
 
 struct error *
-queue_token_spend(
-    struct store *store, const char *jti, const char *hash, int64_t until_ms, bool *good)
+queue_token_find(
+    struct store *store, const char *jti, const char *hash, enum queue_accepted *outcome)
 {
-    TRY(store_check(store));
-    TRY(insert_token(store, jti, hash, until_ms, good));
-    if (*good) {
-        return NULL;
-    }
     struct query query CLEANUP(query_done);
-    query_init(&query, store, "SELECT 1 FROM tokens WHERE jti = ? AND hash = ? AND job IS NULL");
-    query_text(&query, jti);
+    TRY(store_check(store));
+    query_init(&query, store,
+        "SELECT CASE WHEN hash = ? AND job IS NULL THEN 1 ELSE 0 END FROM tokens WHERE jti = ?");
     query_text(&query, hash);
-    *good = query_row(&query);
-    return query_finish(&query);
+    query_text(&query, jti);
+    bool used = query_row(&query);
+    bool same = used && query_get_int(&query, 0) == 1;
+    TRY(query_finish(&query));
+    *outcome = same ? QUEUE_SAME : used ? QUEUE_REPLAY : QUEUE_NEW;
+    return NULL;
+}
+
+struct error *
+queue_token_spend(struct store *store, const char *jti, const char *hash, int64_t until_ms,
+    enum queue_accepted *outcome)
+{
+    bool is_new = false;
+    TRY(store_check(store));
+    TRY(insert_token(store, jti, hash, until_ms, &is_new));
+    if (!is_new) {
+        return queue_token_find(store, jti, hash, outcome);
+    }
+    *outcome = QUEUE_NEW;
+    return NULL;
 }
 
 // --- leaders -------------------------------------------------------------------------------------

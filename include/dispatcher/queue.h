@@ -87,6 +87,12 @@ struct queue_acceptance {
 NODISCARD struct error *queue_accept(struct store *store, const struct queue_acceptance *acceptance,
     int64_t now_ms, struct arena *arena, enum queue_accepted *outcome, const char **id);
 
+/// What queue_accept would say of a request by its key and its token alone: QUEUE_NEW when neither
+/// was here before. For one that may not be accepted (any more).
+NODISCARD struct error *queue_accepted_before(struct store *store,
+    const struct queue_idempotency *idempotency, const char *jti, struct arena *arena,
+    enum queue_accepted *outcome, const char **id);
+
 NODISCARD struct error *queue_get(
     struct store *store, const char *id, struct arena *arena, struct queue_job **out);
 
@@ -253,10 +259,13 @@ NODISCARD struct error *queue_deliveries_take(struct store *store, size_t max, s
 /// A jti for something that makes no job. *is_new false: it was used.
 NODISCARD struct error *queue_jti_spend(
     struct store *store, const char *jti, int64_t until_ms, bool *is_new);
-/// The same for the request that `hash` stands for. *good: the token was not used, or for this very
-/// request; one that comes with another is refused however often it comes.
-NODISCARD struct error *queue_token_spend(
-    struct store *store, const char *jti, const char *hash, int64_t until_ms, bool *good);
+/// The same for the request that `hash` stands for: QUEUE_NEW, QUEUE_SAME when it was used for this
+/// very request, else QUEUE_REPLAY, however often it comes.
+NODISCARD struct error *queue_token_spend(struct store *store, const char *jti, const char *hash,
+    int64_t until_ms, enum queue_accepted *outcome);
+/// What it would say; nothing is written.
+NODISCARD struct error *queue_token_find(
+    struct store *store, const char *jti, const char *hash, enum queue_accepted *outcome);
 
 // --- leader jobs, sessions, small facts ----------------------------------------------------------
 

@@ -252,6 +252,83 @@ a_key_that_was_given_goes_before_the_default(void **state)
 }
 
 static void
+read_specs_again(struct world *world, const char *spec)
+{
+    specs_stop(world->service);
+    world_write(world->service, "infra/appspecs/payments.yaml", spec);
+    assert_null(specs_start(world->service));
+}
+
+static void
+a_retry_is_answered_whatever_the_spec_says_by_now(void **state)
+{
+    (void)state;
+    static const char *const later[] = {SPEC("  enabled: false\n"), SPEC("  repository_id: x\n"),
+        "name: payments\nrepo: acme/other\nservices:\n  web:\n    expose: 8080\n"
+        "deploy:\n  repository_id: 8\n  owner_id: 9919\n"
+        "  environments: {production: {version: tag}}\n"};
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    struct policy_claims claims = claims_of("j-1"), stranger = claims_of("j-9");
+    struct admission admission = deploy_by(&claims);
+    struct admitted first = ask_for(&world, &admission);
+    assert_non_null(first.id);
+    for (size_t i = 0; i < ARRAY_LENGTH(later); i++) {
+        read_specs_again(&world, later[i]);
+        // The same token, and a fresh one of the same attempt.
+        static const char *const tokens[] = {"j-1", "j-2"};
+        for (size_t j = 0; j < ARRAY_LENGTH(tokens); j++) {
+            claims.jti = tokens[j];
+            struct admitted again = ask_for(&world, &admission);
+            assert_non_null(again.id);
+            assert_string_equal(again.id, first.id);
+            assert_true(again.again);
+            assert_true(again.verdict.allowed);
+        }
+        (void)last_entry(&world, 1 + 2 * i); // and nothing is decided twice
+        admission.version = "v2";
+        assert_refused(&world, &admission, REASON_IDEMPOTENCY, "another request");
+        admission.version = NULL;
+        stranger.repository_id = 77; // whose key is another one
+        admission.claims = &stranger;
+        assert_false(ask_for(&world, &admission).again);
+        admission.claims = &claims;
+    }
+    world_end(&world);
+}
+
+static void
+a_retry_is_answered_when_the_lane_is_full_and_without_specs(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    world.service->settings.queue_limit = 1;
+    struct policy_claims claims = claims_of("j-1");
+    claims.ref = "refs/tags/v1";
+    claims.ref_type = "tag";
+    struct admission admission = deploy_by(&claims);
+    admission.env = "production"; // which keeps all that wait
+    struct admitted first = ask_for(&world, &admission);
+    assert_non_null(first.id);
+    claims.jti = "j-2";
+    assert_string_equal(ask_for(&world, &admission).id, first.id);
+    specs_stop(world.service);
+    world_write(world.service, "infra/dispatcher.yaml", "version: 1\nenvironments: [");
+    assert_null(specs_start(world.service));
+    struct admitted again = ask_for(&world, &admission);
+    assert_non_null(again.id);
+    assert_string_equal(again.id, first.id);
+    claims.jti = "j-3";
+    claims.run_attempt = 2;
+    assert_refused(&world, &admission, REASON_SPECS_UNAVAILABLE, "");
+    // The token that made it is spent, whatever else would be said.
+    claims.jti = "j-1";
+    assert_refused(&world, &admission, REASON_TOKEN_REPLAYED, "used before");
+    world_end(&world);
+}
+
+static void
 a_refusal_is_written_down(void **state)
 {
     (void)state;
@@ -610,6 +687,28 @@ a_persons_key_is_their_own(void **state)
     world_end(&world);
 }
 
+static void
+a_promotion_asked_with_a_used_key_is_another_request(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    put_release(&world, "staging", "v7");
+    struct admission admission = {.verb = "promote",
+        .app = "payments",
+        .env = "production",
+        .from = "staging",
+        .version = "v7",
+        .person = &hubot,
+        .idempotency = {.key = "k"}};
+    struct admitted first = ask_for(&world, &admission);
+    assert_non_null(first.id);
+    admission.env = "staging"; // another request, which could not be accepted anyway
+    admission.from = "production";
+    assert_refused(&world, &admission, REASON_IDEMPOTENCY, "another request");
+    world_end(&world);
+}
+
 int
 main(void)
 {
@@ -618,6 +717,9 @@ main(void)
         cmocka_unit_test(the_same_attempt_asks_once),
         cmocka_unit_test(a_token_is_good_for_one_request),
         cmocka_unit_test(a_key_that_was_given_goes_before_the_default),
+        cmocka_unit_test(a_retry_is_answered_whatever_the_spec_says_by_now),
+        cmocka_unit_test(a_retry_is_answered_when_the_lane_is_full_and_without_specs),
+        cmocka_unit_test(a_promotion_asked_with_a_used_key_is_another_request),
         cmocka_unit_test(a_refusal_is_written_down),
         cmocka_unit_test(an_unknown_environment_is_named_to_its_own_repository_only),
         cmocka_unit_test(hostile_words_are_refused_before_anything_else),

@@ -81,6 +81,33 @@ a_request_that_comes_again_makes_nothing_new(void **state)
 }
 
 static void
+what_was_accepted_is_found_by_key_and_token(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    const char *id = NULL;
+    assert_int_equal(ask(fixture, (struct request){"d-1", "k", "h", "j1", 0}, &id), QUEUE_NEW);
+    static const struct {
+        const char *scope, *key, *hash, *jti;
+        enum queue_accepted outcome;
+    } cases[] = {{"repository/42", "k", "h", "j1", QUEUE_SAME},
+        {"repository/42", "k", "h", "j2", QUEUE_SAME},
+        {"repository/42", "k", "h", NULL, QUEUE_SAME},
+        {"repository/42", "k", "H", "j1", QUEUE_OTHER},
+        {"repository/42", "k2", "h", "j1", QUEUE_REPLAY},
+        {"repository/43", "k", "h", NULL, QUEUE_NEW}, {"repository/42", "k2", "h", "j2", QUEUE_NEW},
+        {"repository/42", NULL, "h", NULL, QUEUE_NEW}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const struct queue_idempotency given = {cases[i].scope, cases[i].key, cases[i].hash};
+        enum queue_accepted outcome = QUEUE_FULL;
+        assert_null(queue_accepted_before(
+            fixture->store, &given, cases[i].jti, fixture->arena, &outcome, &id));
+        assert_int_equal(outcome, cases[i].outcome);
+        assert_true((id != NULL) == (outcome == QUEUE_SAME));
+    }
+    assert_jobs(fixture, 1, 1, 1);
+}
+
+static void
 a_key_is_of_one_request(void **state)
 {
     struct queue_fixture *fixture = *state;
@@ -545,6 +572,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         QUEUE_TEST(a_request_that_comes_again_makes_nothing_new),
+        QUEUE_TEST(what_was_accepted_is_found_by_key_and_token),
         QUEUE_TEST(a_key_is_of_one_request),
         QUEUE_TEST(a_token_is_spent_once),
         QUEUE_TEST(a_full_lane_takes_no_more_and_keeps_nothing),

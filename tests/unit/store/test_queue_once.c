@@ -408,12 +408,15 @@ what_is_old_is_dropped_and_no_more(void **state)
     assert_int_equal(verdict.entries, 1);
 }
 
-static bool
-spends(struct queue_fixture *fixture, const char *jti, const char *hash)
+static void
+spends(
+    struct queue_fixture *fixture, const char *jti, const char *hash, enum queue_accepted expected)
 {
-    bool good = false;
-    assert_null(queue_token_spend(fixture->store, jti, hash, 5000, &good));
-    return good;
+    enum queue_accepted found = QUEUE_FULL, outcome = QUEUE_FULL;
+    assert_null(queue_token_find(fixture->store, jti, hash, &found));
+    assert_int_equal(found, expected);
+    assert_null(queue_token_spend(fixture->store, jti, hash, 5000, &outcome));
+    assert_int_equal(outcome, expected);
 }
 
 static void
@@ -421,14 +424,14 @@ a_token_is_good_for_what_it_came_with_first(void **state)
 {
     struct queue_fixture *fixture = *state;
     bool is_new = false;
-    assert_true(spends(fixture, "j1", "push"));
+    spends(fixture, "j1", "push", QUEUE_NEW);
     for (int i = 0; i < 3; i++) {
-        assert_true(spends(fixture, "j1", "push"));
-        assert_false(spends(fixture, "j1", "cancel")); // the second time as well
+        spends(fixture, "j1", "push", QUEUE_SAME);
+        spends(fixture, "j1", "cancel", QUEUE_REPLAY); // the second time as well
     }
-    assert_true(spends(fixture, "j2", "cancel"));
+    spends(fixture, "j2", "cancel", QUEUE_NEW);
     assert_null(queue_jti_spend(fixture->store, "j3", 5000, &is_new));
-    assert_false(spends(fixture, "j3", "push"));
+    spends(fixture, "j3", "push", QUEUE_REPLAY);
 }
 
 int
