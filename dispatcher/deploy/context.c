@@ -44,6 +44,7 @@ deploy_context_new(const struct deploy_context_options *options)
     context->live = options->live;
     context->feed = options->feed;
     context->observer = options->observer;
+    context->secret_rule = options->secrets;
     return context;
 }
 

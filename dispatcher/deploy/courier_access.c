@@ -62,7 +62,7 @@ courier_secret(const struct delivery *delivery, const char *reference, struct se
     struct delivered *out)
 {
     struct error *err =
-        secret_reference_read(delivery->context, delivery->target, reference, secret);
+        secret_reference_of_spec(delivery->context, delivery->target, reference, secret);
     if (err == NULL) {
         return true;
     }
@@ -79,7 +79,7 @@ at_hand(struct deploy_context *context, const struct deployment *d, const char *
     struct secret *secret = NULL;
     struct str text = str_of(reference);
     if (str_starts(text, STR("env:")) || str_starts(text, STR("file:"))) {
-        error_free(secret_reference_read(context, d, reference, &secret));
+        error_free(secret_reference_of_spec(context, d, reference, &secret));
     }
     return secret;
 }

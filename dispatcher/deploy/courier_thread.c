@@ -88,7 +88,8 @@ open_worker(struct deploy_courier *courier, const struct http_client_options *ht
         .ca_file = owner->ca_file,
         .proxy = owner->proxy,
         .no_proxy = owner->no_proxy,
-        .state_path = owner->state_path};
+        .state_path = owner->state_path,
+        .secrets = owner->secret_rule};
     worker->context = deploy_context_new(&options);
     worker->context->lanes = courier->count <= courier->sinks ? COURIER_WELL : COURIER_IN_TROUBLE;
     int failed = pthread_create(&worker->thread, NULL, work, worker);

@@ -40,7 +40,8 @@ struct deploy_context {
     struct registry_client *registry;
     char *registry_host; // what `registry` speaks to
     struct vault_client *vault;
-    char *vault_sts_region;       // its AWS login is signed for; NULL: the global endpoint
+    char *vault_sts_region; // its AWS login is signed for; NULL: the global endpoint
+    struct deploy_secret_rule secret_rule;
     struct secret_entry *secrets; // what references gave
     size_t secret_count;
     struct deploy_pace *pace; // of the deployment that is driven, while it is
@@ -233,6 +234,9 @@ void place_enter(struct deploy_context *context, const struct deployment *deploy
 /// "env:VAR", "file:PATH", "ssm:/path", "secretsmanager:ID#key" or "vault:mount/data/path#key" to
 /// its value, read once for each context. ERROR_CREDENTIALS when it is not there.
 NODISCARD struct error *secret_reference_read(struct deploy_context *context,
+    const struct deployment *deployment, const char *reference, struct secret **out);
+/// The same of a reference that stands in a spec: only what the context's rule lets specs name.
+NODISCARD struct error *secret_reference_of_spec(struct deploy_context *context,
     const struct deployment *deployment, const char *reference, struct secret **out);
 /// The trimmed content of a file.
 NODISCARD struct error *secret_reference_file(const char *path, struct secret **out);

@@ -202,7 +202,7 @@ open_reports(struct deploy_context *context, const struct deployment *deployment
     struct secret *token CLEANUP(secret_freep) = NULL;
     const char *own = token_from_environment(context);
     if (reference != NULL) {
-        TRY(secret_reference_read(context, deployment, reference, &token));
+        TRY(secret_reference_of_spec(context, deployment, reference, &token));
     } else if (own != NULL) {
         token = secret_new(str_of(own));
     } else {

@@ -194,6 +194,20 @@ secret_reference_read(struct deploy_context *context, const struct deployment *d
 }
 
 struct error *
+secret_reference_of_spec(struct deploy_context *context, const struct deployment *deployment,
+    const char *reference, struct secret **out)
+{
+    const struct deploy_secret_rule *rule = &context->secret_rule;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const char *refusal = rule->refuses != NULL ? rule->refuses(rule->ctx, reference, arena) : NULL;
+    if (refusal != NULL) {
+        struct error *err = error_new(ERROR_CREDENTIALS, "%s", refusal);
+        return error_hint(err, "To have it told: " SPEC_SECRET_ALLOWED_BY ".");
+    }
+    return secret_reference_read(context, deployment, reference, out);
+}
+
+struct error *
 deploy_secret(struct deploy_context *context, const char *reference, struct secret **out)
 {
     const struct deployment nobody = {.app = "service", .env = "serve"};

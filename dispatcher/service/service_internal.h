@@ -78,6 +78,9 @@ struct service_parts {
 };
 struct service_parts *service_parts(struct service *service);
 
+/// Why a spec may not name that secret (struct deploy_secret_rule); `service` is a struct service.
+const char *service_secret_refusal(void *service, const char *reference, struct arena *arena);
+
 // Started in this order, stopped in the reverse one; stop returns when their threads have ended,
 // which for workers is when what they are at in this moment is written down, and does nothing when
 // they were not started.

@@ -69,10 +69,13 @@ describe(struct diagnostics *diagnostics, struct arena *arena)
 }
 
 const char *
-spec_set_refuse(const struct spec_reading *reading)
+spec_set_refuse(const struct spec_reading *reading, const struct setting_secrets *secrets)
 {
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
     spec_lint_config(&reading->config, diagnostics);
+    if (diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == 0) {
+        spec_lint_served_config(&reading->config, secrets, diagnostics);
+    }
     if (diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == 0) {
         return NULL;
     }
@@ -86,7 +89,8 @@ is_same(const struct spec_document *a, const struct spec_document *b)
 }
 
 static const char *
-find_problem(const struct spec_set *set, const struct spec_app *app)
+find_problem(
+    const struct spec_set *set, const struct spec_app *app, const struct setting_secrets *secrets)
 {
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
     if (app->unreadable != NULL) {
@@ -94,13 +98,17 @@ find_problem(const struct spec_set *set, const struct spec_app *app)
     }
     spec_lint_app(&set->config, &app->document, app->name, diagnostics);
     if (diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == 0) {
+        spec_lint_served_app(&set->config, &app->document, secrets, diagnostics);
+    }
+    if (diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == 0) {
         return NULL;
     }
     return describe(diagnostics, set->arena);
 }
 
 static void
-check_apps(struct spec_set *set, const struct spec_set *before)
+check_apps(
+    struct spec_set *set, const struct setting_secrets *secrets, const struct spec_set *before)
 {
     bool same_config = before != NULL && is_same(&before->config, &set->config);
     for (size_t i = 0; i < set->app_count; i++) {
@@ -108,12 +116,14 @@ check_apps(struct spec_set *set, const struct spec_set *before)
         const struct spec_app *old = same_config ? spec_set_find(before, app->name) : NULL;
         bool unchanged = old != NULL && app->unreadable == NULL && old->unreadable == NULL &&
                          is_same(&old->document, &app->document);
-        app->problem = unchanged ? arena_dup(set->arena, old->problem) : find_problem(set, app);
+        app->problem =
+            unchanged ? arena_dup(set->arena, old->problem) : find_problem(set, app, secrets);
     }
 }
 
 struct spec_set *
-spec_set_new(struct spec_reading *reading, const struct spec_set *before)
+spec_set_new(struct spec_reading *reading, const struct setting_secrets *secrets,
+    const struct spec_set *before)
 {
     struct spec_set *set = xcalloc(1, sizeof(*set));
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
@@ -131,7 +141,7 @@ spec_set_new(struct spec_reading *reading, const struct spec_set *before)
         set->names.items[set->names.count++] = set->apps[i].name;
     }
     set->resolved = arena_array(set->arena, set->app_count + 1, sizeof(*set->resolved));
-    check_apps(set, before);
+    check_apps(set, secrets, before);
     return set;
 }
 

@@ -22,10 +22,12 @@ struct spec_reading {
 };
 
 /// Why the reading's dispatcher.yaml cannot be used, in its arena; NULL: it can.
-const char *spec_set_refuse(const struct spec_reading *reading);
-/// Takes the reading's arena. `before` (may be NULL) spares looking at specs that have not changed.
-/// One reference, the caller's.
-struct spec_set *spec_set_new(struct spec_reading *reading, const struct spec_set *before);
+const char *spec_set_refuse(
+    const struct spec_reading *reading, const struct setting_secrets *secrets);
+/// Takes the reading's arena. `before` (may be NULL, and is of the same `secrets`) spares looking
+/// at specs that have not changed. One reference, the caller's.
+struct spec_set *spec_set_new(struct spec_reading *reading, const struct setting_secrets *secrets,
+    const struct spec_set *before);
 const struct spec_set *spec_set_ref(const struct spec_set *set);
 /// The app's entry, or NULL.
 const struct spec_app *spec_set_find(const struct spec_set *set, const char *app);

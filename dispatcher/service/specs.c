@@ -26,6 +26,7 @@ struct spec_keeper {
     pthread_t thread;
     struct cancel *wake;
     atomic_bool stopped, stale, first_done;
+    const struct setting_server *judged_by; // the settings that `set` was looked at with
 
     pthread_mutex_t lock; // of what follows
     const struct spec_set *set;
@@ -100,16 +101,19 @@ swap(struct spec_keeper *keeper, const struct spec_set *set)
 }
 
 static void
-take_reading(struct spec_keeper *keeper, struct spec_reading *reading)
+take_reading(
+    struct spec_keeper *keeper, struct spec_reading *reading, const struct setting_server *settings)
 {
-    const char *invalid = spec_set_refuse(reading);
+    const char *invalid = spec_set_refuse(reading, &settings->secrets);
     say_problem(keeper, &keeper->invalid,
         "dispatcher.yaml is invalid: the one before stays in force", invalid);
     if (invalid != NULL) {
         return;
     }
     const struct spec_set *before = keeper->set; // only this thread changes it
-    const struct spec_set *set = spec_set_new(reading, before);
+    const struct spec_set *set =
+        spec_set_new(reading, &settings->secrets, keeper->judged_by == settings ? before : NULL);
+    keeper->judged_by = settings;
     say_broken_apps(keeper, set, before);
     swap(keeper, set);
     renew(keeper);
@@ -119,7 +123,9 @@ static bool
 read_now(struct spec_keeper *keeper)
 {
     struct spec_reading reading = {0};
-    const char *known = keeper->set != NULL ? spec_set_commit(keeper->set) : NULL;
+    const struct setting_server *settings = service_settings(keeper->service);
+    bool judged = keeper->set != NULL && keeper->judged_by == settings;
+    const char *known = judged ? spec_set_commit(keeper->set) : NULL;
     struct error *err = specs_read(&keeper->reader, known, &reading);
     char *problem CLEANUP(xfreep) = err != NULL ? error_text(err) : NULL;
     say_problem(keeper, &keeper->problem, "specs are not read", problem);
@@ -132,7 +138,7 @@ read_now(struct spec_keeper *keeper)
         renew(keeper);
         return true;
     }
-    take_reading(keeper, &reading);
+    take_reading(keeper, &reading, settings);
     arena_free(reading.arena);
     return true;
 }
@@ -249,6 +255,8 @@ specs_hold(struct service *service, const char **why)
         set = spec_set_ref(keeper->set);
     } else if (keeper->set != NULL) {
         *why = "the specs could not be read for too long, so nothing is allowed";
+    } else if (keeper->invalid != NULL) { // what is wrong is for its owners: the log says it
+        *why = "dispatcher.yaml of the infra repository is invalid, so nothing is allowed";
     }
     (void)pthread_mutex_unlock(&keeper->lock);
     return set;

@@ -237,6 +237,7 @@ open_worker(struct worker_pool *pool, size_t index)
         .feed = feed_for_engine(service),
         .live = true,
         .observer = &worker->observer,
+        .secrets = {service_secret_refusal, service},
     };
     worker->context = deploy_context_new(&options);
     return deploy_store(worker->context, &worker->store);
@@ -276,6 +277,7 @@ start_courier(struct worker_pool *pool)
         .proxy = http->proxy,
         .no_proxy = http->no_proxy,
         .state_path = service_settings(pool->service)->state,
+        .secrets = {service_secret_refusal, pool->service},
     };
     pool->courier_context = deploy_context_new(&options);
     return deploy_courier_start(pool->courier_context, http, COURIERS, &pool->courier);

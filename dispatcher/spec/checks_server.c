@@ -9,7 +9,7 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-enum { ORGANIZATION_MAX = 39, HEADER_MAX = 64 };
+enum { ORGANIZATION_MAX = 39, HEADER_MAX = 64, SECRET_FILES_MAX = 256 };
 
 // Compared byte by byte with what tokens say (RFC 7519 §4.1.1, §4.1.3): it has one spelling.
 const char *
@@ -55,6 +55,21 @@ check_ip_address(const char *value)
     bool fine = inet_pton(family, value, bytes) == 1 &&
                 inet_ntop(family, bytes, text, sizeof(text)) != NULL && strcmp(text, value) == 0;
     return fine ? NULL : "must be an IP address in its shortest form, like 10.0.0.7 or fd00::7";
+}
+
+// A pattern of files. Its first segment is one place: "/**" would be the whole machine.
+const char *
+check_secret_files(const char *value)
+{
+    const char *second = value[0] == '/' ? strchr(value + 1, '/') : NULL;
+    const char *star = strchr(value, '*');
+    bool fine = check_absolute_path(value) == NULL && strlen(value) <= SECRET_FILES_MAX &&
+                second != NULL && second > value + 1 && (star == NULL || star > second) &&
+                strstr(value, "//") == NULL && strstr(value, "/./") == NULL &&
+                strstr(value, "/../") == NULL;
+    return fine ? NULL
+                : "must be the absolute path of files below a directory, without '..': '*' stands "
+                  "for what is in a segment, '**' for segments";
 }
 
 const char *

@@ -201,6 +201,33 @@ fill_limits(const struct config_server *server, struct setting_server *out)
 }
 
 static void
+add_own(struct str_list *own, const char *reference)
+{
+    if (reference != NULL) {
+        own->items[own->count++] = reference;
+    }
+}
+
+static void
+fill_secrets(const struct config *config, struct arena *arena, struct setting_secrets *out)
+{
+    const struct config_server *server = &config->server;
+    const struct str_list *hooks = &server->webhook_secrets;
+    out->files = server->secrets.files;
+    out->env = server->secrets.env;
+    out->own.items = arena_array(arena, hooks->count + 4, sizeof(*out->own.items));
+    for (size_t i = 0; i < hooks->count; i++) {
+        add_own(&out->own, hooks->items[i]);
+    }
+    add_own(&out->own, server->slack_signing_secret);
+    add_own(&out->own, server->oauth.client_secret);
+    add_own(&out->own, config->github.app_key);
+    if (server->tls.key != NULL) {
+        add_own(&out->own, arena_printf(arena, "file:%s", server->tls.key));
+    }
+}
+
+static void
 fill(const struct config *config, struct arena *arena, struct setting_server *out)
 {
     const struct config_server *server = &config->server;
@@ -222,6 +249,7 @@ fill(const struct config *config, struct arena *arena, struct setting_server *ou
     out->workflow_repo = config->workflow.repo;
     fill_people(server, out);
     fill_limits(server, out);
+    fill_secrets(config, arena, &out->secrets);
 }
 
 void

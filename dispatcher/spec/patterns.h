@@ -25,6 +25,7 @@
     "^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-2][0-9]:[0-5][0-9] - "                                      \
     "(Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-2][0-9]:[0-5][0-9]$"
 #define PATTERN_TIMEZONE "^[A-Za-z0-9_+/-]+$"
+#define PATTERN_SECRET_FILES "^/[^/*]+/.+$"
 #define PATTERN_SECRET_REF                                                                         \
     "^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|ssm:/.+|secretsmanager:[^#]+(#.+)?|"                     \
     "vault:[^#/][^#]*/data/[^#]+#.+)$"

@@ -237,7 +237,7 @@ complete_pagerduty(struct merge *merge)
     static const char *const incidents[] = {"restored", "not-restored", "unknown", "timed-out"};
     struct setting_sink *out = merge->out;
     struct arena *arena = merge->resolve->arena;
-    put_default(merge, "routing_key", &out->routing_key, "env:PAGERDUTY_ROUTING_KEY");
+    put_default(merge, "routing_key", &out->routing_key, SPEC_PAGERDUTY_KEY);
     put_default(merge, "region", &out->region, "us");
     if (place_of(merge, "incidents.environments") == NOTIFY_PLACES) {
         out->incident_environments = production_environments(merge->resolve);
@@ -264,7 +264,7 @@ complete(struct merge *merge)
         if (out->webhook != NULL) {
             break;
         }
-        put_default(merge, "token", &out->token, "env:SLACK_BOT_TOKEN");
+        put_default(merge, "token", &out->token, SPEC_SLACK_TOKEN);
         if (out->channel == NULL) {
             lacks(merge, "write the channel in quotes: '#' begins a comment",
                 "of kind 'slack' needs 'channel' or 'webhook'");

@@ -150,6 +150,8 @@ struct spec_emergency {
 };
 
 // `notify`, of the organisation as of an app: what only one of them has is empty in the other.
+#define SPEC_SLACK_TOKEN "env:SLACK_BOT_TOKEN" // of sinks that name none
+#define SPEC_PAGERDUTY_KEY "env:PAGERDUTY_ROUTING_KEY"
 enum { SPEC_SINKS_MAX = 20, SPEC_ROUTES_MAX = 50, SPEC_MEMBERS_MAX = 500 };
 #define SPEC_FAILURES "failures" // in a list of outcomes: all bad ends
 struct spec_incidents {
@@ -275,6 +277,10 @@ struct config_retention {
     struct spec_at at;
     int64_t events_ms, deliveries_ms;
 };
+struct config_secrets {
+    struct spec_at at;
+    struct str_list files, env;
+};
 struct config_server {
     struct spec_at at;
     const char *listen, *url, *specs, *issuer, *audience, *jwks, *organization;
@@ -283,6 +289,7 @@ struct config_server {
     struct config_oauth oauth;
     struct config_proxy_auth proxy_auth;
     struct config_retention retention;
+    struct config_secrets secrets;
     struct str_list admins, webhook_secrets;
     int64_t specs_every_ms, specs_max_age_ms, queue_max_age_ms, poll_ms;
     int64_t workers, connections, rate, queue_limit;
@@ -372,6 +379,7 @@ const char *check_ref_to(const char *value);
 const char *check_window(const char *value);
 const char *check_timezone(const char *value);
 const char *check_secret_ref(const char *value);
+const char *check_secret_files(const char *value);
 const char *check_build_secret(const char *value);
 const char *check_vault_mount(const char *value);
 const char *check_visible(const char *value);

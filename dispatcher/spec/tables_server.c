@@ -43,6 +43,17 @@ static const struct field retention_fields[] = {
 static const struct field_table retention_table =
     FIELD_TABLE("retention", struct config_retention, retention_fields);
 
+static const struct field secrets_fields[] = {
+    FIELD(struct config_secrets, files, "files", FIELD_LIST_STR, .check = check_secret_files,
+        .pattern = PATTERN_SECRET_FILES, .max = 50, .fallback = "none",
+        .doc = "Absolute paths; `*` inside a segment, `**` across."),
+    FIELD(struct config_secrets, env, "env", FIELD_LIST_STR, .check = check_env_name,
+        .pattern = PATTERN_ENV_NAME, .max = 50, .fallback = "none",
+        .doc = "Names of environment variables."),
+};
+static const struct field_table secrets_table =
+    FIELD_TABLE("server secrets", struct config_secrets, secrets_fields);
+
 static const struct field server_fields[] = {
     FIELD(struct config_server, listen, "listen", FIELD_STR, .check = check_listen,
         .pattern = PATTERN_LISTEN, .fallback = "127.0.0.1:8080", .doc = "Address and port."),
@@ -103,6 +114,9 @@ static const struct field server_fields[] = {
     FIELD(struct config_server, push_role, "push_role", FIELD_STR, .check = check_arn,
         .pattern = PATTERN_ARN,
         .doc = "Role whose credentials, narrowed to an app's repositories, a push may get."),
+    FIELD(struct config_server, secrets, "secrets", FIELD_OBJECT, .table = &secrets_table,
+        .doc = "Which files and variables of its machine the documents of the infra repository may "
+               "name as secrets of sinks; never the service's own."),
     FIELD(struct config_server, proxy, "proxy", FIELD_BOOL, .fallback = "false",
         .doc = "Whether `HTTPS_PROXY` and `NO_PROXY` are honoured."),
 };

@@ -85,6 +85,12 @@ struct deploy_request {
 
 struct deploy_context;
 
+// Which secrets specs may name; why not, in the arena, or NULL. Called by any thread.
+struct deploy_secret_rule {
+    const char *(*refuses)(void *ctx, const char *reference, struct arena *arena); // NULL: all may
+    void *ctx;
+};
+
 struct deploy_context_options {
     const struct platform *platform;
     struct http_client *http;               // borrowed
@@ -94,6 +100,7 @@ struct deploy_context_options {
     const struct deploy_run_feed *feed;     // NULL: each deployment polls its run itself
     bool live;                              // somebody watches: jobs are worth a request each poll
     const struct deploy_observer *observer; // may be NULL
+    struct deploy_secret_rule secrets;      // of a service: specs are not its own words
 };
 struct deploy_context *deploy_context_new(const struct deploy_context_options *options);
 void deploy_context_free(struct deploy_context *context);

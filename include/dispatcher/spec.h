@@ -149,6 +149,21 @@ struct setting_approvals {
 };
 
 // The `server:` and `state:` blocks, for `dispatcher serve`. *ref* are secret references.
+// Which secrets of the service's machine what it reads from the infra repository may name: nothing
+// unless its own file says so. Secrets of stores (ssm:, secretsmanager:, vault:) need no permission
+// here: the stores ask who reads.
+struct setting_secrets {
+    struct str_list files; // absolute paths; `*` inside a segment, `**` across
+    struct str_list env;   // names of variables
+    struct str_list own;   // references of the service itself: never, whatever the two say
+};
+#define SPEC_SECRET_ALLOWED_BY                                                                     \
+    "keep it in ssm:, secretsmanager: or vault:, or have whoever runs the service list it in "     \
+    "'server.secrets' of its own file"
+/// Why a reference of a spec is refused; NULL: it may be read. No file is opened.
+const char *spec_secret_refusal(
+    const struct setting_secrets *allowed, const char *reference, struct arena *arena);
+
 struct setting_server {
     const char *listen, *url;
     const char *tls_certificate, *tls_key;    // paths of PEM files; NULL: plain, behind a proxy
@@ -175,6 +190,7 @@ struct setting_server {
     const char *push_role; // ARN whose narrowed credentials a push may get, or NULL
     bool proxy;            // HTTPS_PROXY and NO_PROXY are honoured
     const char *github_api, *github_app_id, *github_app_key, *workflow_repo; // as elsewhere
+    struct setting_secrets secrets;
 };
 
 struct setting_window {
@@ -377,6 +393,12 @@ NODISCARD struct error *spec_pin(
 void spec_lint_app(const struct spec_document *config, const struct spec_document *app_spec,
     const char *app, struct diagnostics *diagnostics);
 void spec_lint_config(const struct spec_document *config, struct diagnostics *diagnostics);
+/// What a service checks besides, of documents without errors: the secrets that sinks name, or take
+/// where they name none.
+void spec_lint_served_config(const struct spec_document *config,
+    const struct setting_secrets *allowed, struct diagnostics *diagnostics);
+void spec_lint_served_app(const struct spec_document *config, const struct spec_document *app_spec,
+    const struct setting_secrets *allowed, struct diagnostics *diagnostics);
 
 /// Canonical layout of a document, comments kept; `spec fmt`.
 NODISCARD struct error *spec_format(const struct spec_document *document, struct buf *out);

@@ -14,7 +14,7 @@ now_the_spec_says() {
     sed -i "$1" "$world/infra/appspecs/shop.yaml"
     commit_infra "changed"
     local tries=0
-    hook push '{"ref": "refs/heads/main", "repository": {"full_name": "acme/infra"}}'
+    hook push '{"ref": "refs/heads/main", "repository": {"full_name": "acme/infra", "default_branch": "main"}}'
     until [ "$(grep -c 'specs read' "$world/serve.err")" -gt "$readings" ]; do
         tries=$((tries + 1))
         [ "$tries" -lt 200 ] || { cat "$world/serve.err"; return 1; }
@@ -25,7 +25,6 @@ now_the_spec_says() {
 
 @test "a key is looked up before anything that may have changed since" {
     service_world
-    sed -i 's/^  specs: .*/&\n  specs_every: 5s/' "$world/serve.yaml"
     service_start
     readings=$(grep -c 'specs read' "$world/serve.err")
     local first='{"app": "shop", "env": "staging", "version": "v1"}' id spec

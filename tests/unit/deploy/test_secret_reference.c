@@ -114,6 +114,35 @@ from_here(void **state)
         "'vault:mount/data/path#key'.");
 }
 
+static const char *
+refuses_variables(void *ctx, const char *reference, struct arena *arena)
+{
+    (void)ctx;
+    return str_starts(str_of(reference), STR("env:")) ? arena_dup(arena, "not that one") : NULL;
+}
+
+static void
+what_a_spec_names_is_read_as_the_rule_says(void **state)
+{
+    (void)state;
+    struct scene scene CLEANUP(scene_done) = {0};
+    scene_open(&scene, keys, NULL, 0);
+    // Our own word first, so that it is known already.
+    expect_secret(&scene, "env:MY_SECRET", "from-the-environment");
+    struct secret *secret CLEANUP(secret_freep) = NULL;
+    assert_success(secret_reference_of_spec(
+        scene.context, scene.deployment, "env:MY_SECRET", &secret)); // no rule: a command's
+    secret_free(secret);
+    secret = NULL;
+    scene.context->secret_rule = (struct deploy_secret_rule){refuses_variables, NULL};
+    assert_failure(
+        secret_reference_of_spec(scene.context, scene.deployment, "env:MY_SECRET", &secret),
+        ERROR_CREDENTIALS, "not that one",
+        "To have it told: keep it in ssm:, secretsmanager: or vault:, or have whoever runs the "
+        "service list it in 'server.secrets' of its own file.");
+    assert_null(secret);
+}
+
 static void
 from_parameter_store(void **state)
 {
@@ -524,6 +553,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(from_here),
+        cmocka_unit_test(what_a_spec_names_is_read_as_the_rule_says),
         cmocka_unit_test(from_parameter_store),
         cmocka_unit_test(from_secrets_manager),
         cmocka_unit_test(keys_that_are_not_there),

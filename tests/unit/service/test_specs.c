@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +24,8 @@
     "name: " name "\nservices:\n  web:\n    expose: 8080\n"                                        \
     "deploy:\n  repository_id: 7\n  owner_id: 9919\n"                                              \
     "  environments:\n    staging:\n      allow: [{id: main, refs: [refs/heads/main]}]\n"
+
+static const struct setting_secrets nothing_allowed = {.files = {0}};
 
 static void
 write_infra(const struct service *service)
@@ -141,6 +144,85 @@ an_invalid_spec_denies_its_app_alone(void **state)
     assert_int_equal(state_of(service, arena).apps, 4);
 }
 
+#define SINK(keys)                                                                                 \
+    "  notify:\n    sinks:\n      own: {kind: webhook, url: https://example.org/x, " keys "}\n"
+
+static bool
+is_denied(struct service *service, const char *app, const char *says)
+{
+    const char *problem = NULL;
+    const struct spec_set *set = hold(service);
+    bool denied = spec_set_settings(set, app, "staging", &problem) == NULL;
+    if (denied && strstr(problem, says) == NULL) {
+        fail_msg("'%s' does not say '%s'", problem, says);
+    }
+    specs_release(set);
+    return denied;
+}
+
+static void
+a_spec_that_names_secrets_of_the_machine_denies_its_app_alone(void **state)
+{
+    (void)state;
+    struct service *service CLEANUP(infra_freep) = infra_new();
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    const char *variables[] = {"SHOP_HOOK"}, *own[] = {"env:GITHUB_APP_KEY"};
+    world_write(service, "infra/appspecs/shop.yaml", APP("shop") SINK("secret: env:SHOP_HOOK"));
+    assert_null(specs_start(service));
+    assert_true(
+        is_denied(service, "shop", "'env:SHOP_HOOK' is not among the secrets that specs may name"));
+    assert_false(is_denied(service, "payments", ""));
+    assert_int_equal(state_of(service, arena).broken, 1);
+    // Settings that are read again count for specs that were read before.
+    specs_stop(service);
+    service->settings.secrets.env = (struct str_list){variables, 1};
+    service->settings.secrets.own = (struct str_list){own, 1};
+    assert_null(specs_start(service));
+    assert_false(is_denied(service, "shop", ""));
+    // What is the service's own stays so.
+    specs_stop(service);
+    service->settings.secrets.env.items[0] = "GITHUB_APP_KEY";
+    world_write(
+        service, "infra/appspecs/shop.yaml", APP("shop") SINK("secret: env:GITHUB_APP_KEY"));
+    assert_null(specs_start(service));
+    assert_true(is_denied(service, "shop", "env:GITHUB_APP_KEY"));
+}
+
+static void
+what_is_the_services_own_has_no_other_name(void **state)
+{
+    (void)state;
+    struct service *service CLEANUP(infra_freep) = infra_new();
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    world_write(service, "run/app.pem", "key");
+    world_write(service, "run/hook", "hook");
+    char *key CLEANUP(xfreep) = temp_dir_path(service->directory, "run/app.pem");
+    char *linked CLEANUP(xfreep) = temp_dir_path(service->directory, "run/linked");
+    char *hard CLEANUP(xfreep) = temp_dir_path(service->directory, "run/hard");
+    assert_int_equal(symlink(key, linked), 0);
+    assert_int_equal(link(key, hard), 0);
+    const char *files[] = {arena_printf(arena, "%s/run/*", service->directory)};
+    const char *own[] = {arena_printf(arena, "file:%s", key)};
+    service->settings.secrets = (struct setting_secrets){.files = {files, 1}, .own = {own, 1}};
+    static const struct {
+        const char *name;
+        bool refused;
+    } cases[] = {{"hook", false}, {"none", false}, {"app.pem", true}, {"linked", true},
+        {"hard", true}, {"../run/hook", true}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        const char *reference =
+            arena_printf(arena, "file:%s/run/%s", service->directory, cases[i].name);
+        const char *refusal = service_secret_refusal(service, reference, arena);
+        assert_true((refusal != NULL) == cases[i].refused);
+        if (refusal != NULL) { // in the same words, so that nothing is found out
+            assert_string_equal(refusal, arena_printf(arena,
+                                             "'%.200s' is not among the secrets that specs may "
+                                             "name ('server.secrets' of the service)",
+                                             reference));
+        }
+    }
+}
+
 static void
 a_change_is_seen_and_the_old_set_lives_on(void **state)
 {
@@ -224,6 +306,12 @@ nothing_is_allowed_before_the_first_reading(void **state)
     assert_null(specs_hold(service, &why));
     assert_non_null(state_of(service, arena).problem);
     assert_null(state_of(service, arena).commit);
+    specs_stop(service);
+    world_write(service, "infra/dispatcher.yaml", CONFIG "policyy: {}\n");
+    assert_null(specs_start(service));
+    assert_null(specs_hold(service, &why));
+    assert_string_equal(
+        why, "dispatcher.yaml of the infra repository is invalid, so nothing is allowed");
 }
 
 // --- git -----------------------------------------------------------------------------------------
@@ -251,7 +339,7 @@ the_default_branch_is_read_by_commit(void **state)
     assert_int_equal(reading.app_count, 1);
     assert_string_equal(reading.apps[0].name, "payments");
     assert_string_equal(reading.apps[0].document.path, "appspecs/payments.yaml");
-    assert_null(spec_set_refuse(&reading));
+    assert_null(spec_set_refuse(&reading, &nothing_allowed));
     arena_free(reading.arena);
     assert_null(specs_read(&reader, first, &reading)); // nothing new: nothing is read
     assert_null(reading.arena);
@@ -284,7 +372,7 @@ many_apps_are_cheap(void **state)
             .name = name, .document = {arena_printf(arena, "%s.yaml", name), str_of(text)}};
     }
     int64_t start = clock_mono(&clock_system);
-    const struct spec_set *set = spec_set_new(&reading, NULL);
+    const struct spec_set *set = spec_set_new(&reading, &nothing_allowed, NULL);
     for (size_t i = 0; i < 500 * ARRAY_LENGTH(envs); i++) {
         const char *problem = NULL;
         assert_non_null(
@@ -303,6 +391,8 @@ main(void)
         cmocka_unit_test(settings_are_resolved_once),
         cmocka_unit_test(what_is_not_there_is_no_problem),
         cmocka_unit_test(an_invalid_spec_denies_its_app_alone),
+        cmocka_unit_test(a_spec_that_names_secrets_of_the_machine_denies_its_app_alone),
+        cmocka_unit_test(what_is_the_services_own_has_no_other_name),
         cmocka_unit_test(a_change_is_seen_and_the_old_set_lives_on),
         cmocka_unit_test(an_invalid_config_leaves_the_last_good_set_in_force),
         cmocka_unit_test(specs_that_are_too_old_allow_nothing),

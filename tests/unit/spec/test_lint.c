@@ -53,6 +53,10 @@ lint_app_file(const char *directory, const char *name, struct diagnostics *diagn
     struct spec_document config_document = {"dispatcher.yaml", buf_str(&config)};
     struct spec_document document = {shown, buf_str(&text)};
     spec_lint_app(&config_document, &document, stem, diagnostics);
+    if (served && diagnostics_count(diagnostics, DIAGNOSTIC_ERROR) == 0) {
+        const struct setting_secrets none = {.files = {0}};
+        spec_lint_served_app(&config_document, &document, &none, diagnostics);
+    }
     diagnostics_sort(diagnostics);
     note_rules(diagnostics);
 }
