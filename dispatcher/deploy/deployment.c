@@ -284,6 +284,7 @@ static const struct field deployment_fields[] = {
     I(struct deployment, created_ms),
     B(struct deployment, served),
     I(struct deployment, accepted_ms),
+    S(struct deployment, diff),
     B(struct deployment, dirty),
     S(struct deployment, checkout),
     S(struct deployment, work_tree),

@@ -103,8 +103,9 @@ static struct json *
 make_confirm(const struct deployment *d, const struct button *button, struct arena *arena)
 {
     struct buf text CLEANUP(buf_done) = BUF_INIT(TEXT_MAX);
-    const char *question = arena_printf(
-        arena, "%s %s of %s in %s.", button->question, report_version(d, arena), d->app, d->env);
+    const char *question =
+        arena_printf(arena, "%s %s of %s in %s%s%s.", button->question, report_version(d, arena),
+            d->app, d->env, d->diff != NULL ? ": " : "", d->diff != NULL ? d->diff : "");
     slack_plain(question, CONFIRM_MAX, &text);
     struct json *confirm = json_make_object();
     json_set(confirm, "title", notice_slack_text("plain_text", "Are you sure?"));
@@ -123,7 +124,8 @@ add_button(struct json *elements, const struct deployment *d, const struct butto
     json_set_str(element, "type", "button");
     json_set(element, "text", notice_slack_text("plain_text", button->text));
     json_set_str(element, "action_id", button->action);
-    json_set_str(element, "value", d->id);
+    json_set_str(element, "value",
+        slack_shown_write(&(struct slack_shown){d->id, d->version, d->diff}, arena));
     json_set_str(element, "style", button->style);
     json_set(element, "confirm", make_confirm(d, button, arena));
     json_append(elements, element);

@@ -16,6 +16,8 @@ enum {
     DEPTH_MAX = 32,
     ACTION_MAX = 255,
     USER_SHOWN_MAX = 80,
+    ID_MAX = 64,
+    WORD_MAX = 512, // two commits or versions, and the dots between them
 };
 
 // --- the signature -------------------------------------------------------------------------------
@@ -203,6 +205,65 @@ take_response_url(const struct json *payload, struct arena *arena, struct slack_
     }
     out->response_url = arena_dup(arena, text);
     return NULL;
+}
+
+// --- what a button of ours carries ---------------------------------------------------------------
+
+// One word without spaces, as ids, versions and commits are.
+static const char *
+word_or_dash(const char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] <= ' ' || text[i] > '~') {
+            return "-";
+        }
+    }
+    return len > 0 && len <= WORD_MAX ? text : "-";
+}
+
+const char *
+slack_shown_write(const struct slack_shown *shown, struct arena *arena)
+{
+    return arena_printf(arena, "%s %s %s", word_or_dash(shown->deployment),
+        word_or_dash(shown->version), word_or_dash(shown->diff));
+}
+
+static bool
+is_deployment_id(struct str text)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    bool fine = text.len > 1 && text.len <= ID_MAX;
+    for (size_t i = 0; i < text.len && fine; i++) {
+        fine = memchr(allowed, text.ptr[i], sizeof(allowed) - 1) != NULL;
+    }
+    return fine;
+}
+
+static const char *
+take_word(struct str word, struct arena *arena)
+{
+    return word.len == 0 || str_equal(word, STR("-")) ? NULL : arena_str(arena, word);
+}
+
+bool
+slack_shown_read(const char *value, struct arena *arena, struct slack_shown *out)
+{
+    struct str rest = str_of(value), id = {0}, version = {0}, diff = {0}, more = {0};
+    if (value == NULL || !str_cut(rest, ' ', &id, &rest) || !is_deployment_id(id)) {
+        return false;
+    }
+    (void)str_cut(rest, ' ', &version, &rest);
+    (void)str_cut(rest, ' ', &diff, &more);
+    if (more.len > 0) {
+        return false;
+    }
+    *out = (struct slack_shown){
+        .deployment = arena_str(arena, id),
+        .version = take_word(version, arena),
+        .diff = take_word(diff, arena),
+    };
+    return true;
 }
 
 struct error *

@@ -167,6 +167,7 @@ static struct error *
 journal(struct beginning *b, struct deployment *d, const struct str_list *warnings)
 {
     struct worker *worker = b->worker;
+    TRY(begin_diff(worker->store, b->job, b->arena, &d->diff));
     add_buttons(b, d);
     add_notes(b, d, warnings);
     deploy_mask_sinks(worker->context, d);

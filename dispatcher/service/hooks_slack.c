@@ -1,6 +1,7 @@
 // POST /hooks/slack: buttons of our messages. Signed by Slack, or nothing is read; and a press
 // counts only when dispatcher.yaml says whose GitHub login the Slack user is: everybody else is
-// told where to do it instead, in words that only they see.
+// told where to do it instead, in words that only they see. A press is about what its message
+// showed, which the button carries: when that is not what waits any more, nothing is done.
 #include <string.h>
 
 #include "api_internal.h"
@@ -18,6 +19,13 @@ static const struct press {
     {"dispatcher-approve", true, false},
     {"dispatcher-reject", false, true},
     {"dispatcher-cancel", false, false},
+};
+
+// One press: what Slack sent, and what its button says of the message.
+struct pressed {
+    const struct press *press;
+    struct slack_interaction given;
+    struct slack_shown shown;
 };
 
 static const struct press *
@@ -79,13 +87,14 @@ post_text(struct request *request, const char *address, const char *text)
 }
 
 static void
-tell(struct request *request, const struct slack_interaction *press, const char *text)
+tell(struct request *request, const struct pressed *pressed, const char *text)
 {
+    const struct slack_interaction *press = &pressed->given;
     struct buf escaped CLEANUP(buf_done) = BUF_INIT(16 * 1024);
     slack_escape(text, 2000, &escaped);
     log_info(service_platform(request->service)->log, "a button in Slack was not obeyed",
         F_STR("id", request->id), F_STR("user", press->user_id), F_STR("action", press->action),
-        F_STR("deployment", press->value), F_STR("said", text));
+        F_STR("deployment", pressed->shown.deployment), F_STR("said", text));
     if (!is_slack_address(press->response_url)) {
         return;
     }
@@ -98,10 +107,10 @@ tell(struct request *request, const struct slack_interaction *press, const char 
 }
 
 static const char *
-page_of(struct request *request, const struct slack_interaction *press)
+page_of(struct request *request, const struct pressed *pressed)
 {
     const char *url = service_settings(request->service)->url;
-    return arena_printf(request->arena, "%s/deployments/%s", url, press->value);
+    return arena_printf(request->arena, "%s/deployments/%s", url, pressed->shown.deployment);
 }
 
 // --- doing it ------------------------------------------------------------------------------------
@@ -131,21 +140,27 @@ become(struct request *request, const struct slack_interaction *press)
 
 // The answer that the API gives to the same person, in a response of its own.
 static struct error *
-act(struct request *request, const struct press *press, const struct queue_job *job,
+act(struct request *request, const struct pressed *pressed, const struct queue_job *job,
     struct response *answer)
 {
+    const struct press *press = pressed->press;
     if (!press->approves && !press->rejects) {
         return api_changes_stop(request, answer, job, "cancelled in Slack");
     }
     struct queue_approval approval = {
         .by = request->caller.person.login,
         .by_id = request->caller.person.id,
-        .version = job->version,
+        .version = pressed->shown.version,
+        .diff = pressed->shown.diff,
         .note = "in Slack",
         .rejected = press->rejects,
         .at_ms = request->wall_ms,
     };
-    TRY(begin_diff(request->store, job, request->arena, &approval.diff));
+    if (approval.diff == NULL) {
+        response_refusef(request, answer, REASON_STATE,
+            "the message does not say what would be deployed, so it cannot be approved by it");
+        return NULL;
+    }
     return api_changes_record(request, answer, job, &approval);
 }
 
@@ -160,22 +175,21 @@ problem_of(struct request *request, const struct response *answer)
 }
 
 static struct error *
-press_button(
-    struct request *request, const struct press *press, const struct slack_interaction *given)
+press_button(struct request *request, const struct pressed *pressed)
 {
     struct response answer = {.status = 200};
     struct queue_job *job = NULL;
     buf_init(&answer.body, 1024 * 1024);
-    struct error *err = queue_get(request->store, given->value, request->arena, &job);
+    struct error *err = queue_get(request->store, pressed->shown.deployment, request->arena, &job);
     if (err == NULL && job == NULL) {
-        tell(request, given, "That deployment is not known here.");
+        tell(request, pressed, "That deployment is not known here.");
     } else if (err == NULL) {
-        err = act(request, press, job, &answer);
+        err = act(request, pressed, job, &answer);
     }
     if (err == NULL && answer.code != NULL) {
-        tell(request, given,
+        tell(request, pressed,
             arena_printf(request->arena, "Not done: %s. %s", problem_of(request, &answer),
-                page_of(request, given)));
+                page_of(request, pressed)));
     }
     buf_done(&answer.body);
     http_headers_done(&answer.headers);
@@ -196,7 +210,8 @@ is_signed(struct request *request)
 struct error *
 hooks_slack(struct request *request, struct response *response)
 {
-    struct slack_interaction given = {0};
+    struct pressed pressed = {0};
+    const struct slack_interaction *given = &pressed.given;
     if (!is_signed(request)) {
         metric_add(request->service, METRIC_HOOKS_REFUSED, 1);
         response_refusef(
@@ -205,24 +220,33 @@ hooks_slack(struct request *request, struct response *response)
     }
     metric_add(request->service, METRIC_HOOKS, 1);
     struct error *err CLEANUP(error_freep) =
-        slack_interaction_parse(request->body, request->arena, &given);
+        slack_interaction_parse(request->body, request->arena, &pressed.given);
     response_text(response, 200, "text/plain; charset=utf-8", (struct str){0});
     if (err != NULL) {
         char *text CLEANUP(xfreep) = error_text(err);
         log_warn(service_platform(request->service)->log, "a message of Slack is not understood",
             F_STR("id", request->id), F_STR("error", text));
     }
-    const struct press *press = err == NULL ? press_of(given.action) : NULL;
-    if (press == NULL || given.value == NULL || given.user_id == NULL) {
-        return NULL; // a button that is a link, or none of ours
+    if (err != NULL || given->user_id == NULL ||
+        !slack_shown_read(given->value, request->arena, &pressed.shown)) {
+        return NULL; // none of ours
     }
-    if (!become(request, &given)) {
-        tell(request, &given,
+    pressed.press = press_of(given->action);
+    if (pressed.press == NULL) {
+        if (str_starts(str_of(given->action), STR("dispatcher-"))) {
+            tell(request, &pressed,
+                arena_printf(request->arena, "Not done: that is not done from Slack. %s",
+                    page_of(request, &pressed)));
+        }
+        return NULL;
+    }
+    if (!become(request, given)) {
+        tell(request, &pressed,
             arena_printf(request->arena,
                 "Your Slack account is not tied to a GitHub login here, so please do that on the "
                 "dashboard: %s",
-                page_of(request, &given)));
+                page_of(request, &pressed)));
         return NULL;
     }
-    return press_button(request, press, &given);
+    return press_button(request, &pressed);
 }

@@ -189,6 +189,7 @@ struct deployment {
     int64_t created_ms;  // wall
     bool served;         // a service drives it, which has no checkout and no environment of a job
     int64_t accepted_ms; // served: when it was asked for; wall
+    const char *diff;    // served: "base..head", what an approval is about
     bool dirty;          // the work tree had changes, and that was allowed
 
     // How images are built; NULL and empty without --build

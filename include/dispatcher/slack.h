@@ -99,9 +99,20 @@ void slack_link(const char *url, const char *text, size_t max, struct buf *out);
 bool slack_signature_is_valid(const struct secret *secret, const struct secret *next,
     const char *signature, const char *timestamp, struct str body, int64_t now_ms);
 
+// What a button of ours carries, so that a press is about what its message showed, and not about
+// what waits by the time that somebody presses: "<deployment> <version> <diff>".
+struct slack_shown {
+    const char *deployment;     // id
+    const char *version, *diff; // NULL: the message showed none
+};
+/// The button's value, in the arena.
+const char *slack_shown_write(const struct slack_shown *shown, struct arena *arena);
+/// False: no value of ours.
+bool slack_shown_read(const char *value, struct arena *arena, struct slack_shown *out);
+
 struct slack_interaction {
     const char *action;              // action_id: "dispatcher-approve", "dispatcher-cancel", …
-    const char *value;               // what the button carried: the deployment's id
+    const char *value;               // what the button carried: slack_shown_read
     const char *user_id, *user_name; // the name is for showing only
     const char *team_id;             // from here on NULL where Slack sent none
     const char *channel, *ts;        // of the message that has the button

@@ -226,23 +226,38 @@ slack_press() {
     ask_json POST /api/v1/deployments '{"app": "shop", "env": "production", "version": "v1"}'
     id=$(jq -r .id <<<"$body")
     waits_for_approval "$id"
-    slack_press dispatcher-approve U0STRANGER "$id"
+    local shown
+    shown="$id $(jq -r '.approvals | .version + " " + .diff' <<<"$body")"
+    slack_press dispatcher-approve U0STRANGER "$shown"
     assert_code 200
-    [[ "$(tail -1 "$world/answers")" == *"not tied to a GitHub login"*"/deployments/$id"* ]]
-    slack_press dispatcher-approve U0MALLORY1 "$id"
+    [[ "$(tail -1 "$world/answers")" == *"not tied to a GitHub login"*"/deployments/$id\""* ]]
+    slack_press dispatcher-approve U0MALLORY1 "$shown"
     assert_code 200
     [ "$(grep -c "not tied to a GitHub login" "$world/answers")" = 2 ]
-    slack_press dispatcher-approve U0OCTOCAT1 "$id" # who asked: not himself
+    slack_press dispatcher-approve U0OCTOCAT1 "$shown" # who asked: not himself
     assert_code 200
     [[ "$(tail -1 "$world/answers")" == *"Not done: "* ]]
     [ "$(jq -r .response_type "$world/answers" | sort -u)" = ephemeral ]
-    slack_secret=another slack_press dispatcher-approve U0MONALISA "$id"
+    slack_secret=another slack_press dispatcher-approve U0MONALISA "$shown"
     assert_code 401 token-signature
+    # What the message showed is not what waits: another version, another difference, none at all.
+    local other
+    for other in "$id v9 ..v9" "$id v1 abc..def" "$id v1 -" "$id"; do
+        slack_press dispatcher-approve U0MONALISA "$other"
+        assert_code 200
+        [[ "$(tail -1 "$world/answers")" == *"Not done: "*"/deployments/$id\""* ]]
+        slack_press dispatcher-reject U0MONALISA "$other"
+    done
+    [ "$(wc -l <"$world/answers")" = 11 ]
+    slack_press dispatcher-rollback U0MONALISA "$shown" # a button that is not obeyed says so
+    [[ "$(tail -1 "$world/answers")" == *"not done from Slack"*"/deployments/$id\""* ]]
+    slack_press dispatcher-approve U0MONALISA "../../$shown" # none of ours
+    [ "$(wc -l <"$world/answers")" = 12 ]
     ask GET "/api/v1/deployments/$id"
     [ "$(jq -c .approvals.given <<<"$body")" = "[]" ]
-    slack_press dispatcher-reject U0MONALISA "$id"
+    slack_press dispatcher-reject U0MONALISA "$shown"
     assert_code 200
-    [ "$(wc -l <"$world/answers")" = 3 ]
+    [ "$(wc -l <"$world/answers")" = 12 ]
     ask GET "/api/v1/deployments/$id"
     [ "$(jq -r '.approvals.given[0] | .by + " " + (.rejected | tostring)' <<<"$body")" = \
         "monalisa true" ]

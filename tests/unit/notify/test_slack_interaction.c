@@ -296,6 +296,50 @@ sizes(void **state)
     }
 }
 
+// --- what a button carries -----------------------------------------------------------------------
+
+static void
+what_was_shown_comes_back(void **state)
+{
+    (void)state;
+    static const struct {
+        struct slack_shown shown;
+        const char *value;
+    } rows[] = {
+        {{"d-3f9a", "v1.4.0", "aaaa..bbbb"}, "d-3f9a v1.4.0 aaaa..bbbb"},
+        {{"d-3f9a", NULL, "..v2"}, "d-3f9a - ..v2"}, {{"d-3f9a", "v1", NULL}, "d-3f9a v1 -"},
+        {{"d-3f9a", "a b", "x\ny"}, "d-3f9a - -"}, // no words
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct arena *arena CLEANUP(arena_freep) = arena_new();
+        struct slack_shown back = {0};
+        const char *value = slack_shown_write(&rows[i].shown, arena);
+        assert_string_equal(value, rows[i].value);
+        assert_true(slack_shown_read(value, arena, &back));
+        assert_string_equal(back.deployment, "d-3f9a");
+        bool lost = i == 3;
+        assert_true(cstr_equal(back.version, lost ? NULL : rows[i].shown.version));
+        assert_true(cstr_equal(back.diff, lost ? NULL : rows[i].shown.diff));
+    }
+}
+
+static void
+values_that_are_not_ours_are_told_apart(void **state)
+{
+    (void)state;
+    static const char *const rows[] = {NULL, "", " ", "d", " d-1 v a", "../../x v a", "D-1 v a",
+        "d-1 v a more", "https://evil.example.org v a", "d-1\n v a"};
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct slack_shown back = {.deployment = "untouched"};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        assert_false(slack_shown_read(rows[i], arena, &back));
+    }
+    // A card of before: its id alone, which approves nothing.
+    assert_true(slack_shown_read("d-3f9a0c1b2d4e5f60", arena, &back));
+    assert_null(back.version);
+    assert_null(back.diff);
+}
+
 int
 main(void)
 {
@@ -309,6 +353,8 @@ main(void)
         cmocka_unit_test(what_is_missing_is_taken_from_elsewhere_or_left_out),
         cmocka_unit_test(forms_that_are_none),
         cmocka_unit_test(payloads_that_are_none),
+        cmocka_unit_test(what_was_shown_comes_back),
+        cmocka_unit_test(values_that_are_not_ours_are_told_apart),
         cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
