@@ -105,14 +105,14 @@ static struct error *
 cancel(struct store *store, void *ctx)
 {
     struct change *change = ctx;
+    TRY(look_again(store, change, false));
+    if (change->late != NULL) {
+        return NULL;
+    }
     if (change->token != NULL) {
         TRY(auth_spend_in(store, change->token));
     }
     if (change->token != NULL && change->token->outcome != QUEUE_NEW) {
-        return NULL;
-    }
-    TRY(look_again(store, change, false));
-    if (change->late != NULL) {
         return NULL;
     }
     TRY(queue_cancel(

@@ -288,8 +288,15 @@ take_session(struct request *request, struct response *response)
     request->caller = found;
     become(request, &found.person);
     request->caller.by_session = true;
-    if (changes_something(request) && !is_from_here(request)) {
+    if (!changes_something(request)) {
+        return true;
+    }
+    if (!is_from_here(request)) {
         response_refuse_code(request, response, REASON_CSRF);
+        return false;
+    }
+    if (found.unproven && (request->route->flags & ROUTE_LEAVING) == 0) {
+        response_refuse_code(request, response, REASON_PEOPLE_UNAVAILABLE);
         return false;
     }
     return true;

@@ -13,7 +13,6 @@
 
 enum {
     ENTRIES = 1024,
-    GOOD_MS = 5 * 60 * 1000,
     BAD_MS = 60 * 1000,
     ASKING_MAX = 4, // that ask GitHub at once: what strangers send must not take all threads
     ASK_MS = 10 * 1000,
@@ -97,9 +96,12 @@ recall(struct people *people, const unsigned char hash[SHA256_SIZE], int64_t now
 }
 
 static void
-remember(struct people *people, const unsigned char hash[SHA256_SIZE], int64_t now,
+remember(struct service *service, const unsigned char hash[SHA256_SIZE], int64_t now,
     const struct entry *said)
 {
+    struct people *people = service->people;
+    int64_t good_ms = service_settings(service)->people_every_ms;
+    int64_t bad_ms = good_ms < BAD_MS ? good_ms : BAD_MS;
     (void)pthread_mutex_lock(&people->lock);
     struct entry *place = &people->entries[0];
     for (size_t i = 0; i < ENTRIES; i++) {
@@ -109,7 +111,7 @@ remember(struct people *people, const unsigned char hash[SHA256_SIZE], int64_t n
     arena_free(place->arena);
     *place = (struct entry){.arena = arena_new(), .known = said->known};
     memcpy(place->hash, hash, SHA256_SIZE);
-    place->until_ms = now + (said->known ? GOOD_MS : BAD_MS);
+    place->until_ms = now + (said->known ? good_ms : bad_ms);
     place->name = arena_dup(place->arena, said->name);
     copy_person(&said->person, place->arena, &place->person);
     (void)pthread_mutex_unlock(&people->lock);
@@ -283,7 +285,7 @@ people_of_token(struct service *service, struct str token, bool ask, struct aren
             tell(service, err);
             return PEOPLE_UNAVAILABLE;
         }
-        remember(people, hash, clock_mono(clock), &said);
+        remember(service, hash, clock_mono(clock), &said);
     }
     *out = said.person;
     *name = said.name;
@@ -307,8 +309,8 @@ add_teams(const struct str_list *more, struct arena *arena, struct str_list *out
 }
 
 // Teams that any spec or the settings speak of: no other one can ever matter.
-static void
-teams_that_matter(struct service *service, struct arena *arena, struct str_list *out)
+void
+people_teams_that_matter(struct service *service, struct arena *arena, struct str_list *out)
 {
     const char *why = NULL;
     const struct spec_set *set = specs_hold(service, &why);
@@ -344,7 +346,7 @@ ask_as_app(
     struct github_client *client CLEANUP(github_client_freep) = NULL;
     struct str_list names = {0}, *teams = &out->person.teams;
     const struct platform *platform = service_request_platform(service);
-    teams_that_matter(service, arena, &names);
+    people_teams_that_matter(service, arena, &names);
     teams->items = arena_array(arena, names.count + 1, sizeof(*teams->items));
     TRY(http_client_new(platform, service_http_options(service), &http));
     TRY(installation_client(service, http, settings->workflow_repo, GITHUB_FOR_MEMBERS, &client));
@@ -383,7 +385,7 @@ find_login(
             out->known = false;
             return NULL;
         }
-        remember(people, hash, clock_mono(clock), out);
+        remember(service, hash, clock_mono(clock), out);
     }
     return NULL;
 }

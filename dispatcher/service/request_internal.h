@@ -30,6 +30,7 @@ struct caller {
     const char *name;                   // PERSON: full name to show, or NULL
     bool admin;                         // PERSON: in a team of server.admins
     bool by_session;                    // PERSON: by cookie; what changes something was checked
+    bool unproven; // PERSON by session: GitHub could not be asked for a while; may look only
     const char *csrf;                   // PERSON by session: for its forms
     const char *scope;                  // "repository/123", "user/octocat": keys, rates; or NULL
     const char *actor;                  // for audits: login
@@ -161,11 +162,12 @@ enum route_who {
     ROUTE_EITHER,   // a job or a person
 };
 enum {
-    ROUTE_INLINE = 1, // runs on the listener's thread: must not block, has no store
-    ROUTE_PAGE = 2,   // refusals are pages (page_refuse), nobody is sent to /sign-in
-    ROUTE_FORM = 4,   // takes a form: its field `csrf` counts as the header X-CSRF-Token
-    ROUTE_QUIET = 16, // logged at debug only, unless it goes wrong
-    ROUTE_CHEAP = 8,  // not rate limited (assets, health, metrics)
+    ROUTE_INLINE = 1,   // runs on the listener's thread: must not block, has no store
+    ROUTE_PAGE = 2,     // refusals are pages (page_refuse), nobody is sent to /sign-in
+    ROUTE_FORM = 4,     // takes a form: its field `csrf` counts as the header X-CSRF-Token
+    ROUTE_QUIET = 16,   // logged at debug only, unless it goes wrong
+    ROUTE_LEAVING = 32, // open also to whom GitHub could not be asked about for a while
+    ROUTE_CHEAP = 8,    // not rate limited (assets, health, metrics)
 };
 struct route {
     const char *method; // GET also answers HEAD

@@ -128,6 +128,7 @@ start_rooms(struct service *service)
     service->metrics = metrics_new();
     service->limiter = limiter_new();
     service->people = people_new();
+    service->people_again = people_again_new();
     service->keys = keys_new(&service->request_platform, &service->http_options, settings->jwks);
     TRY(trace_start(service));
     TRY(writer_start(service));
@@ -268,6 +269,7 @@ stop_rooms(struct service *service)
     trace_stop(service);
     keys_free(service->keys);
     people_free(service->people);
+    people_again_free(service->people_again);
     limiter_free(service->limiter);
     metrics_free(service->metrics);
 }

@@ -30,6 +30,7 @@ struct service {
     _Atomic(struct streams *) streams; // workers ask for it before it is there
     struct keys *keys;
     struct people *people;
+    struct people_again *people_again;
     struct limiter *limiter;
     struct metrics *metrics;
     struct tracer *tracer;
@@ -150,6 +151,19 @@ void people_free(struct people *people);
 /// no such person, or GitHub cannot say.
 NODISCARD struct error *people_of_login(struct service *service, const char *login,
     struct arena *arena, struct policy_person *out, bool *known);
+
+/// Slugs of teams that any spec or the settings speak of.
+void people_teams_that_matter(struct service *service, struct arena *arena, struct str_list *out);
+
+// --- people_again.c ------------------------------------------------------------------------------
+
+struct people_again *people_again_new(void);
+void people_again_free(struct people_again *again);
+/// Does somebody still belong whom GitHub named `age_ms` ago (signed_in), and to which of the teams
+/// of then? KNOWN: yes, in *teams. UNKNOWN: not any more. UNAVAILABLE: GitHub cannot be asked, and
+/// its last answer (*teams) is too old to change anything by. Asked every server.people_every.
+enum people_found people_still(struct service *service, const struct policy_person *signed_in,
+    int64_t age_ms, struct arena *arena, struct str_list *teams);
 
 // --- stream.c ------------------------------------------------------------------------------------
 

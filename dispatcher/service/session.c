@@ -263,6 +263,45 @@ find_proxied(struct request *request, const char *login, struct caller *caller)
 
 // --- who asks ------------------------------------------------------------------------------------
 
+// Somebody who does not belong any more is signed out, everywhere.
+static struct error *
+show_out(struct request *request, const struct queue_session *session)
+{
+    struct keeping keeping = {.drop = session->hash,
+        .audit = {.kind = "session",
+            .verdict = "done",
+            .reason = "signed out: no member any more",
+            .request_id = request->id,
+            .actor = session->login,
+            .actor_id = session->user_id},
+        .now_ms = request->wall_ms};
+    struct store_op op = {.run = keep, .ctx = &keeping};
+    return writer_do(request->service, &op);
+}
+
+static struct error *
+take_signed_in(struct request *request, const struct queue_session *session, struct caller *caller)
+{
+    struct caller found = {.kind = CALLER_NOBODY};
+    struct str_list teams = {0};
+    int64_t age_ms = request->wall_ms - session->created_ms;
+    become(request, session, &found);
+    switch (people_still(request->service, &found.person, age_ms, request->arena, &teams)) {
+    case PEOPLE_UNKNOWN:
+        return show_out(request, session);
+    case PEOPLE_KNOWN:
+        break;
+    case PEOPLE_BUSY:
+    case PEOPLE_UNAVAILABLE:
+    default:
+        found.unproven = true;
+        break;
+    }
+    found.person.teams = teams;
+    *caller = found;
+    return NULL;
+}
+
 struct error *
 session_find(struct request *request, struct caller *caller)
 {
@@ -277,10 +316,7 @@ session_find(struct request *request, struct caller *caller)
     }
     TRY(queue_session_get(request->store, hash_of(token, request->arena), request->wall_ms,
         request->arena, &session));
-    if (session != NULL) {
-        become(request, session, caller);
-    }
-    return NULL;
+    return session != NULL ? take_signed_in(request, session, caller) : NULL;
 }
 
 // --- beginning and ending ------------------------------------------------------------------------

@@ -285,6 +285,7 @@ static const struct route routes[] = {
     {"GET", "/sign-in", ROUTE_OPTIONAL, ROUTE_PAGE, 0, show_sign_in},
     {"GET", "/sign-in/github", ROUTE_ANYBODY, ROUTE_PAGE, 0, go_to_github},
     {"GET", "/sign-in/callback", ROUTE_ANYBODY, ROUTE_PAGE, 0, come_back},
-    {"POST", "/sign-out", ROUTE_PERSON, ROUTE_PAGE | ROUTE_FORM, PAGE_BODY_MAX, sign_out},
+    {"POST", "/sign-out", ROUTE_PERSON, ROUTE_PAGE | ROUTE_FORM | ROUTE_LEAVING, PAGE_BODY_MAX,
+        sign_out},
 };
 const struct route_table sign_in_routes = {routes, ARRAY_LENGTH(routes)};

@@ -193,6 +193,7 @@ fill_limits(const struct config_server *server, struct setting_server *out)
     out->workers = server->workers;
     out->connections = server->connections;
     out->rate = server->rate;
+    out->people_every_ms = server->people_every_ms;
     out->queue_limit = server->queue_limit;
     out->queue_max_age_ms = server->queue_max_age_ms;
     out->poll_ms = server->poll_ms;

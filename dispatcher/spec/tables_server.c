@@ -85,6 +85,10 @@ static const struct field server_fields[] = {
     FIELD(struct config_server, admins, "admins", FIELD_LIST_STR, .check = check_key_name,
         .pattern = PATTERN_KEY_NAME, .max = 20,
         .doc = "Teams that may lift the locks of others, and take the emergency path anywhere."),
+    FIELD(struct config_server, people_every_ms, "people_every", FIELD_DURATION, .min = 1000,
+        .max = 600000, .fallback = "5m",
+        .doc = "How long what GitHub says of people counts before it is asked again: whoever "
+               "leaves loses rights within it."),
     FIELD(struct config_server, webhook_secrets, "webhook_secrets", FIELD_LIST_STR,
         .secret_ref = true, .pattern = PATTERN_SECRET_REF, .max = 2,
         .doc = "Secrets of GitHub's webhook; two while they are changed."),

@@ -182,6 +182,7 @@ struct setting_server {
     int64_t workers;                 // threads, 4
     int64_t connections;             // 4,096
     int64_t rate;                    // requests a minute of one repository or person, 120
+    int64_t people_every_ms;         // how long what GitHub says of people is kept, 5 min
     int64_t queue_limit;             // queued jobs of one lane, 100
     int64_t queue_max_age_ms;        // how long one may wait, 7 d
     int64_t poll_ms;                 // shared poll of an infra repository, 60 s
