@@ -1,5 +1,5 @@
 // Opens a client of the service for a command: address, tokens, keys of idempotency. Prints
-// nothing.
+// nothing but what the service warns of.
 #include "remote.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "dispatcher/text.h"
 #include "dispatcher/url.h"
 
-enum { PATH_MAX_BYTES = 2048, TEXT_MAX = 1000 };
+enum { PATH_MAX_BYTES = 2048, TEXT_MAX = 1000, WARNINGS_MAX = 100 };
 
 const char *
 remote_url(const struct cli *cli, const struct cli_arguments *arguments)
@@ -126,4 +126,57 @@ remote_clean(struct arena *arena, const struct json *value)
     text_clean(str_of(text), TEXT_MAX, &out);
     secret_mask(&out);
     return arena_str(arena, buf_str(&out));
+}
+
+// The runner reads '%25' of a workflow command as '%'; line ends are gone already.
+static void
+put_annotation(const char *text, struct buf *out)
+{
+    buf_puts(out, "::warning title=dispatcher::");
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '%') {
+            buf_puts(out, "%25");
+        } else {
+            buf_putc(out, *at);
+        }
+    }
+    buf_putc(out, '\n');
+}
+
+static bool
+is_new(struct remote *remote, const char *text)
+{
+    struct str_list *warned = &remote->warned;
+    if (warned->items == NULL) {
+        warned->items = arena_array(remote->arena, WARNINGS_MAX, sizeof(*warned->items));
+    }
+    for (size_t i = 0; i < warned->count; i++) {
+        if (strcmp(warned->items[i], text) == 0) {
+            return false;
+        }
+    }
+    if (warned->count == WARNINGS_MAX) {
+        return false;
+    }
+    warned->items[warned->count++] = text;
+    return true;
+}
+
+void
+remote_warn(struct remote *remote, const struct json *deployment)
+{
+    const struct json *list = json_get(deployment, "warnings");
+    for (size_t i = 0; json_is_array(list) && i < json_count(list); i++) {
+        const char *text = remote_clean(remote->arena, json_at(list, i));
+        struct buf line CLEANUP(buf_done) = BUF_INIT(8 * TEXT_MAX);
+        if (text == NULL || !is_new(remote, text)) {
+            continue;
+        }
+        if (remote->cli->in_actions) {
+            put_annotation(text, &line);
+        } else {
+            buf_printf(&line, "  warning: %s\n", text);
+        }
+        cli_err(remote->cli, buf_str(&line));
+    }
 }

@@ -16,6 +16,7 @@ struct remote {
     struct client *client;
     struct arena *arena;
     const char *url;
+    struct str_list warned; // remote_warn
 };
 
 /// --server, else DISPATCHER_URL; NULL: no service is meant.
@@ -46,5 +47,8 @@ struct remote_follow {
 /// Follows to the end and reports; *exit_code is the deployment's.
 NODISCARD struct error *remote_follow(
     struct remote *remote, const struct remote_follow *follow, int *exit_code);
+/// What the service warns of (`warnings` of a deployment), each text once in the life of `remote`:
+/// a line on stderr, and an annotation where the runner of GitHub Actions reads along.
+void remote_warn(struct remote *remote, const struct json *deployment);
 /// A text of the service, harmless to print; NULL stays NULL.
 const char *remote_clean(struct arena *arena, const struct json *value);

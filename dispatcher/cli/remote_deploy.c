@@ -260,6 +260,7 @@ ask_and_follow(struct asking *asking, int *exit_code)
             remote->url);
     }
     say_accepted(asking, accepted, id);
+    remote_warn(remote, accepted);
     if (deploy->no_wait) {
         cli_errf(remote->cli, "next: dispatcher watch %s --server %s\n", id, remote->url);
         *exit_code = error_kind_exit_code(ERROR_STILL_RUNNING);

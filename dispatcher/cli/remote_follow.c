@@ -84,6 +84,7 @@ hear_state(struct following *f, const struct client_event *event)
     const struct json *whole = json_is_object(inner) ? inner : d;
     f->is_final = cstr_equal(json_str(json_get(whole, "state")), "final");
     say_state(f, whole);
+    remote_warn(f->remote, whole);
     return !f->is_final;
 }
 

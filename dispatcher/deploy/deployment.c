@@ -326,6 +326,7 @@ static const struct field deployment_fields[] = {
     I(struct deployment, keep),
     FIELD(struct deployment, commits, "commits", FIELD_LIST_OBJECT, .table = &commit_table),
     B(struct deployment, commits_complete),
+    FIELD(struct deployment, warnings, "warnings", FIELD_LIST_STR),
     FIELD(struct deployment, notes, "notes", FIELD_LIST_STR),
     FIELD(struct deployment, sinks, "sinks", FIELD_LIST_OBJECT, .table = &sink_table),
     FIELD(struct deployment, members, "members", FIELD_MAP_STR),

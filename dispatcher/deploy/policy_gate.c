@@ -55,6 +55,47 @@ gate_windows(const struct settings *settings, const struct policy_facts *facts, 
                   policy_until(arena, now.until_ms));
 }
 
+static void
+warn_of_emergency(const struct settings *settings, const struct policy_facts *facts,
+    struct arena *arena, struct policy_gate *out)
+{
+    if (facts->emergency && settings->approvals.count > 0) {
+        policy_warn(arena, out,
+            arena_printf(arena, "the emergency passes %lld approvals",
+                (long long)settings->approvals.count));
+    }
+}
+
+static void
+warn_of_no_proof(const struct settings *settings, struct arena *arena, struct policy_gate *out)
+{
+    bool proves = settings->verify_count > 0, deploys = false;
+    for (size_t i = 0; i < settings->service_count; i++) {
+        const struct setting_service *service = &settings->services[i];
+        deploys = deploys || service->deployable;
+        proves = proves || (service->deployable && service->has_target);
+    }
+    if (deploys && !proves) {
+        policy_warn(arena, out,
+            arena_printf(arena,
+                "the spec describes no target of '%s' in '%s': nothing proves what runs there",
+                settings->app, settings->env));
+    }
+}
+
+void
+policy_warnings(const struct settings *settings, const struct policy_facts *facts,
+    struct arena *arena, struct str_list *out)
+{
+    struct policy_gate gate = {.answer = POLICY_GO}; // what holds is not asked for here
+    policy_gate_locks(facts, settings, false, arena, &gate);
+    gate_windows(settings, facts, arena, &gate);
+    policy_gate_locks(facts, settings, true, arena, &gate);
+    warn_of_emergency(settings, facts, arena, &gate);
+    warn_of_no_proof(settings, arena, &gate);
+    *out = gate.warnings;
+}
+
 void
 policy_gate(const struct settings *settings, const struct policy_facts *facts, struct arena *arena,
     struct policy_gate *out)
@@ -78,12 +119,8 @@ policy_gate(const struct settings *settings, const struct policy_facts *facts, s
         approvals.warnings = out->warnings;
         *out = approvals;
     }
-    if (out->answer == POLICY_GO && facts->emergency && settings->approvals.count > 0) {
-        policy_warn(arena, out,
-            arena_printf(arena, "the emergency passes %lld approvals",
-                (long long)settings->approvals.count));
-    }
     if (out->answer == POLICY_GO) {
+        warn_of_emergency(settings, facts, arena, out);
         out->sentence =
             arena_printf(arena, "nothing holds '%s' back in '%s'", settings->app, settings->env);
     }

@@ -261,6 +261,17 @@ run_url_of(struct admitting *a, const struct policy_claims *claims)
         (long long)claims->run_id, (long long)claims->run_attempt);
 }
 
+// `mode: audit`: what would have been refused, were it enforced, is for whoever asked, too.
+static void
+note_audit_only(struct admitting *a)
+{
+    if (a->out->verdict.audit_only) {
+        a->ask.warnings.items = arena_array(a->arena, 1, sizeof(*a->ask.warnings.items));
+        a->ask.warnings.items[a->ask.warnings.count++] =
+            arena_dup(a->arena, a->out->verdict.sentence);
+    }
+}
+
 static void
 fill_ask(struct admitting *a)
 {
@@ -278,6 +289,7 @@ fill_ask(struct admitting *a)
         ask->repository = a->settings->repo;
     }
     ask->rule = a->out->verdict.rule;
+    note_audit_only(a);
     ask->rollback_lock = a->settings->rollback_lock;
     choose_version(a);
 }
@@ -461,6 +473,7 @@ write_down(struct store *store, void *ctx)
     }
     TRY(a->out->verdict.allowed ? accept(store, a) : find_earlier(store, a));
     a->out->sha = a->out->again ? NULL : a->ask.sha;
+    a->out->warnings = a->ask.warnings;
     if (a->out->id != NULL && a->given->look != NULL) {
         TRY(a->given->look(a->given->look_ctx, store, a->out->id));
     }

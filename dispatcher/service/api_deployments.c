@@ -155,6 +155,7 @@ look(void *ctx, struct store *store, const char *id)
     struct creating *creating = ctx;
     struct request *request = creating->request;
     creating->view.sha = creating->admitted.sha;
+    creating->view.accepted = creating->admitted.warnings;
     return api_read_job(request, store, id, &creating->job, &creating->view);
 }
 
@@ -344,8 +345,13 @@ show_list(struct request *request, struct response *response, const struct listi
     struct json *object CLEANUP(json_freep) = json_make_object();
     struct json *list = json_make_array();
     json_set(object, "deployments", list);
+    struct policy_lock *locks = NULL;
+    size_t lock_count = 0;
+    if (listing->count > 0) {
+        TRY(begin_locks(request->store, request->wall_ms, request->arena, &locks, &lock_count));
+    }
     for (size_t i = 0; i < listing->count; i++) {
-        struct view view = {0};
+        struct view view = {.locks = locks, .lock_count = lock_count};
         TRY(view_read(request->service, request->store, &listing->jobs[i], request->arena, &view));
         json_append(list, view_json(request->service, &view));
         view_done(&view);

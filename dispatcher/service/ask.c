@@ -71,6 +71,7 @@ static const struct field ask_fields[] = {
     ASK(traceparent, "traceparent", FIELD_STR),
     ASK(promoted, "promoted", FIELD_STR),
     ASK(rollback_lock, "rollback_lock", FIELD_BOOL),
+    ASK(warnings, "warnings", FIELD_LIST_STR),
     ASK(accepted_ms, "accepted_ms", FIELD_INT),
 };
 static const struct field_table ask_table = FIELD_TABLE("request", struct ask, ask_fields);

@@ -21,6 +21,7 @@ struct ask {
     const char *request_id, *traceparent;
     const char *promoted; // promote, and a person's deploy: the deployment that brought the version
     bool rollback_lock;   // what the settings said then, for when they cannot be read any more
+    struct str_list warnings; // of its acceptance
     int64_t accepted_ms;
 };
 

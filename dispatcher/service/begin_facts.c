@@ -195,15 +195,15 @@ find_dropper(struct beginning *b)
     return NULL;
 }
 
-static struct error *
-read_locks(struct beginning *b)
+struct error *
+begin_locks(struct store *store, int64_t now_ms, struct arena *arena, struct policy_lock **out,
+    size_t *count)
 {
     struct queue_lock *locks = NULL;
-    size_t count = 0;
-    TRY(queue_locks(b->worker->store, false, b->facts.now_ms, b->arena, &locks, &count));
-    struct policy_lock *out = arena_array(b->arena, count + 1, sizeof(*out));
-    for (size_t i = 0; i < count; i++) {
-        out[i] = (struct policy_lock){
+    TRY(queue_locks(store, false, now_ms, arena, &locks, count));
+    *out = arena_array(arena, *count + 1, sizeof(**out));
+    for (size_t i = 0; i < *count; i++) {
+        (*out)[i] = (struct policy_lock){
             .id = locks[i].id,
             .scope = locks[i].scope,
             .level = locks[i].level,
@@ -217,8 +217,15 @@ read_locks(struct beginning *b)
             .expires_ms = locks[i].expires_ms,
         };
     }
-    b->facts.locks = out;
-    b->facts.lock_count = count;
+    return NULL;
+}
+
+static struct error *
+read_locks(struct beginning *b)
+{
+    struct policy_lock *locks = NULL;
+    TRY(begin_locks(b->worker->store, b->facts.now_ms, b->arena, &locks, &b->facts.lock_count));
+    b->facts.locks = locks;
     return NULL;
 }
 

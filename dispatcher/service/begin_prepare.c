@@ -153,6 +153,7 @@ add_notes(struct beginning *b, struct deployment *d, const struct str_list *warn
         deployment_note(d, b->arena,
             arena_printf(b->arena, "EMERGENCY by %s: %s", b->job->requester, b->ask.reason));
     }
+    d->warnings = warnings != NULL ? *warnings : d->warnings;
     for (size_t i = 0; warnings != NULL && i < warnings->count; i++) {
         deployment_note(d, b->arena, warnings->items[i]);
     }

@@ -168,6 +168,7 @@ fill(struct page *page, const struct queue_job *job, const struct view *view,
         .eta_ms = view->eta_ms,
         .usual_ms = view->usual_ms,
         .diff = view->diff,
+        .warnings = view->warnings,
         .on_release = sentence_of(view)};
     TRY(read_lane(request, job, out));
     TRY(read_before(request, job, &before, &current));

@@ -172,6 +172,7 @@ struct admitted {
     const char *id;  // NULL when refused
     bool again;      // it was accepted before, by the same key
     const char *sha; // the commit that it asks for, where that was decided now
+    struct str_list warnings; // of the acceptance, where that was decided now
     struct policy_verdict verdict;
 };
 /// Policy, audit and queue. Refusals are verdicts; an error is ours (storage).
@@ -199,6 +200,9 @@ NODISCARD struct error *begin_diff(
 /// The same where the commit that is asked for is known.
 NODISCARD struct error *begin_diff_to(struct store *store, const struct queue_job *job,
     const char *sha, struct arena *arena, const char **out);
+/// Locks that hold now or will, as the policy takes them.
+NODISCARD struct error *begin_locks(struct store *store, int64_t now_ms, struct arena *arena,
+    struct policy_lock **out, size_t *count);
 
 // --- worker.c, feed.c ----------------------------------------------------------------------------
 

@@ -4,7 +4,31 @@
 
 #include <string.h>
 
+#include "ask_internal.h"
+
 #include "dispatcher/memory.h"
+
+enum {
+    WARNINGS_MAX = 50,
+    SPECS_LATE = 3, // readings that failed
+    MINUTE_MS = 60 * 1000,
+};
+
+static void
+warn(struct view *view, struct arena *arena, const char *text)
+{
+    struct str_list *list = &view->warnings;
+    if (list->items == NULL) {
+        list->items = arena_array(arena, WARNINGS_MAX, sizeof(*list->items));
+    }
+    bool known = text == NULL || list->count == WARNINGS_MAX;
+    for (size_t i = 0; i < list->count && !known; i++) {
+        known = strcmp(list->items[i], text) == 0;
+    }
+    if (!known) {
+        list->items[list->count++] = arena_dup(arena, text);
+    }
+}
 
 static void
 read_document(struct view *view, const char *text, struct arena *arena)
@@ -14,6 +38,10 @@ read_document(struct view *view, const char *text, struct arena *arena)
     if (err != NULL) {
         view->document = NULL; // told as if it were not there
         return;
+    }
+    const struct json *warnings = json_get(view->document, "warnings");
+    for (size_t i = 0; i < json_count(warnings); i++) {
+        warn(view, arena, json_str(json_at(warnings, i)));
     }
     view->message = arena_dup(arena, json_str(json_get(view->document, "message")));
     view->hint = arena_dup(arena, json_str(json_get(view->document, "hint")));
@@ -73,9 +101,49 @@ read_eta(struct view *view, struct store *store, int64_t now_ms)
     return NULL;
 }
 
+// What would be said if it began now.
 static void
-read_settings(struct service *service, struct view *view, struct arena *arena)
+read_warnings(
+    struct view *view, const struct settings *settings, int64_t now_ms, struct arena *arena)
 {
+    struct str_list found = {0};
+    const struct policy_facts facts = {
+        .now_ms = now_ms,
+        .requester = view->job->requester,
+        .emergency = view->job->emergency,
+        .locks = view->locks,
+        .lock_count = view->lock_count,
+    };
+    policy_warnings(settings, &facts, arena, &found);
+    for (size_t i = 0; i < found.count; i++) {
+        warn(view, arena, found.items[i]);
+    }
+}
+
+// By which specs it will be decided. Why they cannot be read is for their owners: the log says it.
+static void
+read_specs(struct service *service, struct view *view, int64_t now_ms, struct arena *arena)
+{
+    struct specs_state state = {0};
+    int64_t every = service_settings(service)->specs_every_ms;
+    specs_state(service, arena, &state);
+    int64_t minutes = (now_ms - state.read_ms) / MINUTE_MS;
+    if (state.invalid != NULL) {
+        warn(view, arena,
+            "a newer dispatcher.yaml of the infra repository is invalid, so the one before counts");
+    }
+    if (state.problem != NULL && state.read_ms > 0 && now_ms - state.read_ms > SPECS_LATE * every &&
+        minutes > 0) {
+        warn(view, arena,
+            arena_printf(arena, "the specs are of %lld min ago and cannot be read since",
+                (long long)minutes));
+    }
+}
+
+static void
+read_settings(struct service *service, struct view *view, int64_t now_ms, struct arena *arena)
+{
+    bool queued = strcmp(view->job->state, "queued") == 0;
     const char *why = NULL, *problem = NULL;
     const struct spec_set *set = specs_hold(service, &why);
     const struct settings *settings =
@@ -86,7 +154,39 @@ read_settings(struct service *service, struct view *view, struct arena *arena)
         view->approvals_needed = passes ? 0 : settings->approvals.count;
         view->program = arena_dup(arena, settings->program);
     }
+    if (settings != NULL && queued) {
+        read_warnings(view, settings, now_ms, arena);
+    }
     specs_release(set);
+    if (queued) {
+        read_specs(service, view, now_ms, arena);
+    }
+}
+
+// What the request says, unless the caller knows it.
+static struct error *
+read_request(struct view *view, struct arena *arena)
+{
+    struct ask ask = {.sha = view->sha, .warnings = view->accepted};
+    if (view->sha == NULL) {
+        TRY(ask_read(view->job->request, arena, &ask));
+    }
+    view->sha = ask.sha;
+    for (size_t i = 0; i < ask.warnings.count; i++) {
+        warn(view, arena, ask.warnings.items[i]);
+    }
+    return NULL;
+}
+
+static struct error *
+read_locks(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
+{
+    struct policy_lock *locks = NULL;
+    if (view->locks == NULL && strcmp(view->job->state, "queued") == 0) {
+        TRY(begin_locks(store, now_ms, arena, &locks, &view->lock_count));
+        view->locks = locks;
+    }
+    return NULL;
 }
 
 static struct error *
@@ -105,8 +205,7 @@ read_all(struct view *view, struct store *store, int64_t now_ms, struct arena *a
         TRY(read_release(view, store, now_ms, arena));
     }
     TRY(read_eta(view, store, now_ms));
-    TRY(view->sha != NULL ? begin_diff_to(store, job, view->sha, arena, &view->diff)
-                          : begin_diff(store, job, arena, &view->diff));
+    TRY(begin_diff_to(store, job, view->sha, arena, &view->diff));
     return view->approvals_needed > 0
                ? queue_approvals(store, job->id, arena, &view->approvals, &view->approval_count)
                : NULL;
@@ -116,9 +215,16 @@ struct error *
 view_read(struct service *service, struct store *store, const struct queue_job *job,
     struct arena *arena, struct view *out)
 {
-    struct view view = {.job = job, .sha = out->sha};
-    read_settings(service, &view, arena);
-    struct error *err = read_all(&view, store, clock_wall(service_platform(service)->clock), arena);
+    int64_t now_ms = clock_wall(service_platform(service)->clock);
+    struct view view = {.job = job,
+        .sha = out->sha,
+        .accepted = out->accepted,
+        .locks = out->locks,
+        .lock_count = out->lock_count};
+    TRY(read_request(&view, arena));
+    TRY(read_locks(&view, store, now_ms, arena));
+    read_settings(service, &view, now_ms, arena);
+    struct error *err = read_all(&view, store, now_ms, arena);
     if (err != NULL) {
         view_done(&view); // callers give up at once
     }
@@ -187,6 +293,16 @@ shape_approvals(const struct view *view)
     return object;
 }
 
+static struct json *
+shape_warnings(const struct view *view)
+{
+    struct json *list = json_make_array();
+    for (size_t i = 0; i < view->warnings.count; i++) {
+        json_append(list, json_make_string(view->warnings.items[i]));
+    }
+    return list;
+}
+
 static const char *
 outcome_of(const struct queue_job *job)
 {
@@ -246,6 +362,6 @@ view_json(const struct service *service, const struct view *view)
     set_when(object, view);
     char *page CLEANUP(xfreep) = xasprintf("%s/deployments/%s", url != NULL ? url : "", job->id);
     json_set_str(object, "url", page);
-    json_set(object, "warnings", json_make_array());
+    json_set(object, "warnings", shape_warnings(view));
     return object;
 }

@@ -1,6 +1,7 @@
 // A deployment as the API shows it. Everything but `document` lives in the arena.
 #pragma once
 
+#include "dispatcher/policy.h"
 #include "request_internal.h"
 
 struct view {
@@ -15,9 +16,16 @@ struct view {
     struct queue_approval *approvals;
     size_t approval_count;
     const char *diff; // begin_diff
-    const char *sha;  // of the request, or NULL: not known here
+    // What goes with it: from its acceptance, from its gate when it began; while it waits, what
+    // holds now.
+    struct str_list warnings;
+    // In: what the caller knows of its request (`sha` not NULL, `accepted`), and of the locks.
+    const char *sha;
+    struct str_list accepted;
+    const struct policy_lock *locks; // NULL: not read yet
+    size_t lock_count;
 };
-/// With `out->sha` (else set to {0}): the commit that the job asks for, where the caller knows it.
+/// With the last members of *out set (else {0}).
 NODISCARD struct error *view_read(struct service *service, struct store *store,
     const struct queue_job *job, struct arena *arena, struct view *out);
 void view_done(struct view *view);

@@ -297,12 +297,42 @@ put_changes(struct buf *out, const struct web_deployment *shown)
     buf_puts(out, "</section>");
 }
 
-static void
-put_notes(struct buf *out, const struct deployment *d)
+static bool
+is_listed(const struct str_list *list, const char *text)
 {
-    if (d != NULL && d->notes.count > 0) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i], text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+put_warnings(struct buf *out, const struct str_list *warnings)
+{
+    if (warnings->count > 0) {
+        buf_puts(out, "<section class=card aria-labelledby=warnings><h2 id=warnings>Warnings</h2>");
+        put_lines(out, warnings);
+        buf_puts(out, "</section>");
+    }
+}
+
+// Those that are no warnings, which have a place of their own.
+static void
+put_notes(struct buf *out, const struct web_deployment *shown)
+{
+    const struct deployment *d = shown->deployment;
+    const char *rest[ANNOTATIONS_SHOWN];
+    struct str_list list = {rest, 0};
+    for (size_t i = 0; d != NULL && i < d->notes.count && list.count < ANNOTATIONS_SHOWN; i++) {
+        if (!is_listed(&shown->warnings, d->notes.items[i])) {
+            rest[list.count++] = d->notes.items[i];
+        }
+    }
+    if (list.count > 0) {
         buf_puts(out, "<section class=card aria-labelledby=notes><h2 id=notes>Notes</h2>");
-        put_lines(out, &d->notes);
+        put_lines(out, &list);
         buf_puts(out, "</section>");
     }
 }
@@ -338,11 +368,12 @@ web_deployment_page(
     put_header(out, frame, shown);
     put_actions(out, frame, shown);
     put_failure(out, shown);
+    put_warnings(out, &shown->warnings);
     buf_puts(out, "<div class=split><section aria-labelledby=way><h2 id=way>What happened</h2>");
     timeline_put(out, frame, shown);
     buf_puts(out, "</section><div class=side>");
     put_changes(out, shown);
-    put_notes(out, shown->deployment);
+    put_notes(out, shown);
     put_facts(out, shown);
     put_commands(out, frame, shown);
     put_audit(out, frame, shown);

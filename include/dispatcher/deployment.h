@@ -227,6 +227,7 @@ struct deployment {
     int64_t keep;               // proven releases that the ledger keeps
     struct object_list commits; // struct deployment_commit: since the version deployed before
     bool commits_complete;
+    struct str_list warnings; // served: what its gate warned of when it began; they are notes, too
     struct str_list notes; // what a reader should know: "ancestry unknown: shallow clone"
 
     // Whom to tell, and what for

@@ -151,6 +151,11 @@ struct policy_gate {
 /// is a warning. Thread-safe.
 void policy_gate(const struct settings *settings, const struct policy_facts *facts,
     struct arena *arena, struct policy_gate *out);
+/// What goes with a deployment of (app, env) at this moment, whatever else holds it: warnings of
+/// locks, what an emergency passes, that nothing can be proven. Of the facts it takes now_ms,
+/// locks, requester and emergency.
+void policy_warnings(const struct settings *settings, const struct policy_facts *facts,
+    struct arena *arena, struct str_list *out);
 /// May this person approve? Of the teams that may, or of the organisation where none are named; not
 /// the requester unless `self` says so. *why_not: a sentence when not.
 bool policy_may_approve(const struct settings *settings, const struct policy_person *person,

@@ -115,6 +115,7 @@ struct web_deployment {
     const char *compare_url;
     const char *rule, *spec_commit, *spec_url;
     const char *on_release;          // sentence
+    struct str_list warnings;
     const struct audit_entry *audit; // of this deployment, oldest first
     size_t audit_count;
     struct web_action cancel, approve, hurry, roll_back, retry;

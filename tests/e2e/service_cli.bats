@@ -106,6 +106,33 @@ killed() {
     wait "$job"
 }
 
+@test "a warning holds nobody, and everybody reads it: the API, the job's log, its annotations, the page" {
+    service_start
+    run as octocat "$DISPATCHER_BIN" lock greeter --env staging --warning --reason "100%0A slow" \
+        --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    warning="'greeter' in 'staging' has a warning of octocat: "
+    run --separate-stderr in_job "$DISPATCHER_BIN" deploy greeter --env staging --version "$first" --server "$url"
+    echo "$output"; echo "$stderr"
+    [ "$status" -eq 0 ]
+    # Once, and as one command: what stands in a reason is none.
+    [ "$(grep -c "^::warning title=dispatcher::${warning}100%250A slow$" <<<"$stderr")" = 1 ]
+    id=$(sed -n 's/^accepted as \(d-[0-9a-f]*\).*/\1/p' <<<"$output")
+    token=$(person_token octocat)
+    # It is remembered of the deployment, when the lock is gone, too.
+    lock=$(as octocat "$DISPATCHER_BIN" locks --server "$url" | grep -o 'l-[0-9a-f]*' | head -1)
+    as octocat "$DISPATCHER_BIN" unlock "$lock" --server "$url"
+    run curl -sf -H "Authorization: Bearer $token" "$url/api/v1/deployments/$id"
+    [[ "$(jq -r '.warnings[]' <<<"$output")" == *"${warning}100%0A slow"* ]]
+    # One of a person, at a terminal.
+    as octocat "$DISPATCHER_BIN" lock --env staging --warning --reason "night" --server "$url"
+    run --separate-stderr as octocat "$DISPATCHER_BIN" deploy greeter --env staging --version "$first" \
+        --server "$url"
+    echo "$output"; echo "$stderr"
+    [[ $stderr == *"warning: 'staging' has a warning of octocat: night"* ]]
+}
+
 @test "a refusal names the caller's own claims that failed, and ends with 5" {
     service_start
     run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"

@@ -735,10 +735,73 @@ test_order_of_gates(void **state)
     done(&f);
 }
 
+// --- what goes with it, whatever holds it --------------------------------------------------------
+
+static void
+warnings_are_known_before_it_begins(void **state)
+{
+    (void)state;
+    struct fixture f = fresh();
+    struct str_list found = {0};
+    const struct policy_lock locks[] = {
+        {.id = "l-1",
+            .scope = "app",
+            .level = "warning",
+            .reason = "slow",
+            .owner = "monalisa",
+            .app = "shop",
+            .expires_ms = at("2026-11-25T13:00:00Z")},
+        {.id = "l-2",
+            .scope = "app",
+            .level = "warning",
+            .reason = "over",
+            .owner = "monalisa",
+            .app = "shop",
+            .expires_ms = at("2026-11-25T11:00:00Z")},
+        {.id = "l-3",
+            .scope = "app",
+            .level = "warning",
+            .reason = "other",
+            .owner = "monalisa",
+            .app = "till"},
+        {.id = "l-4",
+            .scope = "target",
+            .level = "lock",
+            .reason = "migration",
+            .owner = "hubot",
+            .app = "shop",
+            .env = "production"},
+    };
+    policy_warnings(&f.settings, &f.facts, f.arena, &found);
+    assert_int_equal(found.count, 0);
+    f.facts.locks = locks;
+    f.facts.lock_count = ARRAY_LENGTH(locks);
+    policy_warnings(&f.settings, &f.facts, f.arena, &found); // the lock holds it all the while
+    assert_int_equal(found.count, 1);
+    assert_string_equal(
+        found.items[0], "'shop' has a warning of monalisa until 2026-11-25T13:00:00Z: slow");
+    // Services that are deployed, and nothing to look at afterwards.
+    struct setting_service services[] = {{.key = "web", .deployable = true}, {.key = "docs"}};
+    f.settings.services = services;
+    f.settings.service_count = 2;
+    f.settings.approvals.count = 2;
+    f.facts.emergency = true;
+    policy_warnings(&f.settings, &f.facts, f.arena, &found);
+    assert_int_equal(found.count, 3);
+    assert_string_equal(found.items[1], "the emergency passes 2 approvals");
+    assert_string_equal(found.items[2],
+        "the spec describes no target of 'shop' in 'production': nothing proves what runs there");
+    services[0].has_target = true;
+    policy_warnings(&f.settings, &f.facts, f.arena, &found);
+    assert_int_equal(found.count, 2);
+    arena_free(f.arena);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(warnings_are_known_before_it_begins),
         cmocka_unit_test(test_nothing_holds),
         cmocka_unit_test(test_scopes),
         cmocka_unit_test(test_one_lock),

@@ -472,6 +472,13 @@ audit_mode_lets_pass_and_says_so(void **state)
     const struct audit_entry entry = last_entry(&world, 1);
     assert_string_equal(entry.verdict, "allow");
     assert_non_null(strstr(entry.detail, "\"audit_only\":true"));
+    // Whoever asked hears it, too, for as long as the deployment is shown.
+    struct ask ask = {0};
+    assert_null(ask_read(job_of(&world, out.id)->request, world.arena, &ask));
+    assert_int_equal(ask.warnings.count, 1);
+    assert_non_null(strstr(ask.warnings.items[0], "'mode: audit' lets it pass"));
+    assert_non_null(strstr(ask.warnings.items[0], "refs/heads/feature"));
+    assert_string_equal(out.warnings.items[0], ask.warnings.items[0]);
     world_end(&world);
 }
 
