@@ -55,6 +55,7 @@ done(struct upload *upload, enum registry_progress_kind what)
         result->bytes_sent += upload_part(upload)->descriptor.size;
     } else {
         result->blobs_present++;
+        result->blobs_mounted += what == REGISTRY_PART_MOUNTED ? 1 : 0;
     }
     upload_report(upload, what, upload_size(upload));
 }

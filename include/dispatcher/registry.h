@@ -33,8 +33,8 @@ NODISCARD struct error *registry_manifest_digest(struct registry_client *client,
 
 /// Is `child` one of the manifests that the index `digest` of the repository lists (one of its
 /// platforms)? False too when `digest` is not an index or is not there. Held to its digest.
-NODISCARD struct error *registry_index_holds(struct registry_client *client,
-    const char *repository, const char *digest, const char *child, bool *out);
+NODISCARD struct error *registry_index_holds(struct registry_client *client, const char *repository,
+    const char *digest, const char *child, bool *out);
 
 enum registry_progress_kind {
     REGISTRY_PART_PRESENT, // asked for, and there
@@ -72,6 +72,7 @@ struct registry_push_result {
     const char *digest; // computed by us and confirmed by the registry
     bool already_there; // the whole image was; at most the tag is new
     int64_t bytes_sent, blobs_sent, blobs_present, requests;
+    int64_t blobs_mounted; // of those present: taken from another repository
 };
 /// Blobs, then manifests children first, the tag last; the registry must confirm the digest.
 /// ERROR_CONFLICT when an immutable tag holds another digest (both are named).
