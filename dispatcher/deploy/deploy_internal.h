@@ -82,6 +82,7 @@ struct preparation {
     struct git_facts *git;
     struct deployment *deployment;
     struct arena *arena;
+    struct preparation *there; // of request->from: settings and services; NULL without one
 };
 /// Documents and git facts into a deployment without remote facts; every local guard.
 NODISCARD struct error *prepare_locally(struct deploy_context *context,
@@ -118,6 +119,23 @@ NODISCARD struct error *given_image(
     const struct preparation *preparation, const struct deployment_service *service);
 /// The trace goes to the workflow, if that declares an input for it.
 void given_trace(const struct preparation *preparation, const struct github_workflow *workflow);
+
+// --- promote.c: a version that comes from another environment, with its images -------------------
+/// Fills preparation->there, when the request says where the version comes from.
+NODISCARD struct error *promote_prepare(
+    struct deploy_context *context, struct preparation *preparation);
+/// The version that all services are on there. ERROR_CONFLICT when they are not on one.
+NODISCARD struct error *promote_version(
+    struct deploy_context *context, const struct preparation *preparation, const char **out);
+/// Says where the version comes from, once it is known.
+void promote_note(const struct preparation *preparation);
+/// A promotion without a service: the version, what of the spec's order can be checked, its inputs.
+NODISCARD struct error *promote_locally(
+    struct deploy_context *context, const struct preparation *preparation);
+/// After snapshot_registry: is it the image that ran there? What is missing here is to be copied
+/// from there: source and from_digest of the service are set.
+NODISCARD struct error *promote_image(struct deploy_context *context,
+    const struct preparation *preparation, struct deployment_service *service);
 
 // --- ancestry.c --------------------------------------------------------------------------------
 /// What is new since the versions that are deployed now, for the release notes, by GitHub. Best

@@ -86,54 +86,6 @@ version_of_ref(const struct preparation *p, const char **out)
                      "version tag.");
 }
 
-// What all version parameters of an environment say.
-static struct error *
-read_environment(struct deploy_context *context, const struct preparation *there, const char **out)
-{
-    const struct settings *settings = there->settings;
-    for (size_t i = 0; i < settings->service_count; i++) {
-        struct deployment_service service = {.parameter = settings->services[i].parameter};
-        if (!settings->services[i].deployable) {
-            continue;
-        }
-        TRY(snapshot_parameter(context, there, &service));
-        if (service.previous == NULL) {
-            return error_hint(
-                error_new(ERROR_INPUT, "parameter '%s' does not exist", service.parameter),
-                "Deploy '%s' to '%s' first.", settings->app, settings->env);
-        }
-        if (*out != NULL && strcmp(*out, service.previous) != 0) {
-            return error_hint(error_new(ERROR_CONFLICT,
-                                  "the services of '%s' in '%s' are on '%s' "
-                                  "and on '%s'",
-                                  settings->app, settings->env, *out, service.previous),
-                "Say which version is to be promoted.");
-        }
-        *out = service.previous;
-    }
-    return NULL;
-}
-
-static struct error *
-version_of_environment(
-    struct deploy_context *context, const struct preparation *p, const char **out)
-{
-    struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
-    const char *from = p->request->given->from_env;
-    struct deploy_request request = *p->request;
-    struct preparation there = {0};
-    request.env = from;
-    TRY(prepare_settings(context, &request, p->arena, diagnostics, &there));
-    struct error *err = read_environment(context, &there, out);
-    place_enter(context, p->deployment);
-    if (err != NULL) {
-        return error_wrap(err, "version of environment '%s'", from);
-    }
-    deployment_note(
-        p->deployment, p->arena, arena_printf(p->arena, "'%s' is promoted from '%s'", *out, from));
-    return NULL;
-}
-
 static struct error *
 check_digests(const struct preparation *p)
 {
@@ -163,11 +115,11 @@ given_version(struct deploy_context *context, const struct preparation *p)
         return NULL; // the ledger says
     }
     if (version == NULL) {
-        TRY(p->request->given->from_env != NULL ? version_of_environment(context, p, &version)
-                                                : version_of_ref(p, &version));
+        TRY(p->there != NULL ? promote_version(context, p, &version) : version_of_ref(p, &version));
     }
     TRY(prepare_check_version(version));
     d->version = arena_dup(p->arena, version);
+    promote_note(p);
     if (d->sha == NULL && snapshot_is_commit(d->version)) {
         d->sha = d->version;
     }

@@ -28,11 +28,15 @@ plan_push(
         .kind = "push",
         .service = (int64_t)index,
         .skip = service->present,
-        .reason = service->present ? arena_printf(arena, "present as %.19s…", service->digest)
-                  : service->no_repository
-                      ? arena_printf(arena, "not in the registry; create repository '%s' first",
-                            service->repository)
-                      : "not in the registry",
+        .reason =
+            service->present ? arena_printf(arena, "present as %.19s…", service->digest)
+            : service->from_digest != NULL
+                ? arena_printf(arena, "not in this registry's repository; '%s' has it as %.19s…",
+                      d->from_env, service->from_digest)
+            : service->no_repository
+                ? arena_printf(arena, "not in the registry; create repository '%s' first",
+                      service->repository)
+                : "not in the registry",
     };
 }
 

@@ -491,10 +491,19 @@ prepare_rest(struct deploy_context *context, struct preparation *p)
 {
     TRY(check_enabled(p));
     TRY(check_waits(p));
+    TRY(promote_prepare(context, p));
     if (p->request->given != NULL) {
         TRY(given_facts(p));
         TRY(prepare_services(p));
         return given_version(context, p);
+    }
+    if (cstr_equal(p->deployment->verb, "promote")) {
+        p->deployment->verb = "deploy";
+        TRY(prepare_services(p));
+        TRY(promote_locally(context, p));
+        name_caller(p, context);
+        TRY(prepare_inputs(p));
+        return targets_prepare(context, p);
     }
     if (!cstr_equal(p->deployment->verb, "deploy")) {
         name_caller(p, context); // no checkout of the app: what the parameters say decides

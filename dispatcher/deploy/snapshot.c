@@ -183,8 +183,14 @@ snapshot_image(
             service->version != NULL ? service->version : d->version);
     }
     service->present = service->digest != NULL;
+    if (p->there != NULL) {
+        TRY(promote_image(context, p, service));
+    }
     if (service->present) {
         return given_image(p, service);
+    }
+    if (service->from_digest != NULL) {
+        return NULL; // looked at there
     }
     if (service->source != NULL) {
         return check_source(context, p, service);
@@ -436,7 +442,7 @@ take_deploy(struct deploy_context *context, const struct preparation *p)
         }
         TRY(snapshot_parameter(context, p, service));
     }
-    TRY(d->served ? ancestry_commits(context, p) : look_at_history(p));
+    TRY(p->git == NULL ? ancestry_commits(context, p) : look_at_history(p));
     return deployment_is_direct(d) ? targets_look(context, p) : NULL;
 }
 

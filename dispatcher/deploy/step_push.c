@@ -17,8 +17,9 @@ static void
 describe(const struct deployment *d, const struct deployment_step *step, struct buf *out)
 {
     const struct deployment_service *service = deployment_service_at(d, (size_t)step->service);
-    buf_printf(out, "push %s to %s/%s:%s", service->source != NULL ? service->source : "the image",
-        service->registry, service->repository, d->version);
+    buf_printf(out, "%s %s to %s/%s:%s", service->from_digest != NULL ? "copy" : "push",
+        service->source != NULL ? service->source : "the image", service->registry,
+        service->repository, d->version);
 }
 
 static void
@@ -71,6 +72,12 @@ push_note(const struct step_run *run, const struct registry_push_result *result)
     if (result->already_there) {
         return "everything was there already";
     }
+    if (result->blobs_sent == 0 && result->blobs_mounted > 0) {
+        return arena_printf(run->arena, "%lld blob%s mounted from '%s', %.19s…",
+            (long long)result->blobs_mounted, result->blobs_mounted == 1 ? "" : "s",
+            run->deployment->from_env != NULL ? run->deployment->from_env : "elsewhere",
+            result->digest);
+    }
     if (result->blobs_sent == 0) {
         return arena_printf(run->arena, "only the manifest was new, %.19s…", result->digest);
     }
@@ -116,6 +123,41 @@ send_image(const struct step_run *run, const struct deployment_service *service,
     return registry_push_image(client, &order, run->arena, result);
 }
 
+// A promotion: the digest that ran elsewhere arrives, or nothing does. What an earlier process has
+// tagged already is not sent again, and what somebody else has tagged meanwhile is not replaced.
+static struct error *
+copy_image(const struct step_run *run, const struct deployment_service *service,
+    struct registry_push_result *result)
+{
+    struct registry_client *client = NULL;
+    const char *there = NULL, *wanted = service->from_digest;
+    TRY(provider_registry(run->context, run->deployment, service->registry, &client));
+    TRY(registry_manifest_digest(
+        client, service->repository, run->deployment->version, run->arena, &there));
+    if (there == NULL) {
+        TRY(send_image(run, service, result));
+        there = result->digest;
+    } else {
+        *result = (struct registry_push_result){.digest = there, .already_there = true};
+    }
+    if (strcmp(there, wanted) == 0) {
+        return NULL;
+    }
+    return error_hint(
+        error_new(ERROR_CONFLICT, "the tag names %s, '%s' has %s", there,
+            run->deployment->from_env != NULL ? run->deployment->from_env : "its origin", wanted),
+        "Nothing is put over it. Remove that tag, if nothing runs from it, or deploy a new "
+        "version.");
+}
+
+static struct error *
+send(const struct step_run *run, const struct deployment_service *service,
+    struct registry_push_result *result)
+{
+    return service->from_digest != NULL ? copy_image(run, service, result)
+                                        : send_image(run, service, result);
+}
+
 // The plan knows whether the repository is there; one that was may be gone by now.
 static struct error *
 send_to_ecr(const struct step_run *run, const struct deployment_service *service,
@@ -124,7 +166,7 @@ send_to_ecr(const struct step_run *run, const struct deployment_service *service
     if (service->no_repository) { // and may be created, or the snapshot had refused
         TRY(create_repository(run, repository));
     }
-    struct error *err = send_image(run, service, result);
+    struct error *err = send(run, service, result);
     if (err == NULL || !cstr_equal(error_remote_of(err)->code, "NAME_UNKNOWN")) {
         return err;
     }
@@ -135,7 +177,7 @@ send_to_ecr(const struct step_run *run, const struct deployment_service *service
     }
     error_free(err);
     TRY(create_repository(run, repository));
-    return send_image(run, service, result);
+    return send(run, service, result);
 }
 
 static struct error *
@@ -146,7 +188,7 @@ push(const struct step_run *run, struct step_result *out)
     struct registry_push_result result = {0};
     TRY(provider_ecr_repository(service, run->arena, &repository)
             ? send_to_ecr(run, service, &repository, &result)
-            : send_image(run, service, &result));
+            : send(run, service, &result));
     service->digest = result.digest;
     out->outcome = STEP_DONE;
     out->note = push_note(run, &result);

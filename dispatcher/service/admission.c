@@ -543,7 +543,7 @@ admission_begin(struct service *service, const struct admission *admission, stru
             .app = admission->app,
             .env = admission->env,
             .version = admission->version,
-            .from = admission->from,
+            .from = cstr_equal(admission->verb, "promote") ? admission->from : NULL,
             .to = admission->to,
             .reason = admission->reason,
             .emergency = admission->emergency,

@@ -38,18 +38,38 @@ names_others(struct admitting *a, const struct pair_list *known)
     return false;
 }
 
+// A job that promotes names what it pushed; where that is not what ran there, it is another image.
+static bool
+names_another(struct admitting *a, const struct pair_list *known, const char *env)
+{
+    const struct pair_list *given = &a->ask.digests;
+    for (size_t i = 0; i < given->count; i++) {
+        const char *digest = digest_in(known, given->items[i].key);
+        if (digest != NULL && !cstr_equal(digest, given->items[i].value)) {
+            admission_refuse(a, REASON_OTHER_DIGEST,
+                arena_printf(a->arena, "the image of '%s' in version '%s' ran in '%s' as %s",
+                    given->items[i].key, a->ask.version, env, digest),
+                NULL);
+            return true;
+        }
+    }
+    return false;
+}
+
+// Images are brought along by digest (deploy/promote.c): those that ran there, and no others that a
+// request names.
 static void
-take_release(struct admitting *a, const struct queue_release *release)
+take_release(struct admitting *a, const struct queue_release *release, const char *env)
 {
     struct pair_list known = {0};
     ask_digests_read(release->digests, a->arena, &known);
     a->ask.version = release->version;
-    if (names_others(a, &known)) {
+    if (names_others(a, &known) || names_another(a, &known, env)) {
         return;
     }
     a->ask.promoted = release->deployment;
     a->ask.sha = release->sha;
-    if (a->ask.digests.count == 0 || a->given->person != NULL) {
+    if (known.count > 0 || a->given->person != NULL) {
         a->ask.digests = known;
     }
 }
@@ -60,7 +80,7 @@ look_for_promotion(struct store *store, struct admitting *a)
     struct queue_release *release = NULL;
     TRY(ask_release(store, a->ask.app, a->ask.from, a->ask.version, a->arena, &release));
     if (release != NULL) {
-        take_release(a, release);
+        take_release(a, release, a->ask.from);
         return NULL;
     }
     admission_refuse(a, REASON_NOT_PROMOTED,
@@ -78,12 +98,14 @@ look_for_known(struct store *store, struct admitting *a)
 {
     const struct str_list *all = spec_set_environments(a->set);
     struct queue_release *release = NULL;
-    TRY(ask_release(store, a->ask.app, a->ask.env, a->ask.version, a->arena, &release));
+    const char *env = a->ask.env;
+    TRY(ask_release(store, a->ask.app, env, a->ask.version, a->arena, &release));
     for (size_t i = 0; i < all->count && release == NULL; i++) {
-        TRY(ask_release(store, a->ask.app, all->items[i], a->ask.version, a->arena, &release));
+        env = a->ask.from = arena_dup(a->arena, all->items[i]);
+        TRY(ask_release(store, a->ask.app, env, a->ask.version, a->arena, &release));
     }
     if (release != NULL) {
-        take_release(a, release);
+        take_release(a, release, env);
         return NULL;
     }
     admission_refuse(a, REASON_NOT_ALLOWED,

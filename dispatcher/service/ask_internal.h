@@ -7,7 +7,8 @@
 struct ask {
     const char *verb; // deploy | rollback | promote
     const char *app, *env, *version;
-    const char *from, *to, *reason;
+    const char *from; // promote, and a person's deploy of what ran elsewhere: that environment
+    const char *to, *reason;
     bool emergency;
     struct pair_list digests;    // service to digest
     struct policy_claims claims; // of a job: repository_id is not 0

@@ -47,9 +47,10 @@ begin_request(struct beginning *b, struct begin_request *out)
     };
     out->request = (struct deploy_request){
         .given = &out->given,
-        .verb = rollback ? "rollback" : "deploy",
+        .verb = job->verb,
         .app = job->app,
         .env = job->env,
+        .from = rollback ? NULL : ask->from,
         .to = rollback ? ask->to : NULL,
         .because = ask->reason,
         .version = rollback ? NULL : job->version,

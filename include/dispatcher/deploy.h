@@ -66,8 +66,11 @@ struct deploy_given;    // deploy_service.h
 struct deploy_run_feed; // deploy_service.h
 struct deploy_request {
     const struct deploy_given *given; // the service: facts in place of checkout and environment
-    const char *verb;       // NULL: deploy; else rollout | rollback | prove; given: promote, too
-    const char *app, *env;  // env NULL, to deploy: the one that the branch or tag leads to
+    const char *verb;                 // NULL: deploy; else promote | rollout | rollback | prove
+    const char *app, *env; // env NULL, to deploy: the one that the branch or tag leads to
+    // promote: the environment whose version it is, and whose images are brought along; given, to
+    // deploy: where that version ran before
+    const char *from;
     const char *to;         // rollback: the version; NULL: the newest proven one before
     const char *because;    // rollback: the reason
     const char *workers;    // rollout: names of the workers as a JSON list; NULL: from the checkout

@@ -11,9 +11,9 @@
 #include "dispatcher/deploy.h"
 
 // Facts in place of the checkout and the environment (deploy_request.given). All borrowed. The verb
-// is deploy, promote (a deploy of the version that another environment has) or rollback. Nothing is
-// pushed: the images must be in the registry already. What policy decides (who, when, stale) is
-// not asked again.
+// is deploy, promote (a deploy of the version that another environment has) or rollback. Nothing
+// new is pushed: the images must be in the registry already, here or where request->from has them,
+// from where they are copied. What policy decides (who, when, stale) is not asked again.
 struct deploy_given {
     const char *id; // of the deployment
     const struct spec_document *config, *app_spec;
@@ -24,9 +24,9 @@ struct deploy_given {
     const char *sha, *ref, *event; // of the app repository, as its token said
     const char *repository;        // "owner/name"
     const char *actor, *caller_url;
-    const char *from_env;     // promote, without a version: the environment whose version it is
     const char *claim_key;    // what the dispatch id is made of
-    struct pair_list digests; // service to the digest that was pushed; the registry is asked for it
+    struct pair_list digests; // service to the digest that was pushed, or that ran where it comes
+                              // from; the registry is asked for it
     const char *trace;        // W3C traceparent, for the workflow's `traceparent` input; or NULL
     int64_t accepted_ms;
 };

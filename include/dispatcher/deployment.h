@@ -22,6 +22,8 @@ struct deployment_service {
     const char *repository;
     const char *parameter;
     const char *digest;       // what the registry holds under the version; set by snapshot or push
+    const char *from_digest;  // it is copied from another repository, and must arrive as this one;
+                              // `source` says from where
     bool present;             // the registry had it before we started
     bool no_repository;       // ECR does not have the repository yet: it is created first
     const char *previous;     // value of the parameter before, NULL when it did not exist
@@ -178,6 +180,7 @@ struct deployment {
     const char *replaces; // rollback: the version that is left
     const char *app, *name, *title, *env;
     const char *version;
+    const char *from_env;   // where the version ran before, and its images are taken from; or NULL
     const char *repository; // owner/repo of the app
     const char *sha, *tag, *branch;
     const char *specs, *specs_commit; // where the spec came from

@@ -245,6 +245,9 @@ answer(const struct world *world, const struct http_request *request, struct wor
     if (reply->digest[0] != '\0') {
         http_headers_add(&response->headers, "Docker-Content-Digest", reply->digest);
     }
+    if (reply->type != NULL) {
+        http_headers_add(&response->headers, "Content-Type", reply->type);
+    }
     if (reply->location != NULL) {
         http_headers_add(&response->headers, "Location", reply->location);
     }

@@ -83,6 +83,12 @@ struct world_tag {
     const char *tag, *digest;
 };
 
+// Another repository of the registry, with one image.
+struct world_origin {
+    const char *repository, *tag, *digest, *manifest;
+    bool gone;
+};
+
 // App Runner.
 struct world_runner_operation {
     char id[64], type[20];
@@ -146,20 +152,22 @@ struct world {
     size_t parameter_count;
     struct world_run runs[WORLD_RUNS];
     size_t run_count;
-    const char *workflow;           // text of the workflow file; NULL: it is not there
-    const char *const *life;        // "status[:conclusion]" of a run, one a look; the last stays
-    const char *jobs, *annotations; // bodies; NULL: none
-    const char *log;                // of a job; NULL: 404
-    const char *comparison;         // of two commits of octo/shop; NULL: 404
-    const char *dispatch_reply;     // NULL: 200 with identity; "204": accepted without
-    const char *digest;             // of the image; NULL: the registry does not have it
-    const struct world_tag *tags;   // beside it, by name; a NULL tag ends them
-    bool no_repository;             // ECR does not have it; the registry says so, too
-    const char *const *scans;       // bodies of the findings, one a look; the last stays; "": none
-    const char *start_scan;         // how StartImageScan is refused; NULL: it is not
-    bool is_app;                    // the App is installed, and may what an App may
-    int64_t github_ahead_ms;        // how far GitHub's clock is
-    unsigned listing_lag;           // listings that do not show a new run yet
+    const char *workflow;              // text of the workflow file; NULL: it is not there
+    const char *const *life;           // "status[:conclusion]" of a run, one a look; the last stays
+    const char *jobs, *annotations;    // bodies; NULL: none
+    const char *log;                   // of a job; NULL: 404
+    const char *comparison;            // of two commits of octo/shop; NULL: 404
+    const char *dispatch_reply;        // NULL: 200 with identity; "204": accepted without
+    const char *digest;                // of the image; NULL: the registry does not have it
+    const struct world_tag *tags;      // beside it, by name; a NULL tag ends them
+    const struct world_origin *origin; // NULL: there is none
+    bool no_mounts;                    // blobs are not taken from another repository
+    bool no_repository;                // ECR does not have it; the registry says so, too
+    const char *const *scans; // bodies of the findings, one a look; the last stays; "": none
+    const char *start_scan;   // how StartImageScan is refused; NULL: it is not
+    bool is_app;              // the App is installed, and may what an App may
+    int64_t github_ahead_ms;  // how far GitHub's clock is
+    unsigned listing_lag;     // listings that do not show a new run yet
     bool title_hides_id;
     char pushed[80]; // digest of the manifest that was pushed, or ""
     struct world_runner runners[WORLD_RUNNERS];
@@ -219,8 +227,8 @@ struct world_runner_operation *world_runner_operation(
 struct world_reply {
     int status;
     struct buf body;
-    const char *etag, *location;
-    char etag_text[64], digest[80]; // digest: Docker-Content-Digest, "" for none
+    const char *etag, *location, *type; // type: Content-Type
+    char etag_text[64], digest[80];     // digest: Docker-Content-Digest, "" for none
 };
 void world_github(struct world *world, const struct http_request *request, const char *path,
     struct world_reply *reply);

@@ -217,7 +217,7 @@ test_promote(void **state)
     struct story *s CLEANUP(story_freep) = story_given();
     (void)world_parameter(s->world, "/shop/production/web/version", "v0", "deployed");
     config.text = str_of(two_environments);
-    given.from_env = "staging";
+    s->request.from = "staging";
     s->request.verb = "promote";
     s->request.env = "production";
     s->request.version = NULL;
@@ -227,7 +227,7 @@ test_promote(void **state)
     assert_string_equal(s->d->notes.items[0], "'v1' is promoted from 'staging'");
     assert_string_equal(world_value(s->world, "/shop/production/web/version"), "v1");
     given.id = "d-0123456789abcdee";
-    given.from_env = "production";
+    s->request.from = "production";
     s->request.env = "staging"; // is on v1 already, and so is the other
     story_deploy(s);
     story_expect(s, 0, "deployed", "'shop' v1 is deployed to 'staging'");
@@ -240,7 +240,7 @@ test_promote_what_is_not_one(void **state)
     struct story *s CLEANUP(story_freep) = story_given();
     config.text = str_of(two_environments);
     app_spec.text = str_of(story_spec_two);
-    given.from_env = "staging";
+    s->request.from = "staging";
     s->request.verb = "promote";
     s->request.env = "production";
     s->request.version = NULL;

@@ -13,6 +13,7 @@
 
 #define OTHER_HEX "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 #define SHA "1111111111111111111111111111111111111111"
+#define OTHER_DIGEST "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 #define DIGEST "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 
 #define CONFIG                                                                                     \
@@ -618,6 +619,7 @@ a_person_brings_nothing_new(void **state)
     assert_string_equal(ask.sha, SHA); // the commit that a token has proven
     assert_string_equal(ask.digests.items[0].value, DIGEST);
     assert_string_equal(ask.promoted, "d-v7");
+    assert_string_equal(ask.from, "staging"); // its image is brought along from there
     assert_string_equal(ask.repository, "acme/payments");
     assert_string_equal(ask_requester(&ask), "hubot");
     assert_int_equal(job->repository_id, 7);
@@ -646,6 +648,42 @@ a_promotion_takes_what_is_there(void **state)
     assert_string_equal(job_of(&world, ask_for(&world, &admission).id)->version, "v7");
     admission.version = "v9";
     assert_refused(&world, &admission, REASON_NOT_PROMOTED, "was never in 'staging'");
+    world_end(&world);
+}
+
+// Images are copied by the digests of the release: whoever asks cannot have another one copied.
+static void
+the_images_are_those_that_ran(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    struct pair digests[] = {{"web", OTHER_DIGEST}};
+    const struct policy_claims claims = claims_of("j-1");
+    struct admission admission = {.verb = "promote",
+        .app = "payments",
+        .env = "production",
+        .from = "staging",
+        .digests = {digests, 1},
+        .person = &hubot};
+    put_release(&world, "staging", "v7");
+    assert_refused(&world, &admission, REASON_OTHER_DIGEST,
+        "the image of 'web' in version 'v7' ran in 'staging' as " DIGEST);
+    digests[0].key = "worker";
+    assert_refused(&world, &admission, REASON_OTHER_DIGEST,
+        "the image of 'worker' in version 'v7' ran in 'staging' as nothing that is known");
+    digests[0] = (struct pair){"web", DIGEST};
+    struct ask ask = {0};
+    assert_null(
+        ask_read(job_of(&world, ask_for(&world, &admission).id)->request, world.arena, &ask));
+    assert_string_equal(ask.from, "staging");
+    assert_string_equal(ask.digests.items[0].value, DIGEST);
+    // A job brings what it pushed itself: nothing is taken from elsewhere, whatever it writes.
+    admission = deploy_by(&claims);
+    admission.from = "production";
+    assert_null(
+        ask_read(job_of(&world, ask_for(&world, &admission).id)->request, world.arena, &ask));
+    assert_null(ask.from);
     world_end(&world);
 }
 
@@ -740,6 +778,7 @@ main(void)
         cmocka_unit_test(of_a_stranger_nothing_is_asked),
         cmocka_unit_test(a_person_brings_nothing_new),
         cmocka_unit_test(a_promotion_takes_what_is_there),
+        cmocka_unit_test(the_images_are_those_that_ran),
         cmocka_unit_test(a_rollback_goes_first_in_its_lane),
         cmocka_unit_test(a_persons_key_is_their_own),
     };
