@@ -1,10 +1,16 @@
 // POST /api/v1/explain: what the policy would say, and nothing is done. Of the caller's own claims
-// it tells which failed which rule; of other apps it tells what everybody is told.
+// it tells which failed which rule; of other apps it tells what everybody is told. Without an
+// environment: of each that the app has.
 #include <string.h>
 
 #include "api_internal.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
+
+struct question {
+    const char *app, *env;              // env NULL: of all
+    const struct policy_claims *claims; // NULL: of the person that asks
+};
 
 static struct json *
 shape(const struct policy_verdict *verdict, const char *commit)
@@ -74,24 +80,88 @@ claims_of(struct request *request, struct response *response, const struct json 
     return true;
 }
 
+// A person brings nothing new, but may deploy again wherever the app is deployed at all.
+static struct error *
+decide_any(struct request *request, const struct policy_claims *claims,
+    const struct settings *settings, struct policy_verdict *verdict)
+{
+    if (claims != NULL) {
+        return decide(request, claims, settings, verdict);
+    }
+    bool known = settings != NULL, may = known && settings->enabled;
+    *verdict = (struct policy_verdict){
+        .allowed = may,
+        .code = may     ? REASON_ALLOWED
+                : known ? REASON_DISABLED
+                        : REASON_NOT_AUTHORIZED,
+        .sentence = may ? "allowed" : "the spec says 'enabled: false'",
+    };
+    return NULL;
+}
+
+// In the order of promotion. One that it does not have, or that is somebody else's, is not in it.
+static struct error *
+decide_all(struct request *request, const struct spec_set *set, const char *app,
+    const struct policy_claims *claims, struct json *list)
+{
+    const struct str_list *all = spec_set_environments(set);
+    for (size_t i = 0; i < all->count; i++) {
+        const char *problem = NULL;
+        struct policy_verdict verdict = {0};
+        const struct settings *settings = spec_set_settings(set, app, all->items[i], &problem);
+        TRY(decide_any(request, claims, settings, &verdict));
+        if (verdict.code != REASON_NOT_AUTHORIZED) {
+            struct json *one = shape(&verdict, spec_set_commit(set));
+            json_set_str(one, "env", all->items[i]);
+            json_append(list, one);
+        }
+    }
+    return NULL;
+}
+
+static struct error *
+explain(struct request *request, struct response *response, const struct spec_set *set,
+    const struct question *question)
+{
+    const char *problem = NULL;
+    struct policy_verdict verdict = {0};
+    if (question->env == NULL) {
+        struct json *object CLEANUP(json_freep) = json_make_object();
+        struct json *list = json_make_array();
+        json_set(object, "environments", list);
+        TRY(decide_all(request, set, question->app, question->claims, list));
+        response_json(response, 200, object);
+        return NULL;
+    }
+    const struct settings *settings =
+        spec_set_settings(set, question->app, question->env, &problem);
+    TRY(decide(request, question->claims, settings, &verdict));
+    struct json *object CLEANUP(json_freep) = shape(&verdict, spec_set_commit(set));
+    response_json(response, 200, object);
+    return NULL;
+}
+
 struct error *
 api_explain(struct request *request, struct response *response)
 {
     static const char *const keys[] = {"app", "env", "claims", NULL};
     struct json *body CLEANUP(json_freep) = NULL;
-    const char *app = NULL, *env = NULL, *why = NULL, *problem = NULL;
-    const struct policy_claims *claims = NULL;
-    struct policy_verdict verdict = {0};
+    const char *why = NULL;
+    struct question question = {0};
     if (!request_json(request, response, &body) || !api_keys(request, response, body, keys) ||
-        !api_text(request, response, body, "app", &app) ||
-        !api_text(request, response, body, "env", &env)) {
+        !api_text(request, response, body, "app", &question.app) ||
+        !api_text(request, response, body, "env", &question.env)) {
         return NULL;
     }
-    if (app == NULL || env == NULL || !name_is_valid(str_of(app)) || !name_is_valid(str_of(env))) {
-        response_refusef(request, response, REASON_REQUEST, "'app' and 'env' are needed, names");
+    bool named = question.app != NULL && name_is_valid(str_of(question.app));
+    if (!named || (question.env != NULL && !name_is_valid(str_of(question.env)))) {
+        response_refusef(request, response, REASON_REQUEST,
+            "'app' is needed, a name; so is 'env' if it is given");
         return NULL;
     }
-    if (!claims_of(request, response, body, &claims)) {
+    bool needed = question.env != NULL || json_get(body, "claims") != NULL ||
+                  request->caller.kind == CALLER_JOB;
+    if (needed && !claims_of(request, response, body, &question.claims)) {
         return NULL;
     }
     const struct spec_set *set = specs_hold(request->service, &why);
@@ -100,12 +170,7 @@ api_explain(struct request *request, struct response *response)
         response_refuse(request, response, &refusal);
         return NULL;
     }
-    struct error *err =
-        decide(request, claims, spec_set_settings(set, app, env, &problem), &verdict);
-    if (err == NULL) {
-        struct json *object CLEANUP(json_freep) = shape(&verdict, spec_set_commit(set));
-        response_json(response, 200, object);
-    }
+    struct error *err = explain(request, response, set, &question);
     specs_release(set);
     return err;
 }
