@@ -44,11 +44,16 @@ run_plan(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 static struct error *
 through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    static const char *const own[] = {"build", "allow-dirty", "allow-stale", "dry-run", NULL};
+    static const char *const own[] = {
+        "allow-dirty", "allow-stale", "dry-run", "specs", "config", "on-failure", NULL};
+    static const char *const of_builds[] = {"checkout", NULL};
     TRY(remote_refuse(arguments, own));
+    TRY(cli_flag(arguments, "build") ? NULL : remote_refuse(arguments, of_builds));
     struct remote_deploy deploy = remote_deploy_read(arguments, "deploy");
     deploy.version = cli_value(arguments, "version");
     deploy.images = cli_values(arguments, "image");
+    deploy.build = cli_flag(arguments, "build");
+    deploy.checkout = cli_value(arguments, "checkout");
     deploy.emergency = cli_flag(arguments, "emergency");
     return remote_deploy(cli, arguments, &deploy, exit_code);
 }
@@ -101,10 +106,17 @@ const struct cli_command command_deploy = {
         "With --build, what has no --image and is not in the registry yet is built first, with "
         "docker (buildx), buildah or podman, whichever is there (DISPATCHER_BUILDER names one): "
         "the service's 'dockerfile' and 'context', and 'deploy.build' of the spec.\n\n"
-        "With --server (or DISPATCHER_URL) a service does all of it but the push: the job needs "
-        "no key, only 'permissions: id-token: write', and the service's queue, locks, windows and "
-        "approvals hold. What is shown, written and returned is the same; a restart of the service "
-        "is not seen.\n\n"
+        "With --server (or DISPATCHER_URL) a service does all of it but the build and the push: "
+        "the "
+        "job needs no key, only 'permissions: id-token: write', and the service's queue, locks, "
+        "windows and approvals hold. What is shown, written and returned is the same; a restart of "
+        "the service is not seen. --build builds in the job by the spec's recipe, which the "
+        "service "
+        "tells, from a clean checkout of the job's commit. Without --env the environment is the "
+        "only one where the service lets this job deploy. The spec and the token decide what "
+        "--specs, --config, --on-failure, --allow-dirty, --allow-stale and --dry-run would say, "
+        "and "
+        "--checkout is for --build: given otherwise, they are refused.\n\n"
         "Exit codes: 0 deployed · 2 usage · 3 spec · 4 credentials · 5 not allowed · 6 conflict, "
         "nothing "
         "triggered · 7 failed, previous version restored · 8 failed, NOT restored · 9 unknown, it "

@@ -8,7 +8,7 @@
 static struct error *
 through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    static const char *const own[] = {"dry-run", NULL};
+    static const char *const own[] = {"dry-run", "specs", "config", "on-failure", NULL};
     TRY(remote_refuse(arguments, own));
     struct remote_deploy promote = remote_deploy_read(arguments, "promote");
     promote.env = cli_value(arguments, "to");

@@ -19,7 +19,7 @@ read_reason(const struct cli_arguments *arguments, const char **out)
 static struct error *
 through_service(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
-    static const char *const own[] = {"dry-run", NULL};
+    static const char *const own[] = {"dry-run", "specs", "config", "on-failure", NULL};
     TRY(remote_refuse(arguments, own));
     struct remote_deploy rollback = remote_deploy_read(arguments, "rollback");
     TRY(read_reason(arguments, &rollback.reason));

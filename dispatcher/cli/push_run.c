@@ -147,21 +147,38 @@ push_image(struct push *push, const struct registry_reference *reference,
     return NULL;
 }
 
+// Everything but the source.
+static struct error *
+begin(struct push *push, struct registry_reference **reference)
+{
+    push->platform = push->run->platform != NULL ? push->run->platform : &push->run->cli->platform;
+    TRY(parse_reference(push, reference));
+    cli_mask_environment(push->run->cli);
+    return http_client_new(push->platform, &push->run->cli->http_options, &push->http);
+}
+
+struct error *
+push_run_look(const struct push_run *run, struct arena *arena, const char **digest)
+{
+    struct push push CLEANUP(push_done) = {.run = run, .arena = arena};
+    struct registry_reference *reference = NULL;
+    struct registry_client *client CLEANUP(registry_client_freep) = NULL;
+    TRY(begin(&push, &reference));
+    TRY(open_registry(&push, &client));
+    struct error *err =
+        registry_manifest_digest(client, reference->repository, reference->tag, arena, digest);
+    return err != NULL ? error_wrap(err, "look for image '%s'", run->reference) : NULL;
+}
+
 struct error *
 push_run(const struct push_run *run, struct push_report *report, struct arena *arena,
     const char **digest)
 {
-    struct push push CLEANUP(push_done) = {
-        .run = run,
-        .platform = run->platform != NULL ? run->platform : &run->cli->platform,
-        .arena = arena,
-    };
+    struct push push CLEANUP(push_done) = {.run = run, .arena = arena};
     struct image_source *source = NULL;
     struct registry_reference *reference = NULL;
     TRY(image_source_parse(run->source, arena, &source));
-    TRY(parse_reference(&push, &reference));
-    cli_mask_environment(run->cli);
-    TRY(http_client_new(push.platform, &run->cli->http_options, &push.http));
+    TRY(begin(&push, &reference));
     push.access = (struct image_access){push.platform, push.http, log_in_to_source, &push};
     TRY(image_open(source, &push.access, &push.image));
     return push_image(&push, reference, report, digest);

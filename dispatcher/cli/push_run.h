@@ -14,6 +14,9 @@ struct push_run {
     unsigned parallel; // 0: not given
 };
 
+/// What the tag names in the registry, NULL when it is not there; `source` is not needed.
+NODISCARD struct error *push_run_look(
+    const struct push_run *run, struct arena *arena, const char **digest);
 /// *digest (may be NULL) is what the tag names now, in the arena.
 NODISCARD struct error *push_run(const struct push_run *run, struct push_report *report,
     struct arena *arena, const char **digest);

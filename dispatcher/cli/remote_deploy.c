@@ -1,14 +1,12 @@
-// A deployment through a service. The image is pushed from here, with the job's own credentials or
-// with those that the service lends for it; everything else the service does.
+// A deployment through a service. What goes before it is done from here (remote_push.c,
+// remote_env.c); everything else the service does.
 #include "remote_deploy.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "dispatcher/memory.h"
-#include "push_run.h"
-
-enum { NAME_MAX_BYTES = 200 };
+#include "remote_env.h"
+#include "remote_push.h"
 
 struct asking {
     struct remote *remote;
@@ -38,7 +36,7 @@ struct error *
 remote_refuse(const struct cli_arguments *arguments, const char *const *names)
 {
     for (size_t i = 0; names[i] != NULL; i++) {
-        if (cli_flag(arguments, names[i])) {
+        if (cli_flag(arguments, names[i])) { // given, whatever it takes
             return error_hint(error_new(ERROR_USAGE, "--%s does not go with --server", names[i]),
                 "The service decides by the spec and the job's token; leave it out.");
         }
@@ -46,161 +44,7 @@ remote_refuse(const struct cli_arguments *arguments, const char *const *names)
     return NULL;
 }
 
-// --- the push
-// -------------------------------------------------------------------------------------
-
-// An environment with the lent credentials in place of our own.
-static struct environment *
-lent_environment(const struct asking *asking, const struct json *credentials, const char *region)
-{
-    const struct {
-        const char *name, *value;
-    } ours[] = {
-        {"AWS_ACCESS_KEY_ID", json_str(json_get(credentials, "access_key_id"))},
-        {"AWS_SECRET_ACCESS_KEY", json_str(json_get(credentials, "secret_access_key"))},
-        {"AWS_SESSION_TOKEN", json_str(json_get(credentials, "session_token"))},
-        {"AWS_REGION", region},
-    };
-    struct arena *arena = asking->remote->arena;
-    char *const *list = environment_list(asking->remote->cli->platform.env);
-    size_t count = 0, kept = 0;
-    while (list[count] != NULL) {
-        count++;
-    }
-    char **all = arena_array(arena, count + ARRAY_LENGTH(ours) + 1, sizeof(*all));
-    for (size_t i = 0; i < count; i++) {
-        if (strncmp(list[i], "AWS_ACCESS_", 11) != 0 && strncmp(list[i], "AWS_SECRET_", 11) != 0 &&
-            strncmp(list[i], "AWS_SESSION_", 12) != 0 &&
-            strncmp(list[i], "AWS_PROFILE=", 12) != 0) {
-            all[kept++] = list[i];
-        }
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(ours); i++) {
-        if (ours[i].value != NULL) {
-            all[kept++] = arena_printf(arena, "%s=%s", ours[i].name, ours[i].value);
-        }
-    }
-    return environment_new(all);
-}
-
-static void
-mask_lent(const struct json *credentials)
-{
-    static const char *const names[] = {"secret_access_key", "session_token"};
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        const char *value = json_str(json_get(credentials, names[i]));
-        if (value != NULL) {
-            secret_free(secret_new(str_of(value))); // the mask stays
-        }
-    }
-}
-
-// Splits "[SERVICE=]SOURCE" by the services that there are.
-static struct error *
-choose_service(const struct asking *asking, const struct json *repositories, const char *image,
-    const char **service, const char **source)
-{
-    struct arena *arena = asking->remote->arena;
-    const char *equals = strchr(image, '='), *colon = strchr(image, ':');
-    bool named = equals != NULL && (colon == NULL || equals < colon);
-    *source = named ? equals + 1 : image;
-    if (named) {
-        *service = arena_str(arena, (struct str){image, (size_t)(equals - image)});
-        if (json_get(repositories, *service) == NULL) {
-            return error_new(ERROR_USAGE, "app '%s' has no service '%.*s' that can be deployed",
-                asking->deploy->app, NAME_MAX_BYTES, *service);
-        }
-        return NULL;
-    }
-    if (json_count(repositories) != 1) {
-        return error_hint(
-            error_new(ERROR_USAGE, "app '%s' has %zu services: '%.200s' is for which?",
-                asking->deploy->app, json_count(repositories), image),
-            "Write --image SERVICE=SOURCE.");
-    }
-    return NULL; // *service is the only one
-}
-
-struct only {
-    const char *name;
-};
-
-static void
-take_name(void *ctx, const char *key, const struct json *value)
-{
-    (void)value;
-    ((struct only *)ctx)->name = key;
-}
-
-static struct error *
-push_one(struct asking *asking, const struct json *place, const struct platform *platform,
-    const char *image)
-{
-    struct arena *arena = asking->remote->arena;
-    const struct json *repositories = json_get(place, "repositories");
-    struct only only = {0};
-    const char *source = NULL, *digest = NULL;
-    json_each(repositories, take_name, &only);
-    const char *service = only.name;
-    TRY(choose_service(asking, repositories, image, &service, &source));
-    const char *registry = json_str(json_get(place, "registry"));
-    const char *repository = json_str(json_get(repositories, service));
-    if (registry == NULL || repository == NULL) {
-        return error_new(ERROR_UNAVAILABLE, "the service did not say where '%s' goes", service);
-    }
-    struct push_report *report CLEANUP(push_report_freep) =
-        push_report_new(asking->remote->cli, asking->deploy->json);
-    const struct push_run run = {
-        .cli = asking->remote->cli,
-        .platform = platform,
-        .source = source,
-        .reference = arena_printf(arena, "%s/%s:%s", registry, repository, asking->version),
-    };
-    TRY(push_run(&run, report, arena, &digest));
-    json_set_str(asking->digests, service, digest);
-    return NULL;
-}
-
-static struct error *
-push_all(struct asking *asking, const struct json *place)
-{
-    struct platform platform = asking->remote->cli->platform;
-    const struct json *credentials = json_get(place, "credentials");
-    struct environment *lent = NULL;
-    struct error *err = NULL;
-    if (json_is_object(credentials)) {
-        mask_lent(credentials);
-        lent = lent_environment(asking, credentials, json_str(json_get(place, "region")));
-        platform.env = lent;
-    }
-    for (size_t i = 0; err == NULL && i < asking->deploy->images.count; i++) {
-        err = push_one(asking, place, &platform, asking->deploy->images.items[i]);
-    }
-    environment_free(lent);
-    return err;
-}
-
-static struct error *
-push(struct asking *asking)
-{
-    const struct remote_deploy *deploy = asking->deploy;
-    struct remote *remote = asking->remote;
-    struct json *place CLEANUP(json_freep) = NULL;
-    const char *const parts[] = {"apps", deploy->app, "environments", deploy->env, "push", NULL};
-    const char *path = remote_path(remote->arena, parts);
-    TRY(remote_post(remote, path, NULL, remote_key(remote, "push"), &place));
-    if (asking->version == NULL) {
-        asking->version = remote_clean(remote->arena, json_get(place, "version"));
-    }
-    if (asking->version == NULL) {
-        return error_hint(error_new(ERROR_USAGE, "it is not said which version this is"),
-            "The spec says 'version: tag' and the job runs for no tag; give --version.");
-    }
-    return push_all(asking, place);
-}
-
-// --- the request
-// ----------------------------------------------------------------------------------
+// --- the request ---------------------------------------------------------------------------------
 
 static struct error *
 request(struct asking *asking, struct json **out)
@@ -249,8 +93,18 @@ ask_and_follow(struct asking *asking, int *exit_code)
     const struct remote_deploy *deploy = asking->deploy;
     struct remote *remote = asking->remote;
     struct json *accepted CLEANUP(json_freep) = NULL;
-    if (deploy->images.count > 0) {
-        TRY(push(asking));
+    if (deploy->images.count > 0 || deploy->build) {
+        struct remote_push push = {.remote = remote,
+            .app = deploy->app,
+            .env = deploy->env,
+            .images = deploy->images,
+            .build = deploy->build,
+            .checkout = deploy->checkout,
+            .json = deploy->json,
+            .version = asking->version,
+            .digests = asking->digests};
+        TRY(remote_push(&push));
+        asking->version = push.version;
     }
     TRY(request(asking, &accepted));
     const char *id = remote_clean(remote->arena, json_get(accepted, "id"));
@@ -277,24 +131,39 @@ ask_and_follow(struct asking *asking, int *exit_code)
     return remote_follow(remote, &follow, exit_code);
 }
 
-struct error *
-remote_deploy(struct cli *cli, const struct cli_arguments *arguments,
-    const struct remote_deploy *deploy, int *exit_code)
+static struct error *
+ask(struct remote *remote, const struct remote_deploy *deploy, int *exit_code)
 {
-    struct remote remote CLEANUP(remote_close) = {0};
-    if (deploy->env == NULL) {
-        return error_hint(error_new(ERROR_USAGE, "no environment is named"),
-            "Give --env ENV: the service does not guess it from the branch.");
-    }
-    TRY(remote_open(cli, arguments, &remote));
-    struct asking asking = {.remote = &remote, .deploy = deploy, .version = deploy->version};
+    struct asking asking = {.remote = remote, .deploy = deploy, .version = deploy->version};
     asking.what =
         strcmp(deploy->verb, "rollback") == 0
-            ? arena_printf(remote.arena, "roll back '%s' in '%s'", deploy->app, deploy->env)
-            : arena_printf(remote.arena, "%s '%s' to '%s'", deploy->verb, deploy->app, deploy->env);
+            ? arena_printf(remote->arena, "roll back '%s' in '%s'", deploy->app, deploy->env)
+            : arena_printf(
+                  remote->arena, "%s '%s' to '%s'", deploy->verb, deploy->app, deploy->env);
     asking.digests = json_make_object();
     struct error *err = ask_and_follow(&asking, exit_code);
     json_free(asking.digests);
     bool named = err != NULL && str_starts(str_of(error_message(err)), str_of(asking.what));
     return err != NULL && !named ? error_wrap(err, "%s", asking.what) : err;
+}
+
+struct error *
+remote_deploy(struct cli *cli, const struct cli_arguments *arguments,
+    const struct remote_deploy *deploy, int *exit_code)
+{
+    struct remote remote CLEANUP(remote_close) = {0};
+    struct remote_deploy here = *deploy;
+    bool chosen = here.env == NULL && strcmp(here.verb, "deploy") == 0;
+    if (here.env == NULL && !chosen) {
+        return error_hint(error_new(ERROR_USAGE, "no environment was given"),
+            "Say which with --env, for example --env staging.");
+    }
+    TRY(remote_open(cli, arguments, &remote));
+    if (chosen) {
+        struct error *err = remote_env_choose(&remote, here.app, here.json, &here.env);
+        if (err != NULL) {
+            return error_wrap(err, "deploy '%s'", here.app);
+        }
+    }
+    return ask(&remote, &here, exit_code);
 }

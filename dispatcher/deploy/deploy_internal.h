@@ -111,6 +111,8 @@ NODISCARD struct error *given_documents(
     const struct preparation *preparation, struct spec_files **out);
 /// In place of prepare_checkout: who asks, from where.
 NODISCARD struct error *given_facts(const struct preparation *preparation);
+/// The tag that the request's ref is, or NULL.
+const char *given_tag(const struct preparation *preparation);
 /// Once the services are known: which version, its targets and inputs.
 NODISCARD struct error *given_version(
     struct deploy_context *context, const struct preparation *preparation);
@@ -315,6 +317,8 @@ const struct step_ops *step_ops_find(const char *kind);
 // step_build.c
 /// --build into the deployment: which services, and from what. ERROR_USAGE when there is nothing.
 NODISCARD struct error *build_prepare(const struct preparation *preparation);
+/// The spec's build arguments for this version, into the deployment.
+NODISCARD struct error *build_expand_args(const struct preparation *preparation);
 /// Can this service be built here?
 NODISCARD struct error *build_look(struct deploy_context *context, const struct deployment *d,
     const struct deployment_service *service);

@@ -47,6 +47,12 @@ name_below(const struct preparation *p, const char *prefix)
     return str_starts(ref, start) ? arena_str(p->arena, str_skip(ref, start.len)) : NULL;
 }
 
+const char *
+given_tag(const struct preparation *p)
+{
+    return name_below(p, "refs/tags/");
+}
+
 struct error *
 given_facts(const struct preparation *p)
 {
@@ -57,7 +63,7 @@ given_facts(const struct preparation *p)
     d->served = true;
     d->accepted_ms = given->accepted_ms;
     d->sha = arena_dup(p->arena, given->sha);
-    d->tag = name_below(p, "refs/tags/");
+    d->tag = given_tag(p);
     d->branch = name_below(p, "refs/heads/");
     d->actor = arena_dup(p->arena, given->actor);
     d->caller_url = arena_dup(p->arena, given->caller_url);

@@ -100,6 +100,41 @@ repositories_of(const struct deployment *d, struct arena *arena)
     return (struct pair_list){pairs, count};
 }
 
+static struct deploy_recipe *
+recipes_of(const struct preparation *p, size_t *count)
+{
+    const struct deployment *d = p->deployment;
+    struct deploy_recipe *recipes = arena_array(p->arena, d->services.count, sizeof(*recipes));
+    *count = 0;
+    for (size_t i = 0; i < d->services.count; i++) {
+        const struct deployment_service *service = deployment_service_at(d, i);
+        const struct setting_service *setting = settings_service(p->settings, service->name);
+        if (!service->no_image) {
+            recipes[(*count)++] =
+                (struct deploy_recipe){service->name, setting->dockerfile, setting->context};
+        }
+    }
+    return recipes;
+}
+
+// What a build is told of the version and the commit that it is of.
+static struct error *
+expand_recipes(const struct preparation *p, struct deploy_place *out)
+{
+    struct deployment *d = p->deployment;
+    d->version = p->request->version;
+    d->sha = p->request->given->sha;
+    d->tag = given_tag(p);
+    if (d->version != NULL) {
+        TRY(build_expand_args(p));
+    }
+    out->recipes = recipes_of(p, &out->recipe_count);
+    out->platform = p->settings->build_platform;
+    out->build_args = d->build_args;
+    out->build_secrets = p->settings->build_secrets;
+    return NULL;
+}
+
 struct error *
 deploy_place(struct deploy_context *context, const struct deploy_request *request,
     struct arena *arena, struct diagnostics *diagnostics, struct deploy_place *out)
@@ -119,5 +154,5 @@ deploy_place(struct deploy_context *context, const struct deploy_request *reques
         .repositories = repositories,
         .role = d->role};
     (void)ecr_host_parse(out->registry, arena, &out->account, &out->region);
-    return NULL;
+    return expand_recipes(&p, out);
 }

@@ -18,8 +18,8 @@ service_of(const struct step_run *run)
     return deployment_service_at(run->deployment, (size_t)run->step->service);
 }
 
-static struct error *
-expand_args(const struct preparation *p)
+struct error *
+build_expand_args(const struct preparation *p)
 {
     const struct pair_list *templates = &p->settings->build_args;
     struct pair *args = arena_array(p->arena, templates->count, sizeof(*args));
@@ -73,7 +73,7 @@ build_prepare(const struct preparation *p)
     d->work_tree = p->git->root;
     d->build_platform = p->settings->build_platform;
     d->build_secrets = p->settings->build_secrets;
-    return expand_args(p);
+    return build_expand_args(p);
 }
 
 static struct build_order

@@ -1,6 +1,6 @@
-// POST /api/v1/apps/{app}/environments/{env}/push: where a job's images go, for the job that may
-// deploy there; and, where the settings name a role for it, credentials that can push to this app's
-// repositories and do nothing else, for fifteen minutes.
+// POST /api/v1/apps/{app}/environments/{env}/push: where a job's images go and how they are built,
+// for the job that may deploy there; and, where the settings name a role for it, credentials that
+// can push to this app's repositories and do nothing else, for fifteen minutes.
 #include <string.h>
 
 #include "api_internal.h"
@@ -16,7 +16,7 @@ struct pushing {
     struct request *request;
     struct response *response;
     const char *app, *env;
-    const char *version; // of a job that names none, or NULL
+    const char *version; // that it names, else that of its ref, or NULL
     struct deploy_place place;
 };
 
@@ -39,8 +39,9 @@ decide(struct pushing *pushing, const struct spec_set *set, struct policy_verdic
             request->service, claims->actor, request->arena, &actor.teams, &actor.teams_known));
     }
     policy_decide(claims, settings, &actor, request->arena, verdict);
-    pushing->version =
-        settings != NULL ? admission_version(claims, settings, request->arena) : NULL;
+    if (pushing->version == NULL && settings != NULL) {
+        pushing->version = admission_version(claims, settings, request->arena);
+    }
     return NULL;
 }
 
@@ -69,7 +70,8 @@ find_place(struct pushing *pushing, const struct spec_set *set)
         .actor = claims->actor,
         .accepted_ms = request->wall_ms,
     };
-    const struct deploy_request what = {.given = &given, .app = pushing->app, .env = pushing->env};
+    const struct deploy_request what = {
+        .given = &given, .app = pushing->app, .env = pushing->env, .version = pushing->version};
     return deploy_place(context, &what, request->arena, diagnostics, &pushing->place);
 }
 
@@ -167,6 +169,36 @@ set_text(struct json *object, const char *key, const char *text)
     json_set(object, key, text != NULL ? json_make_string(text) : json_make_null());
 }
 
+static struct json *
+pairs(const struct pair_list *list)
+{
+    struct json *object = json_make_object();
+    for (size_t i = 0; i < list->count; i++) {
+        json_set_str(object, list->items[i].key, list->items[i].value);
+    }
+    return object;
+}
+
+// What `--build` needs of the spec, which the job does not have.
+static struct json *
+recipe(const struct pushing *pushing)
+{
+    const struct deploy_place *place = &pushing->place;
+    struct json *object = json_make_object(), *services = json_make_object();
+    for (size_t i = 0; i < place->recipe_count; i++) {
+        struct json *one = json_make_object();
+        json_set_str(one, "dockerfile", place->recipes[i].dockerfile);
+        json_set_str(one, "context", place->recipes[i].context);
+        json_set(services, place->recipes[i].service, one);
+    }
+    set_text(object, "sha", pushing->request->caller.claims->sha);
+    set_text(object, "platform", place->platform);
+    json_set(object, "args", pairs(&place->build_args));
+    json_set(object, "secrets", pairs(&place->build_secrets));
+    json_set(object, "services", services);
+    return object;
+}
+
 static struct error *
 answer(struct pushing *pushing)
 {
@@ -182,6 +214,7 @@ answer(struct pushing *pushing)
     json_set(object, "repositories", repositories);
     set_text(object, "version", pushing->version);
     set_text(object, "role", place->role);
+    json_set(object, "build", recipe(pushing));
     TRY(add_credentials(pushing, object));
     response_json(pushing->response, 200, object);
     return NULL;
@@ -249,6 +282,23 @@ serve(struct pushing *pushing, const struct spec_set *set)
     return err;
 }
 
+// The body is optional: {"version": …}.
+static bool
+read_version(struct request *request, struct response *response, const char **out)
+{
+    static const char *const keys[] = {"version", NULL};
+    struct json *body CLEANUP(json_freep) = NULL;
+    if (!request_json(request, response, &body) || !api_keys(request, response, body, keys) ||
+        !api_text(request, response, body, "version", out)) {
+        return false;
+    }
+    if (*out != NULL && !tag_is_valid(str_of(*out))) {
+        response_refusef(request, response, REASON_REQUEST, "the version cannot be an image tag");
+        return false;
+    }
+    return true;
+}
+
 struct error *
 api_push_place(struct request *request, struct response *response)
 {
@@ -263,7 +313,7 @@ api_push_place(struct request *request, struct response *response)
         response_refuse_code(request, response, REASON_NOT_AUTHORIZED);
         return NULL;
     }
-    if (!auth_spend(request, response)) {
+    if (!read_version(request, response, &pushing.version) || !auth_spend(request, response)) {
         return NULL;
     }
     const struct spec_set *set = specs_hold(request->service, &why);

@@ -74,11 +74,19 @@ NODISCARD struct error *deploy_ancestry(struct deploy_context *context,
     const struct deploy_request *request, const struct deploy_range *range, struct arena *arena,
     enum deploy_ancestry *out, const char **why);
 
-/// Where the images of (app, env) go, for a caller that pushes them itself.
+/// How a service's image is built, as the spec says.
+struct deploy_recipe {
+    const char *service, *dockerfile, *context;
+};
+/// Where the images of (app, env) go, for a caller that builds and pushes them itself.
 struct deploy_place {
     const char *registry, *region, *account;
     struct pair_list repositories; // service to repository
     const char *role;              // that the caller may assume with its own token, or NULL
+    struct deploy_recipe *recipes; // one a repository
+    size_t recipe_count;
+    const char *platform;                       // NULL: the builder's own
+    struct pair_list build_args, build_secrets; // of request->version; secrets are references
 };
 NODISCARD struct error *deploy_place(struct deploy_context *context,
     const struct deploy_request *request, struct arena *arena, struct diagnostics *diagnostics,

@@ -105,16 +105,25 @@ P
     ask_json POST /api/v1/explain '{"app": "shop", "env": "staging"}'
     assert_code 200
     [ "$(jq -r '.code + " " + .rule' <<<"$body")" = "allowed main" ]
+    ask_json POST /api/v1/explain '{"app": "shop"}'
+    assert_code 200
+    [ "$(jq -r '.environments[] | select(.allowed) | .env' <<<"$body" | head -n 1)" = staging ]
     token=$(job_token)
     ask POST /api/v1/apps/shop/environments/staging/push
     assert_code 200
     [ "$(jq -c '[.repositories, .credentials]' <<<"$body")" = '[{"web":"shop-staging-web"},null]' ]
+    token=$(job_token)
+    ask_json POST /api/v1/apps/shop/environments/staging/push '{"version": "v9"}'
+    assert_code 200
+    [ "$(jq -c '[.version, .build.services.web.context]' <<<"$body")" = '["v9","."]' ]
     token=$(job_token)
     ask POST /api/v1/apps/tools/environments/staging/push
     assert_code 403 not-authorized
 
     # A person.
     token=$(person_token monalisa)
+    ask_json POST /api/v1/explain '{"app": "shop"}'
+    assert_code 200
     ask_json POST /api/v1/explain '{"app": "shop", "env": "staging",
         "claims": {"repository": "acme/x", "repository_id": "1", "repository_owner": "acme",
         "repository_owner_id": "2", "ref": "refs/heads/main", "event_name": "push",

@@ -362,7 +362,7 @@ def once():
     check(first.status == 200, first)
     check(ask("POST", place.format("staging"), spent).status == 200, "the same again")
     attacks = [("POST", place.format("production"), None), ("POST", "/api/v1/deployments", wanted()),
-               ("POST", place.format("staging"), {"x": 1}), ("POST", place.format("staging") + "?x", None)]
+               ("POST", place.format("staging"), {"version": "v9"}), ("POST", place.format("staging") + "?x", None)]
     for _ in range(3):
         for method, path, body in attacks[:3]:
             seen = ask(method, path, spent, body)
