@@ -242,10 +242,15 @@ decode_duration(const struct spec_source *source, const struct field *field,
 {
     const char *text = yaml_text(node);
     int64_t ms = 0;
+    if (field->or_off && cstr_equal(text, "off")) {
+        *out = 0;
+        return true;
+    }
     if (text == NULL || !clock_parse_duration(str_of(text), &ms) || ms > 3650 * day_ms) {
         spec_complain(source, DIAGNOSTIC_ERROR, "wrong-type", node, "like 30s, 5m, 2h or 1d",
-            "'%s' must be a duration, not %s%s%.60s%s", field->name, decode_kind_of(node),
-            text != NULL ? " '" : "", text != NULL ? text : "", text != NULL ? "'" : "");
+            "'%s' must be a duration%s, not %s%s%.60s%s", field->name,
+            field->or_off ? " or off" : "", decode_kind_of(node), text != NULL ? " '" : "",
+            text != NULL ? text : "", text != NULL ? "'" : "");
         return false;
     }
     if (!in_range(source, field, node, ms)) {

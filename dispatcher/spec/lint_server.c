@@ -197,6 +197,7 @@ fill_limits(const struct config_server *server, struct setting_server *out)
     out->queue_limit = server->queue_limit;
     out->queue_max_age_ms = server->queue_max_age_ms;
     out->poll_ms = server->poll_ms;
+    out->drift_interval_ms = server->drift_interval_ms;
     out->keep_events_ms = server->retention.events_ms;
     out->keep_deliveries_ms = server->retention.deliveries_ms;
 }

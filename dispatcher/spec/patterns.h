@@ -44,6 +44,7 @@
 #define PATTERN_ADDRESS "^[0-9A-Fa-f:.]+$"
 #define PATTERN_DOMAIN "^[A-Za-z0-9][A-Za-z0-9.-]*$"
 #define PATTERN_DURATION "^[0-9]+[smhd]$"
+#define PATTERN_DURATION_OR_OFF "^([0-9]+[smhd]|off)$"
 #define PATTERN_CHANNEL "^(#[a-z0-9_-]{1,80}|[CGD][A-Z0-9]{8,31})$"
 #define PATTERN_MEMBER_ID "^[UW][A-Z0-9]{8,31}$"
 #define PATTERN_AUTHOR "^.+$"

@@ -85,6 +85,7 @@ put_type(const struct field *field, struct buf *out)
         buf_puts(out, field->open_values ? ", …" : "");
     } else {
         buf_puts(out, type_text(field));
+        buf_puts(out, field->or_off ? ", `off`" : "");
     }
     bool ranged = field->kind == FIELD_INT || field->kind == FIELD_LIST_INT;
     if (ranged && (field->min != 0 || field->max != 0)) {

@@ -134,7 +134,7 @@ field_schema(struct json *defs, const struct field *field)
         return type_of("boolean");
     case FIELD_DURATION:
         schema = type_of("string");
-        json_set_str(schema, "pattern", PATTERN_DURATION);
+        json_set_str(schema, "pattern", field->or_off ? PATTERN_DURATION_OR_OFF : PATTERN_DURATION);
         return schema;
     case FIELD_OBJECT:
         return reference_to(defs, field->table);

@@ -292,6 +292,7 @@ struct config_server {
     struct config_secrets secrets;
     struct str_list admins, webhook_secrets;
     int64_t specs_every_ms, specs_max_age_ms, queue_max_age_ms, poll_ms, people_every_ms;
+    int64_t drift_interval_ms;
     int64_t workers, connections, rate, queue_limit;
     bool proxy;
 };

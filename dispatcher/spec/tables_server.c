@@ -111,6 +111,10 @@ static const struct field server_fields[] = {
         .max = INT64_C(7776000000), .fallback = "7d", .doc = "How long one of them may wait."),
     FIELD(struct config_server, poll_ms, "poll", FIELD_DURATION, .min = 5000, .max = 3600000,
         .fallback = "1m", .doc = "How often runs are looked at without news."),
+    FIELD(struct config_server, drift_interval_ms, "drift_interval", FIELD_DURATION, .min = 1000,
+        .max = 86400000, .or_off = true, .fallback = "10m",
+        .doc = "How often version parameters and what runs are compared with the last proven "
+               "releases."),
     FIELD(struct config_server, retention, "retention", FIELD_OBJECT, .table = &retention_table,
         .doc = "How long things are kept."),
     FIELD(struct config_server, otlp, "otlp", FIELD_STR, .check = check_base_url,

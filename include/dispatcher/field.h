@@ -78,6 +78,7 @@ struct field {
     bool numeric_text; // STR that people write as a bare number
     bool plain_values; // MAP_STR that many can read: a key that names a secret is a warning
     bool rest;         // MAP_OBJECT that takes every key no other field names
+    bool or_off;       // DURATION: `off` is a value, too: 0
 };
 
 struct field_table {

@@ -186,6 +186,7 @@ struct setting_server {
     int64_t queue_limit;             // queued jobs of one lane, 100
     int64_t queue_max_age_ms;        // how long one may wait, 7 d
     int64_t poll_ms;                 // shared poll of an infra repository, 60 s
+    int64_t drift_interval_ms;       // between two looks at a lane, 10 min; 0: never
     int64_t keep_events_ms, keep_deliveries_ms; // 400 d, 7 d
     const char *otlp;                           // "http://127.0.0.1:4318" or NULL
     const char *push_role; // ARN whose narrowed credentials a push may get, or NULL

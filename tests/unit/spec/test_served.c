@@ -277,6 +277,7 @@ test_server_by_default(void **state)
     assert_int_equal(f.server->rate, 120);
     assert_int_equal(f.server->queue_limit, 100);
     assert_int_equal(f.server->queue_max_age_ms, INT64_C(604800000));
+    assert_int_equal(f.server->drift_interval_ms, 600000);
     assert_int_equal(f.server->poll_ms, 60000);
     assert_int_equal(f.server->keep_events_ms, INT64_C(34560000000));
     assert_int_equal(f.server->keep_deliveries_ms, INT64_C(604800000));
@@ -308,6 +309,7 @@ test_server_as_written(void **state)
                              "  slack_signing_secret: env:S\n"
                              "  oauth: {client_id: Iv1, client_secret: env:O}\n"
                              "  proxy_auth: {header: X-User, addresses: [\"::1\"]}\n"
+                             "  drift_interval: off\n"
                              "  retention: {events: 30d}\n"
                              "  push_role: arn:aws:iam::012345678901:role/push\n");
     assert_silent(&f);
@@ -326,6 +328,7 @@ test_server_as_written(void **state)
     assert_string_equal(f.server->oauth_client_secret, "env:O");
     assert_string_equal(f.server->proxy_header, "X-User");
     assert_list(&f.server->proxy_addresses, "::1");
+    assert_int_equal(f.server->drift_interval_ms, 0);
     assert_int_equal(f.server->keep_events_ms, INT64_C(2592000000));
     assert_int_equal(f.server->keep_deliveries_ms, INT64_C(604800000));
     assert_string_equal(f.server->push_role, "arn:aws:iam::012345678901:role/push");
