@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "aws_internal.h"
+#include "dispatcher/memory.h"
 
 enum { PAGE_SIZE = 50, PAGES_MAX = 100 };
 
@@ -84,6 +85,62 @@ ssm_get(
     }
     *out = found;
     return NULL;
+}
+
+static bool
+lists_name(const struct json *list, const char *name)
+{
+    for (size_t i = 0; i < json_count(list); i++) {
+        if (cstr_equal(json_str(json_at(list, i)), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What is in neither list was not answered, which is not the same as not being there.
+static struct error *
+read_many(const struct json *answer, const char *const *names, size_t count, struct arena *arena,
+    struct ssm_parameter **out)
+{
+    const struct json *list = json_get(answer, "Parameters");
+    const struct json *absent = json_get(answer, "InvalidParameters");
+    for (size_t i = 0; i < json_count(list); i++) {
+        struct ssm_parameter *found = arena_alloc(arena, sizeof(*found));
+        TRY(read_parameter(json_at(list, i), arena, found));
+        for (size_t k = 0; k < count; k++) {
+            out[k] = strcmp(names[k], found->name) == 0 ? found : out[k];
+        }
+    }
+    for (size_t k = 0; k < count; k++) {
+        if (out[k] == NULL && !lists_name(absent, names[k])) {
+            return unusable("it does not tell of every parameter");
+        }
+    }
+    return NULL;
+}
+
+struct error *
+ssm_get_many(struct aws_session *session, const char *const *names, size_t count,
+    struct arena *arena, struct ssm_parameter **out)
+{
+    struct json *body CLEANUP(json_freep) = json_make_object();
+    struct json *answer CLEANUP(json_freep) = NULL;
+    struct json *list = json_make_array();
+    BUG_ON(count == 0 || count > SSM_MANY);
+    for (size_t i = 0; i < count; i++) {
+        json_append(list, json_make_string(names[i]));
+        out[i] = NULL;
+    }
+    json_set(body, "Names", list);
+    json_set_bool(body, "WithDecryption", true);
+    const struct aws_call call = {
+        .service = "ssm", .target = "AmazonSSM.GetParameters", .body = body, .read = true};
+    struct error *err = aws_call(session, &call, &answer);
+    err = err == NULL ? read_many(answer, names, count, arena, out) : err;
+    return err != NULL
+               ? error_wrap(err, "read %zu parameters, '%s' the first of them", count, names[0])
+               : NULL;
 }
 
 struct error *

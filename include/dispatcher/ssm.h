@@ -1,4 +1,4 @@
-// Parameter Store: the five operations a version parameter needs. Thread rule as aws.h.
+// Parameter Store: the operations that a version parameter needs. Thread rule as aws.h.
 #pragma once
 
 #include "dispatcher/aws.h"
@@ -15,6 +15,12 @@ struct ssm_parameter {
 /// *out NULL when it does not exist. Strings live in the arena.
 NODISCARD struct error *ssm_get(
     struct aws_session *session, const char *name, struct arena *arena, struct ssm_parameter **out);
+
+/// GetParameters: several different names at once, SSM_MANY at most; out[i] NULL when names[i] does
+/// not exist. One that may not be read fails all of them.
+enum { SSM_MANY = 10 };
+NODISCARD struct error *ssm_get_many(struct aws_session *session, const char *const *names,
+    size_t count, struct arena *arena, struct ssm_parameter **out);
 
 /// Is there a parameter of that name or ARN? A secret one stays encrypted. `region` NULL: the
 /// session's.

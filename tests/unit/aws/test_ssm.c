@@ -95,6 +95,55 @@ static const struct ssm_put put = {
     .name = "/a/b", .value = "v2", .description = "dispatcher d-1", .overwrite = true};
 
 static void
+gets_several(void **state)
+{
+    (void)state;
+    static const char *const to_get_many[] = {"X-Amz-Target: AmazonSSM.GetParameters", NULL};
+    static const char *const names[] = {"/a", "/b", "/c"};
+    static const struct script_step steps[] = {
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_get_many,
+            .body = "{\"Names\":[\"/a\",\"/b\",\"/c\"],\"WithDecryption\":true}",
+            .reply = "{\"Parameters\":[{\"Name\":\"/c\",\"Type\":\"String\",\"Value\":\"v3\","
+                     "\"Version\":3},{\"Name\":\"/a\",\"Type\":\"SecureString\",\"Value\":\"v1\","
+                     "\"Version\":1}],\"InvalidParameters\":[\"/b\"]}"},
+        // One that is neither there nor not there was not answered.
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_get_many,
+            .reply = "{\"Parameters\":[],\"InvalidParameters\":[\"/a\",\"/c\"]}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_get_many,
+            .reply = "{\"Parameters\":[{\"Name\":\"/a\",\"Version\":1}]}"},
+        {.method = HTTP_POST,
+            .url = URL,
+            .headers = to_get_many,
+            .status = 400,
+            .reply = "{\"__type\":\"AccessDeniedException\",\"message\":\"not you\"}"},
+    };
+    struct scene scene CLEANUP(scene_done) = {0};
+    struct ssm_parameter *found[3] = {0};
+    scene_open(&scene, steps, 4);
+    assert_success(ssm_get_many(scene.aws->session, names, 3, scene.arena, found));
+    assert_string_equal(found[0]->value, "v1");
+    assert_string_equal(found[0]->type, "SecureString");
+    assert_null(found[1]);
+    assert_string_equal(found[2]->value, "v3");
+    for (size_t i = 0; i < 3; i++) {
+        static const enum error_kind kinds[] = {
+            ERROR_UNAVAILABLE, ERROR_UNAVAILABLE, ERROR_CREDENTIALS};
+        struct error *err CLEANUP(error_freep) =
+            ssm_get_many(scene.aws->session, names, 3, scene.arena, found);
+        assert_non_null(err);
+        assert_int_equal(error_kind(err), kinds[i]);
+        assert_string_equal(error_message(err), "read 3 parameters, '/a' the first of them");
+    }
+    aws_fixture_finish(scene.aws);
+}
+
+static void
 puts_a_version(void **state)
 {
     (void)state;
@@ -350,6 +399,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gets_a_parameter),
         cmocka_unit_test(refuses_half_a_parameter),
+        cmocka_unit_test(gets_several),
         cmocka_unit_test(puts_a_version),
         cmocka_unit_test(a_put_says_whether_it_may_have_happened),
         cmocka_unit_test(reads_all_pages_of_the_history),
