@@ -160,6 +160,24 @@ static const char *const migrations[] = {
     " '0000000000000000000000000000000000000000000000000000000000000000');"
     "CREATE INDEX events_by_time ON events (at_ms);"
     "PRAGMA user_version = 4;",
+    // 5: drift
+    "CREATE TABLE drift_lanes ("
+    " app TEXT NOT NULL, env TEXT NOT NULL,"
+    " deployment TEXT," // NULL: not looked at yet
+    " state TEXT CHECK (state IN ('in-sync', 'drift', 'unknown', 'nothing')),"
+    " why TEXT, unknown_ms INTEGER NOT NULL, parameters INTEGER NOT NULL, running INTEGER NOT NULL,"
+    " looked_ms INTEGER NOT NULL, known_ms INTEGER NOT NULL, failures INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (app, env)) STRICT;"
+    "CREATE TABLE drifts ("
+    " sequence INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " app TEXT NOT NULL, env TEXT NOT NULL, deployment TEXT NOT NULL, service TEXT NOT NULL,"
+    " what TEXT NOT NULL CHECK (what IN ('parameter', 'running')),"
+    " expected TEXT, found TEXT, sentence TEXT NOT NULL,"
+    " since_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX drifts_now ON drifts (app, env, service, what) WHERE until_ms = 0;"
+    "CREATE INDEX drifts_by_time ON drifts (since_ms);"
+    "PRAGMA user_version = 5;",
 };
 
 const int store_schema_version = (int)ARRAY_LENGTH(migrations);

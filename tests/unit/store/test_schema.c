@@ -84,6 +84,14 @@ static const struct {
         " run_attempt, check_run_id, previous, hash) VALUES (1, 28, 'lock', 'done', 0, 0, 0, 0, 0,"
         " 'p', 'h')",
         "SELECT at_ms, hash FROM audit", "h", 28},
+    {5,
+        "INSERT INTO drift_lanes (app, env, state, unknown_ms, parameters, running, looked_ms,"
+        " known_ms, failures, due_ms) VALUES ('shop', 'staging', 'drift', 0, 0, 0, 29, 0, 0, 0)",
+        "SELECT looked_ms, state FROM drift_lanes", "drift", 29},
+    {5,
+        "INSERT INTO drifts (app, env, deployment, service, what, sentence, since_ms, until_ms)"
+        " VALUES ('shop', 'staging', 'd-1', 'web', 'parameter', 's', 30, 0)",
+        "SELECT since_ms, what FROM drifts", "parameter", 30},
 };
 
 static void
