@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "dispatcher/digest.h"
+#include "dispatcher/drift.h"
 #include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "dispatcher/queue.h"
@@ -417,6 +418,15 @@ story_status(struct story *story)
             row->note != NULL ? row->note : "", row->target != NULL ? " runs: " : "",
             row->target != NULL ? row->target->seen : "");
     }
+    session_close(story, &session);
+}
+
+void
+story_drift(struct story *story, struct deploy_drift_lane *lanes, size_t count)
+{
+    struct session session = {0};
+    session_open(story, &session);
+    story->err = deploy_drift(session.context, lanes, count, story->arena);
     session_close(story, &session);
 }
 

@@ -69,6 +69,9 @@ void story_cancel(struct story *story);
 /// Puts what `status` and `doctor` say into story->text, a line each.
 void story_status(struct story *story);
 void story_doctor(struct story *story);
+struct deploy_drift_lane;
+/// Looks at lanes for drift, whatever the documents on disk say.
+void story_drift(struct story *story, struct deploy_drift_lane *lanes, size_t count);
 /// A small OCI layout for --image: "oci:DIR"; in the arena.
 const char *story_layout(struct story *story);
 /// Deploys in a child that is killed at tick `at`; false when it came to its end before that.

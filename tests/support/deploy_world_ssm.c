@@ -179,6 +179,26 @@ label(struct world *world, const struct json *in, struct world_parameter *parame
     world_effect(world, "\n");
 }
 
+// GetParameters: those that there are, and the names of the others.
+static void
+get_many(struct world *world, const struct json *in, struct json *out)
+{
+    struct json *found = json_make_array(), *absent = json_make_array();
+    const struct json *names = json_get(in, "Names");
+    assert_in_range(json_count(names), 1, 10);
+    for (size_t i = 0; i < json_count(names); i++) {
+        const char *name = json_str(json_at(names, i));
+        const struct world_parameter *parameter = world_parameter_find(world, name);
+        if (parameter != NULL) {
+            json_append(found, version_json(parameter, parameter->count - 1));
+        } else {
+            json_append(absent, json_make_string(name));
+        }
+    }
+    json_set(out, "Parameters", found);
+    json_set(out, "InvalidParameters", absent);
+}
+
 char *
 world_ssm_subject(const char *operation, const char *body)
 {
@@ -194,17 +214,20 @@ world_ssm(struct world *world, const char *operation, const char *body, struct w
     struct json *in CLEANUP(json_freep) = NULL;
     struct json *out CLEANUP(json_freep) = json_make_object();
     assert_null(json_parse(str_of(body), &json_limits_default, &in));
-    struct world_parameter *parameter = world_parameter_find(world, json_str(json_get(in, "Name")));
+    const char *name = json_str(json_get(in, "Name"));
+    struct world_parameter *parameter = name != NULL ? world_parameter_find(world, name) : NULL;
     reply->status = 200;
     if (strcmp(operation, "PutParameter") == 0) {
         put(world, in, reply);
         return;
     }
-    if (parameter == NULL) {
+    if (parameter == NULL && strcmp(operation, "GetParameters") != 0) {
         refuse(reply, "ParameterNotFound");
         return;
     }
-    if (strcmp(operation, "GetParameter") == 0) {
+    if (strcmp(operation, "GetParameters") == 0) {
+        get_many(world, in, out);
+    } else if (strcmp(operation, "GetParameter") == 0) {
         json_set(out, "Parameter", version_json(parameter, parameter->count - 1));
     } else if (strcmp(operation, "GetParameterHistory") == 0) {
         struct json *list = json_make_array();
