@@ -14,10 +14,11 @@ set_text(struct json *object, const char *key, const char *text)
     json_set(object, key, text != NULL ? json_make_string(text) : json_make_null());
 }
 
-// What is on its way, and what waits, of all lanes.
+// What is on its way, what waits and what has drifted, of all lanes.
 struct traffic {
     struct queue_job *running, *queued;
     size_t running_count, queued_count;
+    struct view_drift drift;
 };
 
 static struct error *
@@ -26,6 +27,7 @@ read_traffic(struct request *request, const char *app, struct traffic *out)
     const struct queue_filter running = {.app = app, .state = "running", .limit = JOBS_MAX};
     const struct queue_filter queued = {
         .app = app, .state = "queued", .limit = JOBS_MAX, .oldest_first = true};
+    TRY(view_drift_read(request, app, 0, &out->drift));
     TRY(queue_list(request->store, &running, request->arena, &out->running, &out->running_count));
     return queue_list(request->store, &queued, request->arena, &out->queued, &out->queued_count);
 }
@@ -81,6 +83,7 @@ make_cell(struct request *request, const struct traffic *traffic, const char *ap
         set_digests(cell, release);
     }
     set_traffic(cell, traffic, app, env);
+    json_set(cell, "drift", view_drift_json(&traffic->drift, release));
     *out = cell;
     return NULL;
 }

@@ -1,7 +1,7 @@
 // What has to be done once for all replicas, or by nobody's request: locks that expire, jobs that
-// have waited too long, rows that are too old; and, on a second thread because GitHub may hang, the
-// poll and the sweep. A leader job is a lease row: whoever has it does it, and when that replica
-// dies another one has it within the lease.
+// have waited too long, rows that are too old; on a second thread, because GitHub may hang, the
+// poll and the sweep; on a third one, because AWS may, the look for drift. A leader job is a lease
+// row: whoever has it does it, and when that replica dies another one has it within the lease.
 #include "chores_internal.h"
 
 #include <pthread.h>
@@ -38,6 +38,13 @@ struct chore_keeper {
     struct sweeper *sweeper;
     pthread_t away;
     bool away_runs;
+    // The one that asks AWS.
+    struct cancel *drift_wake;
+    struct store *drift_store;
+    struct http_client *drift_http;
+    struct drifter *drifter;
+    pthread_t drift;
+    bool drift_runs;
 };
 
 static const struct clock *
@@ -278,6 +285,22 @@ work_away(void *ctx)
     return NULL;
 }
 
+static void *
+work_drift(void *ctx)
+{
+    struct chore_keeper *keeper = ctx;
+    while (!atomic_load(&keeper->stopped)) {
+        int64_t next = INT64_MAX;
+        struct error *err = drift_round(keeper->drifter, &next);
+        if (err != NULL) {
+            service_fail(keeper->service, err);
+            return NULL;
+        }
+        error_free(clock_sleep_until(clock_of(keeper), next, keeper->drift_wake));
+    }
+    return NULL;
+}
+
 static struct error *
 start_thread(pthread_t *thread, void *(*run)(void *), struct chore_keeper *keeper, bool *runs)
 {
@@ -297,8 +320,13 @@ start(struct chore_keeper *keeper)
     TRY(http_client_new(service_platform(service), service_http_options(service), &keeper->http));
     keeper->poller = poll_new(service, keeper->http, keeper->away_store);
     keeper->sweeper = sweep_new(service, keeper->http, keeper->away_store);
+    TRY(service_store_open(service, &keeper->drift_store));
+    TRY(http_client_new(
+        service_platform(service), service_http_options(service), &keeper->drift_http));
+    keeper->drifter = drift_new(service, keeper->drift_http, keeper->drift_store);
     TRY(start_thread(&keeper->thread, work, keeper, &keeper->runs));
-    return start_thread(&keeper->away, work_away, keeper, &keeper->away_runs);
+    TRY(start_thread(&keeper->away, work_away, keeper, &keeper->away_runs));
+    return start_thread(&keeper->drift, work_drift, keeper, &keeper->drift_runs);
 }
 
 struct error *
@@ -308,6 +336,7 @@ chores_start(struct service *service)
     keeper->service = service;
     keeper->wake = cancel_new();
     keeper->away_wake = cancel_new();
+    keeper->drift_wake = cancel_new();
     service_parts(service)->chores = keeper;
     struct error *err = start(keeper);
     if (err != NULL) {
@@ -326,18 +355,26 @@ chores_stop(struct service *service)
     atomic_store(&keeper->stopped, true);
     cancel_raise(keeper->wake, 1);
     cancel_raise(keeper->away_wake, 1);
+    cancel_raise(keeper->drift_wake, 1);
     if (keeper->runs) {
         (void)pthread_join(keeper->thread, NULL);
     }
     if (keeper->away_runs) {
         (void)pthread_join(keeper->away, NULL);
     }
+    if (keeper->drift_runs) {
+        (void)pthread_join(keeper->drift, NULL);
+    }
     service_parts(service)->chores = NULL;
     poll_free(keeper->poller);
     sweep_free(keeper->sweeper);
+    drift_free(keeper->drifter);
+    http_client_free(keeper->drift_http);
     http_client_free(keeper->http);
+    store_close(keeper->drift_store);
     store_close(keeper->away_store);
     store_close(keeper->store);
+    cancel_free(keeper->drift_wake);
     cancel_free(keeper->away_wake);
     cancel_free(keeper->wake);
     free(keeper->commit);

@@ -1,4 +1,4 @@
-// What one replica does for all: poll.c, sweep.c, chores.c.
+// What one replica does for all: poll.c, sweep.c, drift.c, chores.c.
 #pragma once
 
 #include "dispatcher/http.h"
@@ -19,3 +19,12 @@ struct sweeper;
 struct sweeper *sweep_new(struct service *service, struct http_client *http, struct store *store);
 void sweep_free(struct sweeper *sweeper);
 NODISCARD struct error *sweep_round(struct sweeper *sweeper, int64_t *next_ms);
+
+// --- drift.c: what is not as the last proven release left it -------------------------------------
+
+struct drifter;
+struct drifter *drift_new(struct service *service, struct http_client *http, struct store *store);
+void drift_free(struct drifter *drifter);
+/// Looks at a few of the lanes that are due, where the lease is ours. *next_ms (mono): when to come
+/// again. Errors: ERROR_STORAGE only.
+NODISCARD struct error *drift_round(struct drifter *drifter, int64_t *next_ms);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
+#include "dispatcher/queue_drift.h"
 #include "service_state_internal.h"
 
 enum { BUCKETS = 12 };
@@ -148,6 +149,34 @@ print_latency(const struct metrics *metrics, struct buf *out)
         name, sum / 1000000, sum % 1000000, name, count);
 }
 
+// States of lanes, never lanes: their number is the number of apps.
+static void
+print_drift(struct service *service, struct store *store, struct buf *out)
+{
+    const char *name = "dispatcher_drift";
+    struct queue_drift_counts counts = {0};
+    if (service_settings(service)->drift_interval_ms == 0) {
+        return;
+    }
+    struct error *err CLEANUP(error_freep) = queue_drift_count(store, &counts);
+    if (err != NULL) {
+        return;
+    }
+    const struct {
+        const char *state;
+        int64_t count;
+    } states[] = {{"in-sync", counts.in_sync}, {"drift", counts.drift}, {"unknown", counts.unknown},
+        {"nothing", counts.nothing}, {"unseen", counts.unseen}};
+    head(out, name, "gauge", "apps in environments by how they stand to their last proven release");
+    for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
+        buf_printf(
+            out, "%s{state=\"%s\"} %lld\n", name, states[i].state, (long long)states[i].count);
+    }
+    int64_t now = clock_wall(service->platform.clock);
+    gauge(out, "dispatcher_drift_age_seconds", "since anything was looked at for drift; -1: never",
+        counts.looked_ms > 0 ? (now - counts.looked_ms) / 1000 : -1);
+}
+
 static void
 print_specs(struct service *service, struct buf *out)
 {
@@ -188,4 +217,5 @@ metrics_print(struct service *service, struct store *store, struct buf *out)
     gauge(out, "dispatcher_draining", "1 while the replica stops", service_is_draining(service));
     gauge(out, "dispatcher_storage_failed", "1 once storage failed", atomic_load(&service->failed));
     print_specs(service, out);
+    print_drift(service, store, out);
 }

@@ -16,6 +16,7 @@ struct app {
     struct web_app_column *columns;
     struct queue_release **releases; // what is there now, one an environment
     struct web_app shown;
+    struct view_drift drift;
 };
 
 // --- an environment ------------------------------------------------------------------------------
@@ -50,6 +51,12 @@ read_releases(struct app *app, size_t index)
     app->releases[index] = count > 0 && releases[0].until_ms == 0 ? &releases[0] : NULL;
     set_release(
         column, releases, count, arena_array(request->arena, count + 1, sizeof(struct web_good)));
+    column->drift.on = app->drift.on && app->releases[index] != NULL;
+    if (column->drift.on) {
+        column->drift.lane = view_drift_lane(&app->drift, app->releases[index]);
+        column->drift.items =
+            view_drift_of(&app->drift, app->releases[index], &column->drift.count);
+    }
     column->roll_back.possible = count > 1;
     if (count <= 1) {
         column->roll_back.why_not =
@@ -82,11 +89,13 @@ read_lane(struct app *app, struct web_app_column *column)
                (cstr_equal(jobs[0].result, "failed") || cstr_equal(jobs[0].result, "unknown"));
     if (bad) {
         struct deployment *document = NULL;
+        bool seen = page_drift_is_seen(column->drift.lane, &jobs[0]);
         column->cell.failed = jobs[0].id;
         column->cell.failed_how = jobs[0].result;
         TRY(page_document(request, jobs[0].id, &document));
-        column->cell.drift =
-            document != NULL ? page_drift(request, document, column->cell.version) : NULL;
+        column->cell.drift = document != NULL && !seen && column->drift.count == 0
+                                 ? page_drift(request, document, column->cell.version)
+                                 : NULL;
     }
     return queue_usual_ms(request->store, app->name, column->env, &column->usual_ms);
 }
@@ -275,6 +284,7 @@ read_all(struct app *app)
     app->releases = arena_array(app->request->arena, count + 1, sizeof(struct queue_release *));
     app->shown.app = app->name;
     app->shown.env = request_query(app->request, "env");
+    TRY(view_drift_read(app->request, app->name, 0, &app->drift));
     set_spec(app);
     set_locks(app);
     for (size_t i = 0; i < count; i++) {

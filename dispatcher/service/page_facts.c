@@ -96,6 +96,13 @@ page_document(struct request *request, const char *id, struct deployment **out)
     return NULL;
 }
 
+bool
+page_drift_is_seen(const struct queue_drift_lane *lane, const struct queue_job *failure)
+{
+    return lane != NULL && lane->unknown_ms == 0 && failure != NULL &&
+           lane->looked_ms > failure->ended_ms;
+}
+
 // --- who may -------------------------------------------------------------------------------------
 
 static bool

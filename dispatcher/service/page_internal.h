@@ -58,6 +58,9 @@ NODISCARD struct error *page_document(
 const char *page_drift(
     const struct request *request, const struct deployment *document, const char *runs);
 
+/// Does the last look tell more than a deployment that failed (NULL: none)?
+bool page_drift_is_seen(const struct queue_drift_lane *lane, const struct queue_job *failure);
+
 // What may be done to a job by this reader, as the API would judge.
 struct page_actions {
     struct web_action cancel, approve, hurry;

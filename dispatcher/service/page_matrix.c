@@ -22,6 +22,7 @@ struct matrix {
     const struct queue_job **failures;     // the same
     struct web_matrix shown;
     int behind_budget;
+    struct view_drift drift;
 };
 
 // --- where a cell is -----------------------------------------------------------------------------
@@ -153,19 +154,52 @@ read_failures(struct matrix *m)
     return NULL;
 }
 
-// A failed one that left its parameter behind: what is recorded is not what was seen to run.
+// Of a lane whose last look is older than a failure, that left its parameter behind perhaps, the
+// deployment's own document knows better.
+static struct error *
+read_failed_drift(struct matrix *m, size_t at)
+{
+    struct deployment *document = NULL;
+    TRY(page_document(m->request, m->failures[at]->id, &document));
+    m->cells[at].drift =
+        document != NULL ? page_drift(m->request, document, m->cells[at].version) : NULL;
+    return NULL;
+}
+
+static struct error *
+set_drift(struct matrix *m, size_t at)
+{
+    const struct queue_release *release = m->releases[at];
+    const struct queue_drift_lane *lane =
+        release != NULL ? view_drift_lane(&m->drift, release) : NULL;
+    struct web_cell *cell = &m->cells[at];
+    size_t count = 0;
+    const struct queue_drift *drifts =
+        release != NULL ? view_drift_of(&m->drift, release, &count) : NULL;
+    if (lane != NULL && lane->unknown_ms > 0) {
+        cell->drift_unknown = lane->why;
+        m->shown.drift_unknown++;
+    }
+    if (lane != NULL && lane->looked_ms > m->shown.drift_looked_ms) {
+        m->shown.drift_looked_ms = lane->looked_ms;
+    }
+    if (count > 0) {
+        cell->drift = count == 1 ? drifts[0].sentence
+                                 : arena_printf(m->request->arena, "%s And %zu more.",
+                                       drifts[0].sentence, count - 1);
+        return NULL;
+    }
+    bool seen = page_drift_is_seen(lane, m->failures[at]);
+    return m->failures[at] != NULL && !seen ? read_failed_drift(m, at) : NULL;
+}
+
 static struct error *
 read_drift(struct matrix *m)
 {
     size_t count = m->apps->count * m->environments->count;
+    TRY(view_drift_read(m->request, NULL, m->shown.at_ms, &m->drift));
     for (size_t i = 0; i < count; i++) {
-        struct deployment *document = NULL;
-        if (m->failures[i] == NULL) {
-            continue;
-        }
-        TRY(page_document(m->request, m->failures[i]->id, &document));
-        m->cells[i].drift =
-            document != NULL ? page_drift(m->request, document, m->cells[i].version) : NULL;
+        TRY(set_drift(m, i));
     }
     return NULL;
 }
@@ -230,7 +264,7 @@ settings_of(const struct matrix *m, const char *app)
 }
 
 struct standing {
-    bool failing, behind, locked, mine;
+    bool failing, behind, locked, mine, drift;
 };
 
 static struct standing
@@ -241,6 +275,7 @@ standing_of(const struct matrix *m, const struct web_row *row, const struct sett
     for (size_t i = 0; i < m->environments->count; i++) {
         const struct web_cell *cell = &row->cells[i];
         standing.failing = standing.failing || cell->failed != NULL || cell->drift != NULL;
+        standing.drift = standing.drift || cell->drift != NULL;
         standing.behind = standing.behind || cell->behind > 0;
         standing.locked = standing.locked || cell->lock != NULL;
         standing.mine = standing.mine || (cell->actor != NULL && cstr_equal(cell->actor, login));
@@ -283,6 +318,7 @@ count_row(struct matrix *m, const struct standing *standing)
     m->shown.behind += standing->behind;
     m->shown.locked += standing->locked;
     m->shown.mine += standing->mine;
+    m->shown.drift += standing->drift;
 }
 
 static bool
@@ -290,7 +326,7 @@ passes(const struct web_matrix *shown, const struct standing *standing)
 {
     return (!shown->only_failing || standing->failing) &&
            (!shown->only_behind || standing->behind) && (!shown->only_locked || standing->locked) &&
-           (!shown->only_mine || standing->mine);
+           (!shown->only_mine || standing->mine) && (!shown->only_drift || standing->drift);
 }
 
 // Programs in order, apps without one at the end.
@@ -354,7 +390,7 @@ fill_rows(struct matrix *m)
 }
 
 static void
-set_columns(struct matrix *m)
+set_columns(struct matrix *m, int64_t at_ms)
 {
     const struct queue_lock **locks =
         arena_array(m->request->arena, m->environments->count + 1, sizeof(*locks));
@@ -363,13 +399,36 @@ set_columns(struct matrix *m)
             const struct queue_lock *lock = &m->page->locks[l];
             bool of_env = strcmp(lock->scope, "environment") == 0 &&
                           cstr_equal(lock->env, m->environments->items[e]);
-            if (of_env && page_lock_holds(lock, m->request->wall_ms) &&
-                severity(lock) > severity(locks[e])) {
+            if (of_env && page_lock_holds(lock, at_ms) && severity(lock) > severity(locks[e])) {
                 locks[e] = lock;
             }
         }
     }
     m->shown.column_locks = locks;
+}
+
+// Locks as they were then: those that have been lifted or have expired since, too. What is said
+// above the page is of now, and left out.
+static struct error *
+read_past_locks(struct matrix *m)
+{
+    struct request *request = m->request;
+    struct queue_lock *locks = NULL;
+    size_t count = 0;
+    TRY(queue_locks(request->store, true, request->wall_ms, request->arena, &locks, &count));
+    const struct queue_lock **then = arena_array(request->arena, count + 1, sizeof(*then));
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(locks[i].scope, "organisation") == 0 &&
+            page_lock_holds(&locks[i], m->shown.at_ms)) {
+            then[m->shown.then_count++] = &locks[i];
+        }
+    }
+    m->shown.then = then;
+    m->page->locks = locks;
+    m->page->lock_count = count;
+    m->page->frame.banner_count = 0;
+    set_columns(m, m->shown.at_ms);
+    return read_drift(m);
 }
 
 // --- the page ------------------------------------------------------------------------------------
@@ -406,6 +465,7 @@ read_query(struct matrix *m)
     m->shown.only_failing = is_on(request, "failing");
     m->shown.only_behind = is_on(request, "behind");
     m->shown.only_locked = is_on(request, "locked");
+    m->shown.only_drift = is_on(request, "drift");
     m->shown.tv = m->page->frame.bare = is_on(request, "tv");
     int64_t at = time_of(request_query(request, "at"), request->arena);
     m->shown.at_ms = at > 0 && at < request->wall_ms ? at : 0;
@@ -427,7 +487,9 @@ read_all(struct matrix *m)
         TRY(read_queued(m));
         TRY(read_failures(m));
         TRY(read_drift(m));
-        set_columns(m);
+        set_columns(m, m->request->wall_ms);
+    } else {
+        TRY(read_past_locks(m));
     }
     return fill_rows(m);
 }

@@ -11,7 +11,8 @@
 //     specs.c, spec_set.c              the infra repository's documents, fresh
 //     worker*.c, begin*.c              threads that decide lane heads and advance running jobs
 //     feed.c, poll.c, sweep.c          news of runs: webhooks, the shared poll, lost deliveries
-//     chores.c                         leader jobs: expiry, retention, poll and sweep
+//     drift.c                          looks for what is not as the last release left it
+//     chores.c                         leader jobs: expiry, retention, poll, sweep, drift
 //     metrics.c, trace.c, health.c     what operators see
 //
 // Threads: libmicrohttpd's (each request on one of them), the writer, workers, one for the feed's

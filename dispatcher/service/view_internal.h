@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dispatcher/policy.h"
+#include "dispatcher/queue_drift.h"
 #include "request_internal.h"
 
 struct view {
@@ -32,3 +33,26 @@ void view_done(struct view *view);
 struct json *view_json(const struct service *service, const struct view *view);
 /// RFC 3339, or null.
 void view_set_time(struct json *object, const char *key, int64_t wall_ms);
+
+// --- view_drift.c: what is not as the last proven release left it --------------------------------
+
+#define VIEW_DRIFT_UNSEEN "it was not looked at since this deployment"
+
+struct view_drift {
+    bool on; // else nobody looks, and nothing is told
+    struct queue_drift_lane *lanes;
+    struct queue_drift *drifts;
+    size_t lane_count, drift_count;
+};
+/// Of one app, or of all where it is NULL; as it was at `at_ms` (0: now), of which the lanes are
+/// not known.
+NODISCARD struct error *view_drift_read(
+    struct request *request, const char *app, int64_t at_ms, struct view_drift *out);
+/// What came of the last look at the release; NULL: there was none yet.
+const struct queue_drift_lane *view_drift_lane(
+    const struct view_drift *view, const struct queue_release *release);
+/// What differs from the release; NULL: nothing that is known.
+const struct queue_drift *view_drift_of(
+    const struct view_drift *view, const struct queue_release *release, size_t *count);
+/// The member `drift` of a cell; null where nothing was deployed, or nobody looks.
+struct json *view_drift_json(const struct view_drift *view, const struct queue_release *release);

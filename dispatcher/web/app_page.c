@@ -1,6 +1,7 @@
 // `/apps/{app}`: its environments side by side with what lies between them, what holds there in
 // plain words, the four keys, and the history with its rollbacks.
 #include <inttypes.h>
+#include <string.h>
 
 #include "web_internal.h"
 
@@ -42,6 +43,83 @@ put_cell_badges(struct buf *out, const struct web_cell *cell)
     }
     if (cell->drift != NULL) {
         html_add(out, "<p class=note><span class=\"b drift\">drift</span> %s</p>", cell->drift);
+    }
+}
+
+// --- drift ---------------------------------------------------------------------------------------
+
+// What the looks compare, in words: a column without a target has only its parameter.
+static void
+put_in_sync(struct buf *out, const struct web_frame *frame, const struct queue_drift_lane *lane)
+{
+    buf_puts(out, "<p class=note>");
+    buf_puts(out, lane->running == 0 ? "The version parameter says so; what runs is not compared"
+                  : lane->parameters == 0 ? "It is what runs"
+                                          : "The version parameter says so, and it is what runs");
+    buf_puts(out, ": looked at ");
+    part_age(out, lane->looked_ms, frame->now_ms);
+    buf_puts(out, " ago.</p>");
+}
+
+static void
+put_unknown(struct buf *out, const struct web_frame *frame, const struct queue_drift_lane *lane)
+{
+    buf_puts(out, "<p class=note><span class=\"b unk\">drift not known</span> Since ");
+    part_age(out, lane->unknown_ms, frame->now_ms);
+    html_add(out, ": %s</p>", lane->why);
+}
+
+// Who made the difference knows whether it is to stay; both ways end in a release that is recorded.
+static void
+put_ways(struct buf *out, const struct web_frame *frame, const struct web_app *app,
+    const struct web_app_column *column)
+{
+    const struct queue_drift *first = &column->drift.items[0];
+    bool takes =
+        strcmp(first->what, "parameter") == 0 && first->found != NULL && first->found[0] != '(';
+    buf_puts(out,
+        "<details class=ways><summary>What to do</summary><p>Nothing mends this by itself. "
+        "Put back what was deployed:</p>");
+    command_put(out, "dispatcher deploy %s --env %s --version %s --server %s", app->app,
+        column->env, column->cell.version, frame->url);
+    if (takes) {
+        buf_puts(out, "<p>Or deploy what was found, so that it is proven and recorded:</p>");
+        command_put(out, "dispatcher deploy %s --env %s --version %s --server %s", app->app,
+            column->env, first->found, frame->url);
+    }
+    if (column->good_count > 1) {
+        buf_puts(out, "<p>Or go back to the release before:</p>");
+        command_put(out, "dispatcher rollback %s --env %s --reason '…' --server %s", app->app,
+            column->env, frame->url);
+    }
+    buf_puts(out, "</details>");
+}
+
+static void
+put_drift(struct buf *out, const struct web_frame *frame, const struct web_app *app,
+    const struct web_app_column *column)
+{
+    const struct web_drift *drift = &column->drift;
+    if (!drift->on) {
+        return;
+    }
+    for (size_t i = 0; i < drift->count; i++) {
+        html_add(out, "<p class=note><span class=\"b drift\">drift</span> %s Seen first ",
+            drift->items[i].sentence);
+        part_age(out, drift->items[i].since_ms, frame->now_ms);
+        buf_puts(out, " ago.</p>");
+    }
+    if (drift->count > 0) {
+        put_ways(out, frame, app, column);
+    }
+    if (drift->lane == NULL) {
+        buf_puts(out, "<p class=note>Not looked at for drift since this deployment.</p>");
+    } else if (drift->lane->unknown_ms > 0) {
+        put_unknown(out, frame, drift->lane);
+    } else if (strcmp(drift->lane->state, "nothing") == 0) {
+        html_add(out, "<p class=note>Drift: %s.</p>", drift->lane->why);
+    } else if (drift->count == 0) {
+        put_in_sync(out, frame, drift->lane);
     }
 }
 
@@ -98,6 +176,7 @@ put_column(struct buf *out, const struct web_frame *frame, const struct web_app 
         here ? " here" : "", column->env, column->env, column->env);
     put_version(out, frame, &column->cell);
     put_cell_badges(out, &column->cell);
+    put_drift(out, frame, app, column);
     struct action_place place = {app->app, column->env, "Roll back", column->rollback_locks};
     if (frame->csrf != NULL) {
         action_roll_back(out, frame, &place, column->good, column->good_count, &column->roll_back);

@@ -20,20 +20,22 @@ enum {
     FILTER_FAILING = 2,
     FILTER_BEHIND = 4,
     FILTER_LOCKED = 8,
+    FILTER_DRIFT = 16,
 };
 
 static unsigned
 filter_of(const struct web_matrix *matrix)
 {
     return (matrix->only_mine ? FILTER_MINE : 0u) | (matrix->only_failing ? FILTER_FAILING : 0u) |
-           (matrix->only_behind ? FILTER_BEHIND : 0u) | (matrix->only_locked ? FILTER_LOCKED : 0u);
+           (matrix->only_behind ? FILTER_BEHIND : 0u) | (matrix->only_locked ? FILTER_LOCKED : 0u) |
+           (matrix->only_drift ? FILTER_DRIFT : 0u);
 }
 
 // The same page with another filter, or another time.
 static void
 put_query(struct buf *out, const struct web_matrix *matrix, unsigned filter, int64_t at_ms)
 {
-    static const char *const names[] = {"mine", "failing", "behind", "locked"};
+    static const char *const names[] = {"mine", "failing", "behind", "locked", "drift"};
     struct buf url CLEANUP(buf_done) = BUF_INIT(QUERY_MAX);
     buf_puts(&url, "/");
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
@@ -84,6 +86,7 @@ put_search(struct buf *out, const struct web_matrix *matrix)
     put_hidden(out, "failing", matrix->only_failing);
     put_hidden(out, "behind", matrix->only_behind);
     put_hidden(out, "locked", matrix->only_locked);
+    put_hidden(out, "drift", matrix->only_drift);
     if (matrix->at_ms > 0) {
         char at[21];
         clock_format_rfc3339(matrix->at_ms, at);
@@ -127,10 +130,47 @@ put_travel(struct buf *out, const struct web_frame *frame, const struct web_matr
     put_hidden(out, "failing", matrix->only_failing);
     put_hidden(out, "behind", matrix->only_behind);
     put_hidden(out, "locked", matrix->only_locked);
+    put_hidden(out, "drift", matrix->only_drift);
     html_add(out,
         "<input type=hidden name=q value=\"%s\"><button>Look</button></form></div>"
         "</details>",
         matrix->q);
+}
+
+// What the page shows of the past, and what it cannot.
+static void
+put_past(struct buf *out, const struct web_matrix *matrix)
+{
+    buf_puts(out, "<div class=\"banner past\"><p><span class=\"b wait\">past</span> <span>This is "
+                  "how it was on <b>");
+    part_time(out, matrix->at_ms);
+    buf_puts(out, "</b>: what had been deployed, the locks that held, and the drift that had been "
+                  "seen. What ran, waited or had failed is not kept, and not shown; apps and "
+                  "environments are those of today.</span> <a");
+    put_query(out, matrix, filter_of(matrix), 0);
+    buf_puts(out, ">Back to now</a></p>");
+    for (size_t i = 0; i < matrix->then_count; i++) {
+        const struct queue_lock *lock = matrix->then[i];
+        html_add(out, "<p><span class=\"b %s\">locked then</span> The organisation, by %s: %s</p>",
+            part_lock_kind(lock), lock->owner, lock->reason);
+    }
+    buf_puts(out, "</div>");
+}
+
+static void
+put_looked(struct buf *out, const struct web_frame *frame, const struct web_matrix *matrix)
+{
+    if (matrix->drift_looked_ms == 0) {
+        return;
+    }
+    buf_puts(out, "<p class=\"note looked\">Looked for drift ");
+    part_age(out, matrix->drift_looked_ms, frame->now_ms);
+    buf_puts(out, " ago");
+    if (matrix->drift_unknown > 0) {
+        html_add(out, "; not known in %" PRId64 " %s", matrix->drift_unknown,
+            matrix->drift_unknown == 1 ? "place" : "places");
+    }
+    buf_puts(out, ".</p>");
 }
 
 static void
@@ -144,17 +184,14 @@ put_controls(struct buf *out, const struct web_frame *frame, const struct web_ma
     put_chip(out, matrix, FILTER_FAILING, "Failing", matrix->failing);
     put_chip(out, matrix, FILTER_BEHIND, "Behind", matrix->behind);
     put_chip(out, matrix, FILTER_LOCKED, "Locked", matrix->locked);
+    put_chip(out, matrix, FILTER_DRIFT, "Drift", matrix->drift);
     buf_puts(out, "</ul>");
     put_travel(out, frame, matrix);
     buf_puts(out, "<a class=\"button tvlink\" href=\"/?tv=1\">TV</a></div>");
     if (matrix->at_ms > 0) {
-        buf_puts(out,
-            "<p class=\"banner past\"><span class=\"b wait\">past</span> <span>This is how "
-            "it was on <b>");
-        part_time(out, matrix->at_ms);
-        buf_puts(out, "</b>.</span> <a");
-        put_query(out, matrix, filter_of(matrix), 0);
-        buf_puts(out, ">Back to now</a></p>");
+        put_past(out, matrix);
+    } else {
+        put_looked(out, frame, matrix);
     }
 }
 
@@ -209,6 +246,8 @@ put_badges(struct buf *out, const struct web_cell *cell)
     }
     if (cell->drift != NULL) {
         html_add(out, "<span class=\"b drift\" title=\"%s\">drift</span>", cell->drift);
+    } else if (cell->drift_unknown != NULL) {
+        buf_puts(out, "<span class=\"b unk\">drift not known</span>");
     }
     if (cell->behind > 0) {
         html_add(out, "<span class=\"b behind\">%" PRId64 " %s behind</span>", cell->behind,

@@ -16,6 +16,7 @@
 #include "dispatcher/audit.h"
 #include "dispatcher/deployment.h"
 #include "dispatcher/queue.h"
+#include "dispatcher/queue_drift.h"
 
 // --- what all pages share ------------------------------------------------------------------------
 
@@ -78,6 +79,7 @@ struct web_cell {
     int64_t failed_ms;
     const struct queue_lock *lock; // the strictest of this app or target alone
     const char *drift;             // sentence: what is recorded and what was seen differ
+    const char *drift_unknown;     // sentence: why nobody can say
     int64_t behind;                // the column before
     bool behind_releases;          // `behind` counts deployments, since commits are not known
 };
@@ -92,8 +94,13 @@ struct web_matrix {
     size_t count, total;                    // total: of all apps
     int64_t failing, behind, locked, mine;  // how many apps each filter would show
     const char *q;                          // filters as they were asked for
-    bool only_failing, only_behind, only_locked, only_mine;
-    int64_t at_ms; // time travel; 0: now
+    bool only_failing, only_behind, only_locked, only_mine, only_drift;
+    int64_t at_ms;                        // time travel; 0: now
+    const struct queue_lock *const *then; // time travel: locks of the organisation that held
+    size_t then_count;
+    int64_t drift;           // how many apps have drift
+    int64_t drift_unknown;   // of how many cells nobody can say
+    int64_t drift_looked_ms; // when something was looked at last; 0: never, or nobody looks
     bool tv;
 };
 void web_matrix_page(
@@ -161,9 +168,17 @@ struct web_good { // a version that an environment can go back to
     int64_t since_ms;
     bool current;
 };
+// How what is there stands to what was deployed.
+struct web_drift {
+    bool on;                             // else nobody looks
+    const struct queue_drift_lane *lane; // NULL: not looked at since the deployment
+    const struct queue_drift *items;     // what differs
+    size_t count;
+};
 struct web_app_column {
     const char *env;
     struct web_cell cell;
+    struct web_drift drift;
     int64_t usual_ms;
     const struct web_rule *rules;
     size_t rule_count;

@@ -121,8 +121,13 @@ set_cell(const struct web_fixture *f, struct web_cell *cell, size_t app, size_t 
         cell->lock = web_fixture_lock(f, "target", dice == 9 ? "lock" : "warning");
     } else if (dice < 12) {
         cell->drift = T("The parameter says v2, and v1 was seen to run");
+    } else if (dice > 97) {
+        cell->drift_unknown = T("ssm:GetParameter is not allowed");
     } else if (dice < 20 && env > 1) {
         cell->behind = dice - 10;
+    }
+    if (f->nothing_known && cell->version != NULL && cell->drift == NULL) {
+        cell->drift_unknown = T("ssm:GetParameter is not allowed");
     }
 }
 
@@ -166,7 +171,10 @@ matrix_of(const struct web_fixture *f, size_t apps, size_t envs, struct str_list
         .failing = 3,
         .behind = 7,
         .locked = 2,
-        .mine = 5};
+        .mine = 5,
+        .drift = 4,
+        .drift_unknown = 12,
+        .drift_looked_ms = WEB_FIXTURE_NOW - 2 * MINUTE};
 }
 
 void
@@ -201,7 +209,10 @@ put_past(const struct web_fixture *f, struct buf *out)
     struct str_list columns;
     struct web_matrix matrix = matrix_of(f, 8, 3, &columns);
     struct web_frame frame = web_fixture_frame(f, "Environments", "/?at=2026-11-20T07:48:00Z");
+    const struct queue_lock *then[] = {web_fixture_lock(f, "organisation", "freeze")};
     matrix.at_ms = WEB_FIXTURE_NOW - DAY;
+    matrix.then = then;
+    matrix.then_count = 1;
     matrix.q = T("pay");
     matrix.only_behind = true;
     web_matrix_page(&frame, &matrix, out);

@@ -13,7 +13,8 @@ struct web_fixture {
     const char *(*text)(void *ctx, const char *text);
     const char *(*url)(void *ctx, const char *url);
     void *ctx;
-    bool states; // also words that are ours: states, results, levels
+    bool states;        // also words that are ours: states, results, levels
+    bool nothing_known; // of no cell is it known whether it has drifted
 };
 
 struct web_page {

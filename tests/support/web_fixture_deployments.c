@@ -353,6 +353,40 @@ set_columns(
     columns[2].cell.waits = T("#412 waits for the approval of devops.");
 }
 
+// In sync, with two differences, and not known.
+static void
+set_drift(const struct web_fixture *f, struct web_app_column *columns)
+{
+    static const char *const states[] = {"in-sync", "drift", "unknown"};
+    struct queue_drift_lane *lanes = arena_array(f->arena, 3, sizeof(*lanes));
+    struct queue_drift *items = arena_array(f->arena, 2, sizeof(*items));
+    for (size_t i = 0; i < 3; i++) {
+        lanes[i] = (struct queue_drift_lane){.state = states[i],
+            .parameters = 1,
+            .running = i == 2 ? 0 : 1,
+            .looked_ms = WEB_FIXTURE_NOW - 2 * MINUTE};
+        columns[i].drift = (struct web_drift){.on = true, .lane = &lanes[i]};
+    }
+    items[0] = (struct queue_drift){.service = T("web"),
+        .what = "parameter",
+        .expected = T(SHA),
+        .found = T("v9"),
+        .sentence = T("Parameter '/payments/staging/web/version' says 'v9'; '8f14e45' is what was "
+                      "deployed last."),
+        .since_ms = WEB_FIXTURE_NOW - 40 * MINUTE};
+    items[1] = (struct queue_drift){.service = T("web"),
+        .what = "running",
+        .expected = T("sha256:aaa"),
+        .found = T("sha256:bbb"),
+        .sentence = T("'web' does not run '8f14e45': 2 of 2 tasks run sha256:bbb instead of "
+                      "sha256:aaa."),
+        .since_ms = WEB_FIXTURE_NOW - 3 * HOUR};
+    columns[1].drift.items = items;
+    columns[1].drift.count = 2;
+    lanes[2].unknown_ms = WEB_FIXTURE_NOW - 5 * HOUR;
+    lanes[2].why = T("read parameter '/payments/production/web/version': AccessDeniedException");
+}
+
 static void
 set_past(const struct web_fixture *f, struct web_past *past)
 {
@@ -376,6 +410,7 @@ web_fixture_app(const struct web_fixture *f, struct buf *out)
     struct web_app_column columns[3];
     struct web_past past[5];
     set_columns(f, columns, &between);
+    set_drift(f, columns);
     set_past(f, past);
     struct web_lock locks[] = {{web_fixture_lock(f, "target", "lock"), NULL}};
     struct web_app app = {.app = T("payments"),
