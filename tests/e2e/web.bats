@@ -59,6 +59,29 @@ teardown() {
     browse go_back "$url" "$first"
 }
 
+# drift_items: how many differences the API tells of the greeter in staging; "null" before a look.
+drift_items() {
+    curl -sf "$url/api/v1/apps/greeter" -H "Authorization: Bearer $(job_token "$first")" |
+        jq -r '.environments[0].drift | if .state == "unknown" then "null" else (.items | length) end'
+}
+
+drift_items_are() {
+    [ "$(drift_items)" = "$1" ]
+}
+
+@test "drift: what somebody changed, what to do about it, and nothing once it is mended" {
+    export DISPATCHER_DRIFT_SETTLE_MS=1
+    service_start "drift_interval: 1s"
+    deployed staging "$first"
+    until_true 30 drift_items_are 0
+    put_parameter /greeter/staging/web/version v9
+    until_true 30 drift_items_are 1
+    browse drift "$url" "$first" v9
+    put_parameter /greeter/staging/web/version "$first"
+    until_true 30 drift_items_are 0
+    browse no_drift "$url"
+}
+
 @test "cancel what waits" {
     service_start
     deployed staging "$first"

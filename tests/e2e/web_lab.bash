@@ -111,6 +111,15 @@ print(row[0] if row else "")
 END
 }
 
+# put_parameter NAME VALUE: as anybody else writes it.
+put_parameter() {
+    curl -sS --fail-with-body --max-time 10 --aws-sigv4 "aws:amz:us-east-1:ssm" \
+        --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+        -H "Content-Type: application/x-amz-json-1.1" -H "X-Amz-Target: AmazonSSM.PutParameter" \
+        --data-binary "$(jq -n --arg name "$1" --arg value "$2" \
+            '{Name: $name, Value: $value, Type: "String", Overwrite: true}')" "$AWS_ENDPOINT_URL/" >/dev/null
+}
+
 is() {
     [ "$(of "$1" "$2")" = "$3" ]
 }

@@ -145,6 +145,59 @@ const stories = {
         assert.notEqual(after.value, "a".repeat(64));
     },
 
+    // Somebody wrote the parameter: the matrix says so in words, its filter finds it, the app's page
+    // says what differs and what to do; all of it by keyboard, in dark and light.
+    async drift(base, version, found) {
+        const sentence = `Parameter '/greeter/staging/web/version' says '${found}'; '${version}' is ` +
+            "what was deployed last.";
+        for (const colorScheme of ["light", "dark"]) {
+            const page = await signIn(base, "octocat", { colorScheme });
+            await page.goto(`${base}/`);
+            const row = page.locator("tr", { has: page.getByRole("link", { name: "greeter", exact: true }) });
+            assert.equal(await row.locator(".b.drift").textContent(), "drift");
+            assert.equal(await row.locator(".b.drift").getAttribute("title"), sentence);
+            assert.match(await page.locator(".looked").textContent(), /^Looked for drift \S+ ago\.$/);
+            await judge(page, `drift-matrix-${colorScheme}`);
+            await fits(page, "drift-matrix");
+            await shoot(page, `drift-matrix-${colorScheme}`);
+            await page.getByRole("link", { name: "Drift 1" }).click();
+            assert.equal(page.url(), `${base}/?drift=1`);
+            assert.equal(await page.locator("tbody tr:not(.group)").count(), 1);
+            await page.goto(`${base}/apps/greeter?env=staging`);
+            const card = page.locator("section#staging");
+            const note = await card.locator("p.note", { has: page.locator(".b.drift") }).textContent();
+            assert.ok(note.startsWith(`drift ${sentence} Seen first `), note);
+            await card.locator("details.ways summary").focus();
+            await page.keyboard.press("Enter");
+            assert.deepEqual(await card.locator("details.ways code").allTextContents(), [
+                `dispatcher deploy greeter --env staging --version ${version} --server ${base}`,
+                `dispatcher deploy greeter --env staging --version ${found} --server ${base}`]);
+            await judge(page, `drift-app-${colorScheme}`);
+            await fits(page, "drift-app");
+            await shoot(page, `drift-app-${colorScheme}`);
+            await page.setViewportSize({ width: 390, height: 800 });
+            await fits(page, "drift-app narrow");
+            await page.context().close();
+        }
+    },
+
+    // It says again what was deployed: nothing of it is left but the entries of the audit log.
+    async no_drift(base) {
+        const page = await signIn(base, "octocat");
+        await page.goto(`${base}/`);
+        assert.equal(await page.locator(".b.drift").count(), 0);
+        await page.goto(`${base}/apps/greeter`);
+        const card = page.locator("section#staging");
+        assert.equal(await card.locator(".b.drift").count(), 0);
+        assert.match(await card.textContent(), /The version parameter says so; what runs is not compared/);
+        await page.goto(`${base}/audit?kind=drift`);
+        const rows = await page.locator("tbody tr").allTextContents();
+        assert.equal(rows.filter((text) => text.includes("says 'v9'")).length, 2, rows.join("\n"));
+        assert.equal(rows.filter((text) => text.includes("no longer: ")).length, 1);
+        await judge(page, "drift-audit");
+        await shoot(page, "drift-audit");
+    },
+
     async strangers(base) {
         const page = await open({ expected: "403" });
         await page.goto(`${base}/`);
