@@ -130,7 +130,9 @@ put_run(const struct deploy_live *live, const struct deployment *d, struct buf *
     // Before the address: a narrow terminal cuts the end of the line.
     const char *status = d->run_status != NULL ? d->run_status : "starting";
     buf_printf(out, "    %s ", strcmp(status, "in_progress") == 0 ? "in progress" : status);
-    live_elapsed(started, out);
+    if (d->wait_started_ms > 0) {
+        live_elapsed(started, out);
+    }
     buf_printf(out, "  %s\n", d->run_url != NULL ? d->run_url : "");
     put_jobs(live, d, out);
 }

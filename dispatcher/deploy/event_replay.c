@@ -115,6 +115,18 @@ apply_end(struct json *document, const struct json *event)
     apply_run(document, event);
 }
 
+// From then on a run is waited for; the events themselves carry no such time.
+static void
+apply_dispatch(struct json *document, const struct json *event)
+{
+    int64_t sent_ms = 0;
+    const char *time = json_str(json_get(event, "time"));
+    json_set_str(document, "dispatch_state", "sent");
+    if (time != NULL && clock_parse_rfc3339(time, &sent_ms)) {
+        json_set_int(document, "wait_started_ms", sent_ms);
+    }
+}
+
 // What the event changes in the document, and what of it the event is about.
 static void
 apply(struct json *document, const struct json *event, const char *kind, int64_t *index)
@@ -126,7 +138,7 @@ apply(struct json *document, const struct json *event, const char *kind, int64_t
         patch_list(document, "steps", event, "step", step_keys, index);
         const char *state = json_str(json_get(event, "state"));
         if (cstr_equal(state, "done") && cstr_equal(json_str(json_get(event, "kind")), "trigger")) {
-            json_set_str(document, "dispatch_state", "sent");
+            apply_dispatch(document, event);
         }
     } else if (strcmp(kind, "run") == 0) {
         apply_run(document, event);

@@ -69,6 +69,7 @@ a_whole_deployment(void **state)
     assert_string_equal(out.step->note, "run 7");
     assert_null(deployment_step_at(out.deployment, 0)->state);
     assert_string_equal(out.deployment->dispatch_state, "sent");
+    assert_int_equal(out.deployment->wait_started_ms, 1000); // else its run would wait since 1970
     d->run_id = 7;
     d->run_status = "in_progress";
     assert_true(
