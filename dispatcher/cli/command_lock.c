@@ -83,14 +83,8 @@ make_lock(struct cli *cli, const struct cli_arguments *arguments, const char *le
     TRY(put_reason(arguments, body));
     json_set_str(body, "level", level);
     json_set_str(body, "on_release", cli_value(arguments, "on-release"));
-    int64_t expires = cli_duration_ms(arguments, "for", 0),
-            starts = cli_duration_ms(arguments, "in", 0);
-    if (expires > 0) {
-        json_set_int(body, "expires_in", expires / 1000);
-    }
-    if (starts > 0) {
-        json_set_int(body, "starts_in", starts / 1000);
-    }
+    json_set_str(body, "expires_in", cli_value(arguments, "for"));
+    json_set_str(body, "starts_in", cli_value(arguments, "in"));
     TRY(remote_open(cli, arguments, &remote));
     TRY(remote_post(&remote, "/api/v1/locks", body, remote_key(&remote, "lock"), &lock));
     cli->changed = true;
