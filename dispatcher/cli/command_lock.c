@@ -216,7 +216,8 @@ const struct cli_command command_lock = {
     .summary = "hold deployments back, with a reason and an owner",
     .description =
         "Through the service. A lock is of an app, an app in an environment, an environment, a "
-        "program or the whole organisation. Its owner may still deploy; an emergency does not pass "
+        "program or the whole organisation. Its owner may still deploy by hand (a person, or a job "
+        "that 'workflow_dispatch' started), not by a push; an emergency does not pass "
         "it. What is accepted meanwhile waits in the queue, and sees the reason, the owner, until "
         "when, and what becomes of it on unlock.",
     .examples = "$ dispatcher lock payments --env production --reason INC-2041\n"

@@ -82,8 +82,11 @@ warn(struct arena *arena, const struct policy_lock *lock, const struct settings 
                                  : "no reason was given"));
 }
 
-// The owner of a lock keeps others out, not themselves. A freeze is for everybody: who is in a
-// hurry says so by the emergency path. True: it does not hold; what that means is a warning.
+// The owner of a lock keeps others out, not themselves: not what they do by hand. What runs by
+// itself under their name (their next push, a run of theirs that is run once more) is held like
+// anybody's; else a rollback's lock would not keep its author's next merge from undoing it. A
+// freeze is for everybody: who is in a hurry says so by the emergency path. True: it does not hold;
+// what that means is a warning.
 static bool
 is_passed(struct arena *arena, const struct policy_lock *lock, const struct settings *settings,
     const struct policy_facts *facts, struct policy_gate *out)
@@ -93,7 +96,8 @@ is_passed(struct arena *arena, const struct policy_lock *lock, const struct sett
             arena_printf(arena, "the emergency passes: %s", describe(arena, lock, settings)));
         return true;
     }
-    if (level_of(lock) == LEVEL_LOCK && policy_same_name(lock->owner, facts->requester)) {
+    if (level_of(lock) == LEVEL_LOCK && !facts->automatic &&
+        policy_same_name(lock->owner, facts->requester)) {
         policy_warn(arena, out,
             arena_printf(arena, "its own lock lets %s pass: %s", owner_of(arena, lock),
                 describe(arena, lock, settings)));

@@ -104,6 +104,14 @@ ask_requester(const struct ask *ask)
     return ask->person.login != NULL ? ask->person.login : ask->claims.actor;
 }
 
+bool
+ask_is_automatic(const struct ask *ask)
+{
+    bool job = ask->claims.repository_id != 0;
+    return job &&
+           (!cstr_equal(ask->claims.event, "workflow_dispatch") || ask->claims.run_attempt > 1);
+}
+
 int64_t
 ask_requester_id(const struct ask *ask)
 {

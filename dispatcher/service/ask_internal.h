@@ -31,6 +31,9 @@ NODISCARD struct error *ask_read(const char *text, struct arena *arena, struct a
 /// Login of whoever asked.
 const char *ask_requester(const struct ask *ask);
 int64_t ask_requester_id(const struct ask *ask);
+/// Nobody asked by hand: a push, a schedule, the same run once more, whose actor is still the
+/// first.
+bool ask_is_automatic(const struct ask *ask);
 /// {"web":"sha256:…"} in the order of services; NULL when there are none.
 const char *ask_digests(const struct pair_list *digests, struct arena *arena);
 /// The reverse, of what queue_release.digests holds.

@@ -147,13 +147,13 @@ begin_ancestry(struct beginning *b)
 // --- locks ---------------------------------------------------------------------------------------
 
 static bool
-covers(const struct queue_lock *lock, const struct beginning *b)
+covers(const struct queue_lock *lock, const struct queue_job *job, const char *program)
 {
     const char *scope = lock->scope;
-    bool app = cstr_equal(lock->app, b->job->app), env = cstr_equal(lock->env, b->job->env);
+    bool app = cstr_equal(lock->app, job->app), env = cstr_equal(lock->env, job->env);
     return cstr_equal(scope, "organisation") || (cstr_equal(scope, "environment") && env) ||
            (cstr_equal(scope, "app") && app) || (cstr_equal(scope, "target") && app && env) ||
-           (cstr_equal(scope, "program") && cstr_equal(lock->program, b->settings->program));
+           (cstr_equal(scope, "program") && cstr_equal(lock->program, program));
 }
 
 // When it ended; 0: it holds. One that has expired is over before somebody writes that down.
@@ -164,17 +164,26 @@ over_since(const struct queue_lock *lock, int64_t now_ms)
     return lock->released_ms != 0 ? lock->released_ms : expired ? lock->expires_ms : 0;
 }
 
-// Did it hold the job back? One of level `warning` holds nothing, nor does a freeze an emergency,
-// or a lock its owner.
+// As the policy has it (policy_locks.c): one of level `warning` holds nothing, a freeze no
+// emergency, a lock not its owner.
+bool
+begin_lock_holds(
+    const struct queue_lock *lock, const struct queue_job *job, const char *program, bool automatic)
+{
+    bool freeze = cstr_equal(lock->level, "freeze");
+    bool own = lock->owner != NULL && job->requester != NULL &&
+               str_equal_nocase(str_of(lock->owner), str_of(job->requester)) && !automatic;
+    bool passes = cstr_equal(lock->level, "warning") || (freeze ? job->emergency : own);
+    return covers(lock, job, program) && !passes;
+}
+
+// Did it hold the job back, while it lasted?
 static bool
 held(const struct queue_lock *lock, const struct beginning *b)
 {
     int64_t over_ms = over_since(lock, b->facts.now_ms);
-    bool freeze = cstr_equal(lock->level, "freeze");
-    bool own = lock->owner != NULL && b->facts.requester != NULL &&
-               str_equal_nocase(str_of(lock->owner), str_of(b->facts.requester));
-    bool lets = cstr_equal(lock->level, "warning") || (freeze ? b->job->emergency : own);
-    return !lets && lock->starts_ms < over_ms && b->job->created_ms < over_ms;
+    return begin_lock_holds(lock, b->job, b->settings->program, ask_is_automatic(&b->ask)) &&
+           lock->starts_ms < over_ms && b->job->created_ms < over_ms;
 }
 
 // The newest lock that is over, says that what waited is dropped, and made this job wait.
@@ -190,7 +199,7 @@ find_dropper(struct beginning *b)
     for (size_t i = 0; i < count && b->dropper == NULL; i++) {
         bool drops =
             over_since(&locks[i], b->facts.now_ms) != 0 && cstr_equal(locks[i].on_release, "drop");
-        b->dropper = drops && covers(&locks[i], b) && held(&locks[i], b) ? &locks[i] : NULL;
+        b->dropper = drops && held(&locks[i], b) ? &locks[i] : NULL;
     }
     return NULL;
 }
@@ -371,6 +380,7 @@ begin_facts(struct beginning *b)
         .requester_id = ask_requester_id(&b->ask),
         .accepted_ms = job->created_ms,
         .emergency = job->emergency,
+        .automatic = ask_is_automatic(&b->ask),
         .deployed_version = b->deployed != NULL ? b->deployed->version : NULL,
     };
     TRY(find_dropper(b));

@@ -194,6 +194,9 @@ const char *admission_version(
 
 // --- begin_facts.c -------------------------------------------------------------------------------
 
+/// Does that lock, while it lasts, hold the job back?
+bool begin_lock_holds(const struct queue_lock *lock, const struct queue_job *job,
+    const char *program, bool automatic);
 /// What an approval of the job is about at this moment: "base..head", the commits (or versions) of
 /// what is deployed and of what is asked. It changes when another deployment of the lane ends.
 NODISCARD struct error *begin_diff(

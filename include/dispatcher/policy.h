@@ -122,6 +122,7 @@ struct policy_facts {
     const char *requester; // login
     int64_t requester_id, accepted_ms;
     bool emergency;
+    bool automatic; // a job that nobody started by hand: a push, a schedule, a run once more
     const struct policy_lock *locks; // all that are known; those that do not touch it are passed
     size_t lock_count;
     enum policy_ancestry ancestry;
@@ -144,7 +145,8 @@ struct policy_gate {
     int64_t approvals_needed, approvals_given;
 };
 /// Locks → windows and freezes → promotion and stale → approvals, in that order; the first that
-/// holds answers. The owner of a lock passes it. A rollback passes promotion and stale, but must be
+/// holds answers. The owner of a lock passes it, unless by
+/// something automatic. A rollback passes promotion and stale, but must be
 /// known good, and approvals where they say so. An emergency passes windows that say
 /// `manual: emergency`, freezes and approvals, each of them with a warning. An ancestry that nobody
 /// knows waits for a quarter of an hour from accepted_ms and is then refused (`stale: reject`), or

@@ -157,9 +157,13 @@ test_one_lock(void **state)
     assert_int_equal(f.gate.until_ms, 0);
     lock.owner = "Octocat"; // its owner keeps others out
     go(&f, 1);
-    assert_string_equal(
-        f.gate.warnings.items[0], "its own lock lets Octocat pass: 'shop' in 'production' is "
-                                  "locked by Octocat: incident 412");
+    assert_string_equal(f.gate.warnings.items[0],
+        "its own lock lets Octocat pass: 'shop' in 'production' is "
+        "locked by Octocat: incident 412");
+    f.facts.automatic = true; // not their next push
+    gate(&f, POLICY_WAIT, REASON_LOCKED);
+    assert_string_equal(f.gate.who, "Octocat, or an admin");
+    f.facts.automatic = false;
     f.facts.requester = NULL;
     gate(&f, POLICY_WAIT, REASON_LOCKED);
     lock.owner = NULL;

@@ -476,6 +476,18 @@ a_rollback_asks_nobody_how_commits_stand_and_locks(void **state)
         queue_release_at(world.service->store, "payments", "production", 0, world.arena, &release));
     assert_string_equal(release->version, "v1");
     assert_string_equal(release->sha, WORLD_OLD); // of the version that it went back to
+    // Their next push does not undo it; what they ask for by hand passes.
+    world.service->ancestry = DEPLOY_ANCESTRY_NEWER;
+    const char *pushed = enqueue_deploy(&world, "production", "v10");
+    until_code(&world, pushed, "locked");
+    struct ask by_hand = ask_new("deploy", "production", "v11");
+    by_hand.claims.event = "workflow_dispatch";
+    const char *forced = enqueue(&world, &by_hand);
+    assert_null(queue_hurry(world.service->store, forced));
+    workers_wake(world.service);
+    until_state(&world, forced, "final");
+    assert_string_equal(job_of(&world, forced)->result, "deployed");
+    assert_string_equal(job_of(&world, pushed)->code, "locked");
     world_end(&world);
 }
 
