@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dispatcher/memory.h"
-#include "remote.h"
+#include "remote_waiting.h"
 
 struct following {
     struct remote *remote;
@@ -13,53 +13,11 @@ struct following {
     struct deploy_ui *ui;
     struct deploy_observer observer;
     struct deploy_replay *replay;
-    char *said;    // of the queue, last
+    struct remote_waiting waiting;
     bool is_final; // the service said so
     bool ran;      // there was a deployment, not only a place in the queue
     struct error *err;
 };
-
-// A line about the queue, once.
-static void
-say(struct following *f, const char *place, const char *sentence, const char *more)
-{
-    struct buf line CLEANUP(buf_done) = BUF_INIT(16 * 1024);
-    buf_printf(&line, "  %s%s%s%s\n", place, sentence != NULL ? ": " : "",
-        sentence != NULL ? sentence : "", more != NULL ? more : "");
-    if (f->said != NULL && strcmp(f->said, buf_cstr(&line)) == 0) {
-        return;
-    }
-    free(f->said);
-    f->said = xstrdup(buf_cstr(&line));
-    if (f->follow->json) {
-        cli_err(f->remote->cli, buf_str(&line));
-    } else {
-        cli_out(f->remote->cli, buf_str(&line));
-    }
-}
-
-// "queued, 2nd in its lane: behind #412 …; octocat can lift it"
-static void
-say_state(struct following *f, const struct json *d)
-{
-    struct arena *arena CLEANUP(arena_freep) = arena_new();
-    const struct json *reason = json_get(d, "reason");
-    const char *state = json_str(json_get(d, "state"));
-    const char *sentence = remote_clean(arena, json_get(reason, "sentence"));
-    const char *who = remote_clean(arena, json_get(reason, "who"));
-    const char *until = remote_clean(arena, json_get(reason, "until"));
-    int64_t number = json_int(json_get(d, "number"), 0);
-    int64_t position = json_int(json_get(d, "position"), 0);
-    if (cstr_equal(state, "queued")) {
-        const char *place = position > 1 ? arena_printf(arena, "#%lld is number %lld in its queue",
-                                               (long long)number, (long long)position)
-                                         : arena_printf(arena, "#%lld waits", (long long)number);
-        const char *more = until != NULL ? arena_printf(arena, " (until %s)", until)
-                           : who != NULL ? arena_printf(arena, " (%s)", who)
-                                         : NULL;
-        say(f, place, sentence, more);
-    }
-}
 
 static void
 print_line(struct following *f, const struct client_event *event)
@@ -83,8 +41,12 @@ hear_state(struct following *f, const struct client_event *event)
     const struct json *inner = json_get(d, "state");
     const struct json *whole = json_is_object(inner) ? inner : d;
     f->is_final = cstr_equal(json_str(json_get(whole, "state")), "final");
-    say_state(f, whole);
     remote_warn(f->remote, whole);
+    if (cstr_equal(json_str(json_get(whole, "state")), "queued")) {
+        remote_waiting_say(&f->waiting, whole);
+    } else {
+        remote_waiting_done(&f->waiting);
+    }
     return !f->is_final;
 }
 
@@ -103,6 +65,7 @@ hear(void *ctx, const struct client_event *event)
         return false;
     }
     f->ran = f->ran || known;
+    remote_waiting_done(&f->waiting); // two areas cannot be on one terminal
     if (known && shown.kind != DEPLOY_EVENT_FINISHED) {
         f->observer.event(f->observer.ctx, &shown);
     }
@@ -152,29 +115,6 @@ give_up(struct following *f, struct error *err)
     return error_wrap(err, "%s", f->follow->what);
 }
 
-// It never ran: it was refused, superseded or cancelled while it waited.
-static struct error *
-never_ran(struct following *f, const struct json *d, int *exit_code)
-{
-    const struct json *reason = json_get(d, "reason");
-    struct arena *arena = f->remote->arena;
-    const char *sentence = remote_clean(arena, json_get(reason, "sentence"));
-    const char *message = remote_clean(arena, json_get(d, "message"));
-    const char *result = remote_clean(arena, json_get(d, "result"));
-    const char *who = remote_clean(arena, json_get(reason, "who"));
-    const char *said = sentence != NULL ? sentence : message != NULL ? message : result;
-    cli_errf(f->remote->cli, "dispatcher: %s: %s\n", f->follow->what,
-        said != NULL ? said : "it ended without a word");
-    if (who != NULL) {
-        cli_errf(f->remote->cli, "  hint: %s can change that.\n", who);
-    }
-    if (f->remote->cli->in_actions) {
-        cli_outf(f->remote->cli, "::error title=dispatcher::%s\n", said != NULL ? said : "");
-    }
-    *exit_code = (int)json_int(json_get(d, "exit_code"), error_kind_exit_code(ERROR_UNKNOWN));
-    return NULL;
-}
-
 static struct error *
 report(struct following *f, int *exit_code)
 {
@@ -186,7 +126,8 @@ report(struct following *f, int *exit_code)
     TRY(remote_get(remote, arena_printf(remote->arena, "%s?document=1", path), &d));
     const struct json *document = json_get(d, "document");
     if (!json_is_object(document)) {
-        return never_ran(f, d, exit_code);
+        remote_waiting_never_ran(remote, f->follow, d, exit_code);
+        return NULL;
     }
     char *text CLEANUP(xfreep) = json_text(document);
     TRY(deployment_decode(str_of(text), remote->arena, &deployment));
@@ -203,6 +144,7 @@ listen_and_report(struct following *f, int *exit_code)
     const struct client_listener listener = {.event = hear, .again = hear_again, .ctx = f};
     int64_t deadline = follow->timeout_ms > 0 ? clock_mono(clock) + follow->timeout_ms : 0;
     struct error *err = client_listen(f->remote->client, follow->id, deadline, &listener);
+    remote_waiting_done(&f->waiting);
     if (err == NULL) {
         err = f->err;
         f->err = NULL;
@@ -213,7 +155,8 @@ listen_and_report(struct following *f, int *exit_code)
 struct error *
 remote_follow(struct remote *remote, const struct remote_follow *follow, int *exit_code)
 {
-    struct following f = {.remote = remote, .follow = follow};
+    struct following f = {
+        .remote = remote, .follow = follow, .waiting = {.remote = remote, .follow = follow}};
     // Event lines are printed as they come; the rest goes where it goes beside them.
     f.ui = deploy_ui_new(remote->cli, follow->json);
     f.observer = deploy_ui_observer(f.ui);
@@ -223,7 +166,6 @@ remote_follow(struct remote *remote, const struct remote_follow *follow, int *ex
     }
     struct error *err = listen_and_report(&f, exit_code);
     error_free(f.err);
-    free(f.said);
     deploy_replay_free(f.replay);
     deploy_ui_free(f.ui);
     return err;

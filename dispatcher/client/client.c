@@ -122,6 +122,13 @@ clean(const char *text)
     return xstrdup(buf_cstr(&out));
 }
 
+// What is wrong with the request itself is nobody else's to change.
+static bool
+is_of_others(int64_t status)
+{
+    return status == 403 || status == 409;
+}
+
 static struct error *
 add_hint(struct error *err, const struct json *problem)
 {
@@ -137,9 +144,9 @@ add_hint(struct error *err, const struct json *problem)
     if (hint != NULL) {
         char *line CLEANUP(xfreep) = clean(hint);
         buf_printf(&text, "%s%s", text.len > 0 ? ". " : "", line);
-    } else if (who != NULL) {
+    } else if (who != NULL && is_of_others(json_int(json_get(problem, "status"), 0))) {
         char *line CLEANUP(xfreep) = clean(who);
-        buf_printf(&text, "%s%s can change that.", text.len > 0 ? ". " : "", line);
+        buf_printf(&text, "%sWho can change that: %s.", text.len > 0 ? ". " : "", line);
     }
     return text.len > 0 ? error_hint(err, "%s", buf_cstr(&text)) : err;
 }

@@ -6,9 +6,9 @@
 static const struct {
     const char *name;
     int http, exit;
-    const char *meaning;
+    const char *meaning, *who;
 } codes[] = {
-#define REASON_CODE(symbol, code, http, exit, meaning) {code, http, exit, meaning},
+#define REASON_CODE(symbol, code, http, exit, meaning, who) {code, http, exit, meaning, who},
 #include "dispatcher/reason_codes.def"
 #undef REASON_CODE
 };
@@ -35,6 +35,12 @@ const char *
 reason_code_meaning(enum reason_code code)
 {
     return codes[code].meaning;
+}
+
+const char *
+reason_code_who(enum reason_code code)
+{
+    return codes[code].who;
 }
 
 enum reason_code

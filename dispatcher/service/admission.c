@@ -20,6 +20,7 @@
 enum {
     REASON_MAX = 1000, // bytes of a reason that a person gave
     DIGESTS_MAX = 64,
+    WHO_MAX = 8 * 1024,
     QUEUE_LIMIT = 100,             // where the settings do not say
     JTI_LEEWAY_MS = 2 * 60 * 1000, // more than tokens have, for clocks of replicas that differ
     ID_BYTES = 8,
@@ -122,6 +123,21 @@ actor_of(struct admitting *a, struct policy_actor *out)
     return people_teams(a->service, login, a->arena, &out->teams, &out->teams_known);
 }
 
+static void
+refuse_emergency(struct admitting *a, const char *login)
+{
+    const struct str_list *teams = &a->settings->emergency_teams;
+    struct buf who CLEANUP(buf_done) = BUF_INIT(WHO_MAX);
+    buf_puts(&who, teams->count > 0 ? "members of " : "whoever owns the spec");
+    for (size_t i = 0; i < teams->count; i++) {
+        buf_printf(&who, "%s%s", i > 0 ? " or " : "", teams->items[i]);
+    }
+    admission_refuse(a, REASON_NOT_ALLOWED,
+        arena_printf(a->arena, "'%s' may not use the emergency path of '%s' in '%s'",
+            login != NULL ? login : "", a->ask.app, a->ask.env),
+        who.failed ? NULL : arena_dup(a->arena, buf_cstr(&who)));
+}
+
 static struct error *
 decide_job(struct admitting *a)
 {
@@ -135,10 +151,7 @@ decide_job(struct admitting *a)
     const struct policy_person person = {
         a->given->claims->actor, a->given->claims->actor_id, actor.teams};
     if (verdict->allowed && a->given->emergency && !policy_may_hurry(a->settings, &person)) {
-        admission_refuse(a, REASON_NOT_ALLOWED,
-            arena_printf(a->arena, "'%s' may not use the emergency path of '%s' in '%s'",
-                person.login != NULL ? person.login : "", a->ask.app, a->ask.env),
-            NULL);
+        refuse_emergency(a, person.login);
     }
     return NULL;
 }
@@ -158,10 +171,7 @@ decide_person(struct admitting *a)
         admission_refuse(a, REASON_DISABLED,
             arena_printf(a->arena, "the spec of '%s' says 'enabled: false'", a->ask.app), NULL);
     } else if (a->given->emergency && !policy_may_hurry(a->settings, person)) {
-        admission_refuse(a, REASON_NOT_ALLOWED,
-            arena_printf(a->arena, "'%s' may not use the emergency path of '%s' in '%s'",
-                person->login, a->ask.app, a->ask.env),
-            NULL);
+        refuse_emergency(a, person->login);
     } else {
         a->out->verdict =
             (struct policy_verdict){.allowed = true, .code = REASON_ALLOWED, .sentence = "allowed"};

@@ -19,8 +19,9 @@ shape(const struct policy_verdict *verdict, const char *commit)
     json_set_bool(object, "allowed", verdict->allowed);
     json_set_str(object, "code", reason_code_name(verdict->code));
     json_set_str(object, "sentence", verdict->sentence);
-    json_set(
-        object, "who", verdict->who != NULL ? json_make_string(verdict->who) : json_make_null());
+    const char *who =
+        verdict->who == NULL && !verdict->allowed ? reason_code_who(verdict->code) : verdict->who;
+    json_set(object, "who", who != NULL ? json_make_string(who) : json_make_null());
     json_set(
         object, "rule", verdict->rule != NULL ? json_make_string(verdict->rule) : json_make_null());
     json_set_bool(object, "audit_only", verdict->audit_only);

@@ -197,7 +197,7 @@ show(struct page *page, struct response *response, const struct queue_job *job)
     struct web_deployment shown = {0};
     struct view view = {0};
     TRY(view_read(request->service, request->store, job, request->arena, &view));
-    struct error *err = fill(page, job, &view, &shown);
+    struct error *err = fill(page, view.job, &view, &shown);
     if (err == NULL) {
         page->frame.state = state_of(job);
         if (strcmp(job->state, "final") != 0) {

@@ -76,7 +76,8 @@ make_problem(const struct request *request, const struct refusal *refusal)
     json_set_str(problem, "code", name);
     json_set_str(problem, "detail", refusal->sentence != NULL ? refusal->sentence : meaning);
     json_set_str(problem, "hint", refusal->hint);
-    json_set_str(problem, "who", refusal->who);
+    json_set_str(
+        problem, "who", refusal->who != NULL ? refusal->who : reason_code_who(refusal->code));
     if (refusal->failures != NULL && refusal->failures->count > 0) {
         json_set(problem, "failures", make_failures(refusal->failures));
     }

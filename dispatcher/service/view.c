@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "ask_internal.h"
-
 #include "dispatcher/memory.h"
 
 enum {
@@ -49,34 +48,24 @@ read_document(struct view *view, const char *text, struct arena *arena)
     view->proven = json_bool(json_get(view->document, "proven"), false);
 }
 
-static bool
-touches(const struct queue_lock *lock, const struct queue_job *job, const char *program)
-{
-    if (strcmp(lock->scope, "organisation") == 0) {
-        return true;
-    }
-    bool env = lock->env == NULL || strcmp(lock->env, job->env) == 0;
-    bool app = lock->app == NULL || strcmp(lock->app, job->app) == 0;
-    bool of_program = lock->program == NULL || cstr_equal(lock->program, program);
-    return env && app && of_program;
-}
-
-// What becomes of it once the lock that holds it is gone.
+// What becomes of it once nothing holds it any more: a lock that drops what it holds also drops
+// what waits behind that.
 static struct error *
 read_release(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
 {
     struct queue_lock *locks = NULL;
     size_t count = 0;
-    bool held = cstr_equal(view->job->code, reason_code_name(REASON_LOCKED)) ||
-                cstr_equal(view->job->code, reason_code_name(REASON_FROZEN));
-    view->on_release = "will run";
-    if (!held) {
-        return NULL;
-    }
+    struct ask ask = {0};
     TRY(queue_locks(store, false, now_ms, arena, &locks, &count));
+    view->on_release = "will run";
     for (size_t i = 0; i < count; i++) {
-        if (locks[i].starts_ms <= now_ms && touches(&locks[i], view->job, view->program) &&
-            cstr_equal(locks[i].on_release, "drop")) {
+        if (locks[i].starts_ms > now_ms || !cstr_equal(locks[i].on_release, "drop")) {
+            continue;
+        }
+        if (ask.verb == NULL) { // few locks drop anything
+            TRY(ask_read(view->job->request, arena, &ask));
+        }
+        if (begin_lock_holds(&locks[i], view->job, view->program, ask_is_automatic(&ask))) {
             view->on_release = "will be dropped";
         }
     }
@@ -189,6 +178,64 @@ read_locks(struct view *view, struct store *store, int64_t now_ms, struct arena 
     return NULL;
 }
 
+static bool
+is_behind(const struct queue_job *job)
+{
+    return cstr_equal(job->code, reason_code_name(REASON_TURN));
+}
+
+// What waits behind others was decided by nobody yet, and has no reason in its row: the others are
+// it. Whoever can do something about the first of them can about this one.
+static const struct queue_job *
+held_by_others(const struct view *view, const struct queue_job *first, struct arena *arena)
+{
+    struct queue_job *held = arena_alloc(arena, sizeof(*held));
+    char *others CLEANUP(xfreep) =
+        view->position == 2  ? xstrdup(" and another one")
+        : view->position > 2 ? xasprintf(" and %lld others", (long long)view->position - 1)
+                             : xstrdup("");
+    const char *go = view->position > 1 ? "go" : "goes";
+    bool waits = first != NULL && first->code != NULL;
+    *held = *view->job;
+    held->code = reason_code_name(REASON_TURN);
+    if (first == NULL) { // it has ended at this very moment
+        held->reason = "others of its lane go before it";
+        return held;
+    }
+    held->reason =
+        waits ? arena_printf(arena, "#%lld%s %s before it; #%lld waits itself (%s)",
+                    (long long)first->number, others, go, (long long)first->number, first->code)
+              : arena_printf(arena, "#%lld%s %s before it", (long long)first->number, others, go);
+    held->who = waits && first->who != NULL ? first->who : first->requester;
+    return held;
+}
+
+// Every reason names somebody.
+static void
+name_somebody(struct view *view, struct arena *arena)
+{
+    const struct queue_job *job = view->job;
+    enum reason_code code = job->code != NULL ? reason_code_of(job->code) : REASON_COUNT;
+    if (job->who != NULL || code == REASON_COUNT) {
+        return;
+    }
+    struct queue_job *named = arena_alloc(arena, sizeof(*named));
+    *named = *job;
+    named->who = reason_code_who(code);
+    view->job = named;
+}
+
+static struct error *
+read_place(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
+{
+    struct queue_job *first = NULL;
+    TRY(queue_position(store, view->job, arena, &view->position, &first));
+    if (view->position > 0 && (view->job->code == NULL || is_behind(view->job))) {
+        view->job = held_by_others(view, first, arena);
+    }
+    return read_release(view, store, now_ms, arena);
+}
+
 static struct error *
 read_all(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
 {
@@ -201,9 +248,9 @@ read_all(struct view *view, struct store *store, int64_t now_ms, struct arena *a
         read_document(view, row->document, arena);
     }
     if (strcmp(job->state, "queued") == 0) {
-        TRY(queue_position(store, job, &view->position));
-        TRY(read_release(view, store, now_ms, arena));
+        TRY(read_place(view, store, now_ms, arena));
     }
+    name_somebody(view, arena);
     TRY(read_eta(view, store, now_ms));
     TRY(begin_diff_to(store, job, view->sha, arena, &view->diff));
     return view->approvals_needed > 0

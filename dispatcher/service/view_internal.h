@@ -6,8 +6,8 @@
 #include "request_internal.h"
 
 struct view {
-    const struct queue_job *job;
-    struct json *document; // the journal's, or NULL; view_done
+    const struct queue_job *job; // the caller's, with the reason of one that waits for its turn
+    struct json *document;       // the journal's, or NULL; view_done
     const char *message, *hint, *run_url, *program;
     bool proven;
     int64_t position;         // queued: how many go before it

@@ -185,24 +185,55 @@ read_ints(struct query *query, int64_t *out, int count)
     return NULL;
 }
 
-struct error *
-queue_position(struct store *store, const struct queue_job *job, int64_t *out)
+static void
+ask_before(struct query *query, struct store *store, const struct queue_job *job)
 {
-    TRY(store_check(store));
-    if (!cstr_equal(job->state, "queued")) {
-        *out = 0;
-        return NULL;
-    }
-    struct query query CLEANUP(query_done);
-    query_init(&query, store,
+    query_init(query, store,
         "SELECT (SELECT count(*) FROM jobs WHERE app = ?1 AND env = ?2 AND state = 'queued'"
         " AND (urgent > ?3 OR (urgent = ?3 AND number < ?4)))"
         " + (SELECT count(*) FROM jobs WHERE app = ?1 AND env = ?2 AND state = 'running')");
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    query_int(&query, job->urgent ? 1 : 0);
-    query_int(&query, job->number);
-    return read_ints(&query, out, 1);
+    query_text(query, job->app);
+    query_text(query, job->env);
+    query_int(query, job->urgent ? 1 : 0);
+    query_int(query, job->number);
+}
+
+static void
+ask_first(struct query *query, struct store *store, const struct queue_job *job)
+{
+    query_init(query, store,
+        "SELECT " QUEUE_COLUMNS " FROM jobs WHERE app = ?1 AND env = ?2 AND state = 'running'"
+        " UNION ALL SELECT * FROM (SELECT " QUEUE_COLUMNS " FROM jobs WHERE app = ?1 AND env = ?2"
+        " AND state = 'queued' ORDER BY urgent DESC, number LIMIT 1) AS head");
+    query_text(query, job->app);
+    query_text(query, job->env);
+}
+
+struct error *
+queue_position(struct store *store, const struct queue_job *job, struct arena *arena,
+    int64_t *before, struct queue_job **first)
+{
+    struct queue_job *jobs = NULL;
+    size_t count = 0;
+    TRY(store_check(store));
+    *before = 0;
+    *first = NULL;
+    if (!cstr_equal(job->state, "queued")) {
+        return NULL;
+    }
+    struct query position CLEANUP(query_done);
+    struct query head CLEANUP(query_done);
+    ask_before(&position, store, job);
+    ask_first(&head, store, job);
+    query_send(&position);
+    query_send(&head);
+    TRY(read_ints(&position, before, 1));
+    TRY(queue_read_jobs(&head, arena, &jobs, &count));
+    for (size_t i = 0; i<count && * first == NULL && * before> 0; i++) { // the running one first
+        bool wins = cstr_equal(jobs[i].state, "running") || i + 1 == count;
+        *first = wins && jobs[i].number != job->number ? &jobs[i] : NULL;
+    }
+    return NULL;
 }
 
 struct error *

@@ -11,9 +11,10 @@
 #include "dispatcher/jwt.h"
 #include "dispatcher/spec.h"
 
-// REASON_CODE(symbol, "code", http status, exit code, "what it means"): the stable list.
+// REASON_CODE(symbol, "code", http status, exit code, "what it means", "who can change it"): the
+// stable list.
 enum reason_code {
-#define REASON_CODE(symbol, code, http, exit, meaning) REASON_##symbol,
+#define REASON_CODE(symbol, code, http, exit, meaning, who) REASON_##symbol,
 #include "dispatcher/reason_codes.def"
 #undef REASON_CODE
     REASON_COUNT
@@ -22,6 +23,8 @@ const char *reason_code_name(enum reason_code code);
 int reason_code_http(enum reason_code code);
 int reason_code_exit(enum reason_code code);
 const char *reason_code_meaning(enum reason_code code);
+/// Who can change it, where the answer names nobody.
+const char *reason_code_who(enum reason_code code);
 /// REASON_COUNT when there is no such name.
 enum reason_code reason_code_of(const char *name);
 

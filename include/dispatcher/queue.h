@@ -110,9 +110,10 @@ NODISCARD struct error *queue_list(struct store *store, const struct queue_filte
 /// Of each lane the last job that was begun and has ended, where that was badly.
 NODISCARD struct error *queue_failures(
     struct store *store, struct arena *arena, struct queue_job **jobs, size_t *count);
-/// How many of its lane go before a queued job, the running one included.
-NODISCARD struct error *queue_position(
-    struct store *store, const struct queue_job *job, int64_t *out);
+/// How many of its lane go before a queued job, the running one included, and the first of them
+/// (NULL: there is none).
+NODISCARD struct error *queue_position(struct store *store, const struct queue_job *job,
+    struct arena *arena, int64_t *before, struct queue_job **first);
 struct queue_counts {
     int64_t queued, running, held; // held: queued and waiting for more than their turn
 };

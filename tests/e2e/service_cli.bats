@@ -133,6 +133,48 @@ killed() {
     [[ $stderr == *"warning: 'staging' has a warning of octocat: night"* ]]
 }
 
+@test "a lock may begin later and end by itself; a freeze, too" {
+    service_start
+    run as octocat "$DISPATCHER_BIN" lock greeter --env staging --reason migration --for 2h --json --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(jq -r '(.expires_at | fromdate) - (.starts_at | fromdate)' <<<"$output")" = 7200 ]
+    run as octocat "$DISPATCHER_BIN" freeze --env production --reason end-of-year --in 8h --for 7d --json --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$(jq -r '(.starts_at | fromdate) - (.created_at | fromdate)' <<<"$output")" = 28800 ]
+    [ "$(jq -r '(.expires_at | fromdate) - (.starts_at | fromdate)' <<<"$output")" = 604800 ]
+    run as octocat "$DISPATCHER_BIN" lock greeter --reason forever --for 500d --server "$url"
+    [ "$status" -eq 2 ]
+    [[ $output == *"'500d' is not a duration"* ]]
+}
+
+@test "whoever waits reads why, whose turn it is, who can change it and what to type" {
+    service_start
+    deployed staging "$first"
+    lock=$(as octocat "$DISPATCHER_BIN" lock greeter --env production --reason migration --on-release drop --server "$url" | cut -d' ' -f1)
+    in_job "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --server "$url" >"$world/out1" 2>"$world/err1" &
+    one=$!
+    until_true 20 grep -q "  #2 waits: 'greeter' in 'production' is locked by octocat: migration" "$world/out1"
+    grep -qx "    can be changed by octocat, or an admin; then it will be dropped" "$world/out1"
+    grep -qx "    next, for who may: dispatcher locks --server $url" "$world/out1"
+    run_number=7002 in_job "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --server "$url" >"$world/out2" 2>&1 &
+    two=$!
+    until_true 20 grep -qx "  #3 waits: #2 goes before it; #2 waits itself (locked)" "$world/out2"
+    grep -qx "    can be changed by octocat, or an admin; then it will be dropped" "$world/out2" # it, too
+    behind=$(sed -n 's/^accepted as \(d-[0-9a-f]*\).*/\1/p' "$world/out2")
+    run curl -sf "$url/api/v1/deployments/$behind" -H "Authorization: Bearer $(person_token octocat)"
+    [ "$(jq -c '[.reason.code, .position]' <<<"$output")" = '["behind",1]' ]
+    as octocat "$DISPATCHER_BIN" unlock "$lock" --server "$url"
+    code=0
+    wait "$one" || code=$?
+    [ "$code" -eq 11 ]
+    grep -q "not begun: the lock that held it ('migration', by octocat) is over, and drops what waited (dropped)" "$world/err1"
+    code=0
+    wait "$two" || code=$?
+    [ "$code" -eq 11 ]
+}
+
 @test "a refusal names the caller's own claims that failed, and ends with 5" {
     service_start
     run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"

@@ -178,9 +178,9 @@ refusals(void **state)
             "{\"code\":\"ref-not-allowed\",\"title\":\"no rule allows this "
             "ref\",\"detail\":\"'shop' "
             "may not be deployed\",\"exit_code\":5,\"failures\":[\"ref 'a' matches none of "
-            "'b'\",\"event\"],\"who\":\"devops\",\"request_id\":\"r-1\"}",
+            "'b'\",\"event\"],\"who\":\"devops\",\"status\":403,\"request_id\":\"r-1\"}",
             ERROR_DENIED, "'shop' may not be deployed",
-            "ref 'a' matches none of 'b'; event. devops can change that.", "ref-not-allowed"},
+            "ref 'a' matches none of 'b'; event. Who can change that: devops.", "ref-not-allowed"},
         {409, "{\"code\":\"stale\",\"title\":\"stale\",\"exit_code\":6,\"hint\":\"Rebase.\"}",
             ERROR_CONFLICT, "stale", "Rebase.", "stale"},
         {401, "{\"title\":\"expired\"}", ERROR_CREDENTIALS, "expired", NULL, NULL},

@@ -173,6 +173,15 @@ test_one_lock(void **state)
 }
 
 static void
+test_every_reason_names_somebody(void **state)
+{
+    (void)state;
+    for (int i = 0; i < REASON_COUNT; i++) {
+        assert_true(strlen(reason_code_who((enum reason_code)i)) > 0);
+    }
+}
+
+static void
 test_when_locks_hold(void **state)
 {
     (void)state;
@@ -809,6 +818,7 @@ main(void)
         cmocka_unit_test(test_nothing_holds),
         cmocka_unit_test(test_scopes),
         cmocka_unit_test(test_one_lock),
+        cmocka_unit_test(test_every_reason_names_somebody),
         cmocka_unit_test(test_when_locks_hold),
         cmocka_unit_test(test_several_locks),
         cmocka_unit_test(test_freeze),

@@ -82,10 +82,14 @@ a_lane_runs_one_after_the_other(void **state)
     assert_int_equal(job->started_ms, 2100);
     assert_string_equal(job->owner, "w1");
     int64_t before = 0;
-    assert_null(queue_position(fixture->store, queue_fixture_get(fixture, "d-2"), &before));
+    struct queue_job *first = NULL;
+    assert_null(queue_position(
+        fixture->store, queue_fixture_get(fixture, "d-2"), fixture->arena, &before, &first));
     assert_int_equal(before, 1);
-    assert_null(queue_position(fixture->store, job, &before));
+    assert_string_equal(first->id, "d-1");
+    assert_null(queue_position(fixture->store, job, fixture->arena, &before, &first));
     assert_int_equal(before, 0);
+    assert_null(first);
     heads[0].result = "deployed";
     heads[0].exit_code = 0;
     assert_null(queue_end(fixture->store, &heads[0], 2500));
@@ -404,8 +408,15 @@ who_is_in_a_hurry_goes_first(void **state)
     assert_null(queue_start(fixture->store, first, 1250, &started)); // no longer the first
     assert_false(started);
     int64_t before = 0;
-    assert_null(queue_position(fixture->store, queue_fixture_get(fixture, "d-2"), &before));
+    struct queue_job *ahead = NULL;
+    assert_null(queue_position(
+        fixture->store, queue_fixture_get(fixture, "d-2"), fixture->arena, &before, &ahead));
     assert_int_equal(before, 2);
+    assert_string_equal(ahead->id, "d-3"); // hurried, so that it is the first that waits
+    assert_null(queue_position(
+        fixture->store, queue_fixture_get(fixture, "d-3"), fixture->arena, &before, &ahead));
+    assert_int_equal(before, 0);
+    assert_null(ahead);
     assert_null(queue_start(fixture->store, hurried, 1300, &started));
     assert_true(started);
     assert_null(queue_start(fixture->store, first, 1300, &started)); // one runs
