@@ -66,10 +66,10 @@ fill(struct page *page, const struct view *view, struct web_waiting *out)
         out->percent = (page->request->wall_ms - job->started_ms) * 100 / view->usual_ms;
     }
     bool held = cstr_equal(job->code, "locked") || cstr_equal(job->code, "frozen");
-    out->on_release = !held || view->on_release == NULL ? NULL
-                      : strcmp(view->on_release, "will be dropped") == 0
-                          ? "When it is lifted, this is dropped."
-                          : "When it is lifted, this runs.";
+    bool dropped = cstr_equal(view->on_release, "will be dropped"); // also what waits behind it
+    out->on_release = dropped ? "When the lock is lifted, this is dropped."
+                      : held  ? "When it is lifted, this runs."
+                              : NULL;
 }
 
 static struct error *

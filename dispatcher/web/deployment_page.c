@@ -191,6 +191,61 @@ put_failure(struct buf *out, const struct web_deployment *shown)
     buf_puts(out, "</section>");
 }
 
+// --- why it waits, or never began ----------------------------------------------------------------
+
+static void
+put_way_out(struct buf *out, const struct web_frame *frame, const struct web_deployment *shown)
+{
+    const struct queue_job *job = shown->job;
+    bool waits = cstr_equal(job->state, "queued");
+    buf_puts(out, "<p class=note>");
+    if (job->who != NULL) {
+        part_who(out, job);
+        buf_puts(out, ". ");
+    }
+    if (waits && job->until_ms > 0) {
+        buf_puts(out, "Until ");
+        part_time(out, job->until_ms);
+        buf_puts(out, ", ");
+        part_age(out, job->until_ms, frame->now_ms);
+        buf_puts(out, ". ");
+    }
+    if (waits && shown->on_release != NULL) {
+        html_add(out, "%s ", shown->on_release);
+    }
+    if (waits && shown->behind_id != NULL) {
+        buf_puts(out, "Behind <a");
+        html_path(out, "href", "/deployments/%s", shown->behind_id);
+        html_add(out, ">#%" PRId64 "</a>, which runs. ", shown->behind_number);
+    }
+    if (job->superseded_by != NULL) {
+        buf_puts(out, "<a");
+        html_path(out, "href", "/deployments/%s", job->superseded_by);
+        buf_puts(out, ">The deployment that took its place</a>");
+    }
+    buf_puts(out, "</p>");
+}
+
+static void
+put_why(struct buf *out, const struct web_frame *frame, const struct web_deployment *shown)
+{
+    const struct queue_job *job = shown->job;
+    bool waits = job != NULL && cstr_equal(job->state, "queued");
+    bool never = job != NULL && cstr_equal(job->state, "final") && job->started_ms == 0;
+    if ((!waits && !never) || job->reason == NULL) {
+        return;
+    }
+    bool refused = never && cstr_equal(job->result, "refused");
+    html_add(out, "<section class=\"card why %s\" aria-labelledby=why><h2 id=why>%s</h2>",
+        waits     ? "waits"
+        : refused ? "failure"
+                  : "",
+        waits ? "Why it waits" : "Why it never began");
+    html_add(out, "<p><b>%s</b></p>", job->reason);
+    put_way_out(out, frame, shown);
+    buf_puts(out, "</section>");
+}
+
 // --- actions -------------------------------------------------------------------------------------
 
 static bool
@@ -265,6 +320,9 @@ put_commands(struct buf *out, const struct web_frame *frame, const struct web_de
     buf_puts(out, "<section class=card aria-labelledby=commands><h2 id=commands>On the command line"
                   "</h2>");
     if (!cstr_equal(job.state, "final")) {
+        if (cstr_equal(job.code, "approval-needed")) {
+            command_put(out, "dispatcher approve %s --server %s", id_of(shown), frame->url);
+        }
         command_put(out, "dispatcher watch %s --server %s", id_of(shown), frame->url);
         command_put(out, "dispatcher cancel %s --server %s", id_of(shown), frame->url);
     } else {
@@ -367,6 +425,7 @@ web_deployment_page(
     layout_begin(out, frame);
     put_header(out, frame, shown);
     put_actions(out, frame, shown);
+    put_why(out, frame, shown);
     put_failure(out, shown);
     put_warnings(out, &shown->warnings);
     buf_puts(out, "<div class=split><section aria-labelledby=way><h2 id=way>What happened</h2>");

@@ -18,8 +18,9 @@ put_running(struct buf *out, const struct web_frame *frame, const struct web_wai
     buf_puts(out, "<p class=note>for ");
     part_duration(out, frame->now_ms - job->started_ms);
     if (item->eta_ms > 0) {
-        buf_puts(out, ", ready about ");
+        buf_puts(out, ", ready ");
         part_age(out, item->eta_ms, frame->now_ms);
+        buf_puts(out, " or so");
     }
     buf_puts(out, "</p>");
 }
@@ -37,7 +38,8 @@ put_why(struct buf *out, const struct web_frame *frame, const struct web_waiting
             item->approvals_needed);
     }
     if (job->who != NULL) {
-        html_add(out, "Can be lifted by <b>%s</b>. ", job->who);
+        part_who(out, job);
+        buf_puts(out, ". ");
     }
     if (job->until_ms > 0) {
         buf_puts(out, "Until ");
@@ -48,25 +50,24 @@ put_why(struct buf *out, const struct web_frame *frame, const struct web_waiting
         html_add(out, "%s ", item->on_release);
     }
     if (item->eta_ms > 0) {
-        buf_puts(out, "Begins about ");
+        buf_puts(out, "Begins ");
         part_age(out, item->eta_ms, frame->now_ms);
-        buf_puts(out, ".");
+        buf_puts(out, " or so.");
     }
     buf_puts(out, "</p>");
 }
 
 static void
-put_item(struct buf *out, const struct web_frame *frame, const struct web_waiting *item)
+put_item(
+    struct buf *out, const struct web_frame *frame, const struct web_waiting *item, size_t place)
 {
     const struct queue_job *job = item->job;
     bool running = cstr_equal(job->state, "running");
     buf_puts(out, "<tr><td class=pos>");
     if (running) {
         buf_puts(out, "<span class=vh>running</span>");
-    } else if (item->position == 0) {
-        buf_puts(out, "next");
     } else {
-        html_add(out, "after %" PRId64, item->position);
+        html_add(out, "%zu", place);
     }
     buf_puts(out, "<th scope=row><a");
     html_path(out, "href", "/deployments/%s", job->id);
@@ -82,7 +83,7 @@ put_item(struct buf *out, const struct web_frame *frame, const struct web_waitin
         part_badge(out, "sos", "emergency");
     }
     if (job->urgent) {
-        part_badge(out, "run", "moved first");
+        part_badge(out, "run", "goes first");
     }
     if (cstr_equal(job->verb, "rollback")) {
         part_badge(out, "back", "rollback");
@@ -114,8 +115,10 @@ put_lane(struct buf *out, const struct web_frame *frame, const struct web_lane *
     }
     buf_puts(out, "</h2><table class=lanes><thead class=vh><tr><th scope=col>Position<th scope=col>"
                   "Deployment<th scope=col>State<th scope=col>Actions</thead><tbody>");
+    size_t place = 0; // of those that wait
     for (size_t i = 0; i < lane->count; i++) {
-        put_item(out, frame, &lane->items[i]);
+        place += cstr_equal(lane->items[i].job->state, "running") ? 0 : 1;
+        put_item(out, frame, &lane->items[i], place);
     }
     buf_puts(out, "</table></section>");
 }

@@ -213,6 +213,9 @@ part_job_word(const struct queue_job *job)
         {"soaking", "soaking"},
         {"approval-needed", "needs approval"},
         {"github-limited", "waits for GitHub"},
+        {"stale", "waits for GitHub"},
+        {"spec-invalid", "spec is broken"},
+        {"specs-unavailable", "specs are not read"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
         if (cstr_equal(job->code, words[i].code)) {
@@ -220,6 +223,28 @@ part_job_word(const struct queue_job *job)
         }
     }
     return "queued";
+}
+
+void
+part_who(struct buf *out, const struct queue_job *job)
+{
+    static const struct {
+        const char *code, *phrase;
+    } phrases[] = {
+        {"approval-needed", "Can be approved by"},
+        {"locked", "Can be lifted by"},
+        {"frozen", "Can be lifted by"},
+        {"behind", "It is up to"},
+        {"cancelled", "By"},
+        {"rejected", "By"},
+        {"dropped", "The lock was of"},
+    };
+    size_t i = 0;
+    while (i < ARRAY_LENGTH(phrases) && !cstr_equal(job->code, phrases[i].code)) {
+        i++;
+    }
+    html_add(out, "%s <b>%s</b>",
+        i < ARRAY_LENGTH(phrases) ? phrases[i].phrase : "Can be changed by", job->who);
 }
 
 void

@@ -156,38 +156,7 @@ put_wait(struct buf *out, const struct timeline *t)
     put_when(out, job->created_ms, until > job->created_ms ? until - job->created_ms : -1,
         t->frame->now_ms);
     end_head(out);
-    if (waits || never) {
-        timeline_waiting(out, t->frame, shown);
-    }
     buf_puts(out, "</li>");
-}
-
-void
-timeline_waiting(struct buf *out, const struct web_frame *frame, const struct web_deployment *shown)
-{
-    const struct queue_job *job = shown->job;
-    put_note(out, job->reason);
-    if (shown->behind_id != NULL) {
-        buf_puts(out, "<p class=note>Behind <a");
-        html_path(out, "href", "/deployments/%s", shown->behind_id);
-        html_add(out, ">#%" PRId64 "</a></p>", shown->behind_number);
-    }
-    if (job->who != NULL) {
-        html_add(out, "<p class=note>Can be lifted by <b>%s</b></p>", job->who);
-    }
-    if (job->until_ms > 0 && cstr_equal(job->state, "queued")) {
-        buf_puts(out, "<p class=note>Until ");
-        part_time(out, job->until_ms);
-        buf_puts(out, ", ");
-        part_age(out, job->until_ms, frame->now_ms);
-        buf_puts(out, "</p>");
-    }
-    put_note(out, shown->on_release);
-    if (job->superseded_by != NULL) {
-        buf_puts(out, "<p class=note><a");
-        html_path(out, "href", "/deployments/%s", job->superseded_by);
-        buf_puts(out, ">The deployment that took its place</a></p>");
-    }
 }
 
 // --- steps ---------------------------------------------------------------------------------------
@@ -221,9 +190,17 @@ put_step(struct buf *out, const struct timeline *t, const struct deployment_step
 {
     size_t state = state_of(step);
     bool begun = state < ARRAY_LENGTH(step_states);
+    bool over = t->shown->deployment->result != NULL;
     bool skipped = step->skip || (begun && cstr_equal(step->state, "skipped"));
-    begin_moment(out, skipped ? "stop" : begun ? step_states[state].kind : "todo", step->name);
-    const char *word = skipped ? "skipped" : begun ? step_states[state].word : "to do";
+    begin_moment(out,
+        skipped || (over && !begun) ? "stop"
+        : begun                     ? step_states[state].kind
+                                    : "todo",
+        step->name);
+    const char *word = skipped ? "skipped"
+                       : begun ? step_states[state].word
+                       : over  ? "not reached"
+                               : "to do";
     if (word[0] != '\0') {
         html_add(out, " <span class=word>%s</span>", word);
     }

@@ -11,9 +11,6 @@ struct timeline {
 // timeline.c
 void timeline_put(
     struct buf *out, const struct web_frame *frame, const struct web_deployment *shown);
-/// Why it waits, who can lift that, until when and what happens then.
-void timeline_waiting(
-    struct buf *out, const struct web_frame *frame, const struct web_deployment *shown);
 
 // timeline_run.c: what goes on elsewhere
 /// The remote run; with its jobs and their steps when `jobs`.

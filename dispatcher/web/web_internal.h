@@ -60,6 +60,8 @@ const char *part_lock_kind(const struct queue_lock *lock);
 void part_commits(
     struct buf *out, const struct object_list *commits, const char *repository_url, size_t max);
 void part_person(struct buf *out, const char *login);
+/// Who can change what the job waits for or ended by: "Can be approved by <b>devops</b>".
+void part_who(struct buf *out, const struct queue_job *job);
 
 // --- layout.c ------------------------------------------------------------------------------------
 
