@@ -52,6 +52,8 @@ put_way_out(struct arena *arena, const struct json *deployment, struct buf *out)
 {
     const char *who = of_reason(arena, deployment, "who");
     const char *until = of_reason(arena, deployment, "until");
+    const char *sentence = of_reason(arena, deployment, "sentence");
+    until = until != NULL && strstr(sentence, until) != NULL ? NULL : until; // it was said
     const char *then = of_reason(arena, deployment, "on_release");
     const struct {
         const char *words, *value;

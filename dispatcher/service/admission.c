@@ -330,7 +330,9 @@ fill_job(struct admitting *a)
         .state = "queued",
         .latest = a->settings->queue_latest && is_verb(a, "deploy"),
         .emergency = a->given->emergency,
-        .urgent = is_verb(a, "rollback"), // what it takes back is not to be waited for
+        // Before what waits, never beside what runs: who takes something back, or is in an
+        // emergency, cannot wait for approvals or freezes of others.
+        .urgent = is_verb(a, "rollback") || a->given->emergency,
         .requester = ask_requester(&a->ask),
         .repository = a->ask.repository,
         .repository_id =

@@ -210,19 +210,24 @@ held_by_others(const struct view *view, const struct queue_job *first, struct ar
     return held;
 }
 
-// Every reason names somebody.
+// Every reason is a sentence and names somebody.
 static void
-name_somebody(struct view *view, struct arena *arena)
+complete_reason(struct view *view, struct arena *arena)
 {
     const struct queue_job *job = view->job;
     enum reason_code code = job->code != NULL ? reason_code_of(job->code) : REASON_COUNT;
-    if (job->who != NULL || code == REASON_COUNT) {
+    if (code == REASON_COUNT || (job->who != NULL && job->reason != NULL)) {
         return;
     }
-    struct queue_job *named = arena_alloc(arena, sizeof(*named));
-    *named = *job;
-    named->who = reason_code_who(code);
-    view->job = named;
+    struct queue_job *whole = arena_alloc(arena, sizeof(*whole));
+    *whole = *job;
+    whole->who = job->who != NULL ? job->who : reason_code_who(code);
+    if (job->reason == NULL) {
+        whole->reason = code == REASON_CANCELLED && job->who != NULL
+                            ? arena_printf(arena, "%s cancelled it", job->who)
+                            : reason_code_meaning(code);
+    }
+    view->job = whole;
 }
 
 static struct error *
@@ -250,7 +255,7 @@ read_all(struct view *view, struct store *store, int64_t now_ms, struct arena *a
     if (strcmp(job->state, "queued") == 0) {
         TRY(read_place(view, store, now_ms, arena));
     }
-    name_somebody(view, arena);
+    complete_reason(view, arena);
     TRY(read_eta(view, store, now_ms));
     TRY(begin_diff_to(store, job, view->sha, arena, &view->diff));
     return view->approvals_needed > 0

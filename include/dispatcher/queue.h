@@ -45,7 +45,7 @@ struct queue_job {
     int64_t until_ms;          // when that ends by itself; 0: not known
     const char *superseded_by; // id
     bool latest;               // a newer one of the lane drops it while it is queued
-    bool emergency;            // passes windows, freezes and approvals, never the queue
+    bool emergency;            // passes windows, freezes and approvals
     bool urgent;               // goes before the others of its lane
     const char *requester;     // login
     const char *repository;    // "owner/name" as the token said

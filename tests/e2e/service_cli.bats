@@ -175,6 +175,27 @@ killed() {
     [ "$code" -eq 11 ]
 }
 
+@test "an emergency goes before what a freeze holds, is loud, and needs a reason and a team" {
+    service_start
+    deployed staging "$first"
+    as octocat "$DISPATCHER_BIN" freeze --env production --reason fair --server "$url"
+    held=$(ask production "$first")
+    until_true 20 is "$held" code frozen
+    run as octocat "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --emergency --server "$url"
+    [ "$status" -eq 2 ]
+    [[ $output == *"an emergency needs a reason"* ]]
+    run as hubot "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --emergency --reason down --server "$url"
+    echo "$output"
+    [ "$status" -eq 5 ]
+    [[ $output == *"Who can change that: members of devops."* ]]
+    run as octocat "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --emergency --reason down --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ $output == *"the emergency passes: 'production' is frozen by octocat: fair"* ]]
+    [[ $output == *"the emergency passes 1 approvals"* ]]
+    is "$held" code frozen
+}
+
 @test "a refusal names the caller's own claims that failed, and ends with 5" {
     service_start
     run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"

@@ -64,6 +64,7 @@ deploy:
       allow: [{id: release, refs: ["refs/heads/main"], events: [push]}]
       promote_from: {environment: staging}
       approvals: {count: 1, teams: [devops], rollback_exempt: true}
+      emergency: {teams: [devops]}
 END
     in_infra true
 }
