@@ -13,6 +13,7 @@ static bool
 read_filter(struct request *request, struct response *response, struct audit_filter *out)
 {
     int64_t limit = 0;
+    bool from_the_first = cstr_equal(request_query(request, "after"), "0");
     *out = (struct audit_filter){
         .kind = request_query(request, "kind"),
         .verdict = request_query(request, "verdict"),
@@ -24,14 +25,14 @@ read_filter(struct request *request, struct response *response, struct audit_fil
     };
     if (!api_number(request, response, "limit", 100, &limit) ||
         !api_number(request, response, "before", 0, &out->before) ||
-        !api_number(request, response, "after", 0, &out->after) ||
+        (!from_the_first && !api_number(request, response, "after", 0, &out->after)) ||
         !api_number(request, response, "repository_id", 0, &out->repository_id) ||
         !api_time(request, response, "since", &out->since_ms) ||
         !api_time(request, response, "until", &out->until_ms)) {
         return false;
     }
     out->limit = (int)(limit < 1000 ? limit : 1000);
-    out->oldest_first = out->after > 0;
+    out->oldest_first = from_the_first || out->after > 0;
     return true;
 }
 
@@ -76,6 +77,7 @@ struct export
     struct arena *arena;
     struct audit_filter filter;
     bool csv, begun;
+    bool page; // so many were asked for: one page, as the JSON has it
 };
 
 static struct error *
@@ -98,7 +100,7 @@ more(void *ctx, struct store *store, struct buf *out, bool *last)
         }
         export->filter.after = entries[i].sequence;
     }
-    *last = count < (size_t) export->filter.limit;
+    *last = export->page || count < (size_t) export->filter.limit;
     return NULL;
 }
 
@@ -125,8 +127,9 @@ export_all(
     own->env = arena_dup(arena, filter->env);
     own->actor = arena_dup(arena, filter->actor);
     own->deployment = arena_dup(arena, filter->deployment);
-    own->oldest_first = true;
-    own->limit = EXPORT_PAGE;
+    export->page = request_query(request, "limit") != NULL;
+    own->oldest_first = filter->oldest_first || !export->page;
+    own->limit = export->page ? filter->limit : EXPORT_PAGE;
     // It ends where the log was when it was asked for.
     own->until_ms = filter->until_ms > 0 ? filter->until_ms : request->wall_ms;
     response->type = csv ? "text/csv; charset=utf-8" : "application/jsonl";

@@ -196,6 +196,46 @@ killed() {
     is "$held" code frozen
 }
 
+@test "the audit log: the newest, or all from the first on" {
+    service_start
+    for reason in one two three; do
+        as octocat "$DISPATCHER_BIN" lock greeter --warning --reason "$reason" --server "$url"
+    done
+    run as octocat "$DISPATCHER_BIN" audit --limit 2 --server "$url"
+    echo "$output"
+    [ "$(jq -sc 'map(.reason)' <<<"$output")" = '["three","two"]' ]
+    run as octocat "$DISPATCHER_BIN" audit --format csv --limit 1 --server "$url"
+    [ "${#lines[@]}" = 2 ]
+    [[ ${lines[1]} == 3,* ]]
+    run as octocat "$DISPATCHER_BIN" audit --server "$url"
+    [ "$(jq -sc 'map(.reason)' <<<"$output")" = '["one","two","three"]' ]
+    run as octocat "$DISPATCHER_BIN" audit --verify --server "$url"
+    [ "$status" -eq 0 ]
+    [[ $output == *"3 entries"* ]]
+}
+
+@test "the audit log is printed whole, however long it is" {
+    service_start
+    python3 - "$world/service.db" <<'END'
+import sqlite3
+import sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+db.executemany("INSERT INTO audit (sequence, at_ms, kind, verdict, reason, actor_id, repository_id, run_id,"
+               " run_attempt, check_run_id, detail, previous, hash) VALUES (?, 1000, 'lock', 'done', ?, 0, 0, 0,"
+               " 0, 0, '{}', ?, ?)", ((n, "r" * 2000, "0" * 64, "1" * 64) for n in range(1, 5002)))
+db.commit()
+END
+    as octocat "$DISPATCHER_BIN" audit --kind lock --server "$url" >"$world/all.jsonl"
+    [ "$(jq -s 'map(.sequence) == [range(1; 5002)]' "$world/all.jsonl")" = true ]
+    as octocat "$DISPATCHER_BIN" audit --format csv --server "$url" >"$world/all.csv"
+    python3 - "$world/all.csv" <<'END'
+import csv
+import sys
+rows = list(csv.DictReader(open(sys.argv[1])))
+assert [int(row["sequence"]) for row in rows] == list(range(1, 5002))
+END
+}
+
 @test "a refusal names the caller's own claims that failed, and ends with 5" {
     service_start
     run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"
