@@ -127,7 +127,8 @@ policy_gate_approvals(const struct settings *settings, const struct policy_facts
         out->code = REASON_APPROVAL;
         out->who = approvers(settings, facts, arena);
         out->on_release = "will run";
-        out->sentence = arena_printf(arena, "%lld of %lld approvals are given; they are of %s",
-            (long long)out->approvals_given, (long long)approvals->count, out->who);
+        out->sentence = arena_printf(arena, "it needs %lld approval%s of %s; %lld given",
+            (long long)approvals->count, approvals->count == 1 ? "" : "s", out->who,
+            (long long)out->approvals_given);
     }
 }

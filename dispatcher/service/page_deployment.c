@@ -14,9 +14,10 @@ sentence_of(const struct view *view)
     if (view->on_release == NULL || view->job->code == NULL) {
         return NULL;
     }
-    return strcmp(view->on_release, "will be dropped") == 0
-               ? "When that is over, it will be dropped."
-               : "When that is over, it will run.";
+    bool approval = cstr_equal(view->job->code, reason_code_name(REASON_APPROVAL));
+    return strcmp(view->on_release, "will be dropped") == 0 ? "When that is over, it is dropped."
+           : approval                                       ? "Once it is approved, it runs."
+                                                            : "When that is over, it runs.";
 }
 
 const char *

@@ -294,7 +294,8 @@ put_past(struct buf *out, const struct web_frame *frame, const struct web_past *
     } else if (cstr_equal(job->verb, "promote")) {
         buf_puts(out, " <span class=dim>promoted</span>");
     }
-    const char *why = past->because != NULL ? past->because : job->reason;
+    bool plain = cstr_equal(job->result, "deployed"); // its sentence says what the row says
+    const char *why = past->because != NULL ? past->because : plain ? NULL : job->reason;
     if (why != NULL) {
         html_add(out, "<p class=note>%s</p>", why);
     }
@@ -378,7 +379,10 @@ put_badge_text(struct buf *out, const struct web_frame *frame, const struct web_
     for (size_t i = 0; i < app->count; i++) {
         const char *env = app->columns[i].env;
         buf_puts(out, "<p class=badgeline><img alt=\"\" height=20");
-        html_path(out, "src", "/badges/%s/%s.svg", app->app, env);
+        // Another address for another version: what was fetched before is not shown again.
+        const char *version = app->columns[i].cell.version;
+        html_path(out, "src", "/badges/%s/%s.svg?at=%s", app->app, env,
+            version != NULL ? version : "nothing");
         buf_puts(out, "></p><div class=copy data-copy><code tabindex=0>");
         html_add(out, "[![%s](%s/badges/%s/%s.svg)](%s/apps/%s)</code></div>", env, frame->url,
             app->app, env, frame->url, app->app);

@@ -11,6 +11,7 @@ enum {
     PADDING = 6,
     SHOWN_MAX = 40,
     SHOWN_BYTES = 4 * SHOWN_MAX,
+    WORD_BYTES = 32,
 };
 
 static void
@@ -39,10 +40,18 @@ web_badge(const char *label, const char *text, enum web_state state, struct buf 
         [WEB_STATE_WAITING] = "#8a5a00",
         [WEB_STATE_FAILED] = "#b3261e",
     };
+    static const char *const words[] = {
+        // colour alone says nothing to many
+        [WEB_STATE_GOOD] = "",
+        [WEB_STATE_RUNNING] = ", deploying",
+        [WEB_STATE_WAITING] = "",
+        [WEB_STATE_FAILED] = ", last deploy failed",
+    };
     struct buf left CLEANUP(buf_done) = BUF_INIT(SHOWN_BYTES);
-    struct buf right CLEANUP(buf_done) = BUF_INIT(SHOWN_BYTES);
+    struct buf right CLEANUP(buf_done) = BUF_INIT(SHOWN_BYTES + WORD_BYTES);
     text_clean(str_of(label), SHOWN_MAX, &left);
     put_version(text, &right);
+    buf_puts(&right, words[state]);
     int64_t first = (int64_t)text_width(buf_str(&left)) * DIGIT_WIDTH + 2 * PADDING;
     int64_t second = (int64_t)text_width(buf_str(&right)) * DIGIT_WIDTH + 2 * PADDING;
     html_add(out,

@@ -615,8 +615,8 @@ test_n_of_m(void **state)
         approval(&f, "HUBOT-new", 2), approval(&f, "monalisa", 3)};
     f.facts.approvals = given;
     gate(&f, POLICY_WAIT, REASON_APPROVAL);
-    assert_string_equal(f.gate.sentence,
-        "0 of 2 approvals are given; they are of team 'devops', other than octocat");
+    assert_string_equal(
+        f.gate.sentence, "it needs 2 approvals of team 'devops', other than octocat; 0 given");
     assert_string_equal(f.gate.who, "team 'devops', other than octocat");
     f.facts.approval_count = 3; // one person, whatever the login
     gate(&f, POLICY_WAIT, REASON_APPROVAL);

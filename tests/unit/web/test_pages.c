@@ -99,11 +99,25 @@ five_hundred_apps_of_which_nothing_is_known_are_light(void **state)
     assert_in_range(html, 1, TRANSFERRED_MAX);
 }
 
+static void
+a_badge_says_it_in_words(void **state)
+{
+    (void)state;
+    struct buf good CLEANUP(buf_done) = BUF_INIT(PAGE_MAX);
+    struct buf failed CLEANUP(buf_done) = BUF_INIT(PAGE_MAX);
+    web_badge("production", "v1.2.3", WEB_STATE_GOOD, &good);
+    assert_non_null(strstr(buf_cstr(&good), "aria-label=\"production: v1.2.3\""));
+    web_badge("production", "v1.2.3", WEB_STATE_FAILED, &failed);
+    assert_non_null(
+        strstr(buf_cstr(&failed), "aria-label=\"production: v1.2.3, last deploy failed\""));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(pages_are_as_they_were),
         cmocka_unit_test(five_hundred_apps_are_light),
-        cmocka_unit_test(five_hundred_apps_of_which_nothing_is_known_are_light)};
+        cmocka_unit_test(five_hundred_apps_of_which_nothing_is_known_are_light),
+        cmocka_unit_test(a_badge_says_it_in_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
