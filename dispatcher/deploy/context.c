@@ -201,12 +201,9 @@ context_clean(struct arena *arena, const char *text, size_t max)
 
 // Every event but those of an upload and a builder's output is also kept, so that `watch` can
 // follow from another terminal.
-void
-context_emit(struct deploy_context *context, const struct deploy_event *event)
+static void
+keep_event(struct deploy_context *context, const struct deploy_event *event)
 {
-    if (context->observer != NULL) {
-        context->observer->event(context->observer->ctx, event);
-    }
     bool upload = event->kind == DEPLOY_EVENT_IMAGE || event->kind == DEPLOY_EVENT_PROGRESS;
     bool passing = upload || event->kind == DEPLOY_EVENT_OUTPUT;
     if (context->store == NULL || passing || event->deployment->id == NULL) {
@@ -225,6 +222,16 @@ context_emit(struct deploy_context *context, const struct deploy_event *event)
         char *problem CLEANUP(xfreep) = error_text(err);
         log_warn(context->platform->log, "event not kept", F_STR("problem", problem));
         error_free(err);
+    }
+}
+
+// Kept first: whoever observes may tell others to read it.
+void
+context_emit(struct deploy_context *context, const struct deploy_event *event)
+{
+    keep_event(context, event);
+    if (context->observer != NULL) {
+        context->observer->event(context->observer->ctx, event);
     }
 }
 

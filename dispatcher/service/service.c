@@ -131,6 +131,7 @@ start_rooms(struct service *service)
     service->people_again = people_again_new();
     service->keys = keys_new(&service->request_platform, &service->http_options, settings->jwks);
     TRY(trace_start(service));
+    TRY(wakeups_start(service));
     TRY(writer_start(service));
     TRY(specs_start(service));
     TRY(feed_start(service));
@@ -139,6 +140,7 @@ start_rooms(struct service *service)
     TRY(sessions_start(service));
     TRY(streams_start(service));
     TRY(handlers_start(service));
+    TRY(wakeups_listen(service));
     return listen_start(service);
 }
 
@@ -256,6 +258,7 @@ static void
 stop_rooms(struct service *service)
 {
     chores_stop(service);
+    wakeups_quiet(service);
     workers_stop(service);
     feed_stop(service);
     handlers_stop(service);
@@ -266,6 +269,7 @@ stop_rooms(struct service *service)
     sessions_stop(service);
     specs_stop(service);
     writer_stop(service);
+    wakeups_stop(service);
     trace_stop(service);
     keys_free(service->keys);
     people_free(service->people);

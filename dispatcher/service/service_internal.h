@@ -13,6 +13,7 @@
 //     feed.c, poll.c, sweep.c          news of runs: webhooks, the shared poll, lost deliveries
 //     drift.c                          looks for what is not as the last release left it
 //     chores.c                         leader jobs: expiry, retention, poll, sweep, drift
+//     wakeups.c                        hints from and to the other replicas
 //     metrics.c, trace.c, health.c     what operators see
 //
 // Threads: libmicrohttpd's (each request on one of them), the writer, workers, one for the feed's
@@ -76,6 +77,7 @@ struct service_parts {
     _Atomic(struct run_feed *) feed;
     struct chore_keeper *chores;
     struct session_keeper *sessions; // session.c
+    struct wakeups *wakeups;         // wakeups.c; NULL where nobody shares the database
 };
 struct service_parts *service_parts(struct service *service);
 
@@ -221,8 +223,26 @@ void feed_news(struct service *service, const char *repository, int64_t run_id);
 
 // --- stream.c ------------------------------------------------------------------------------------
 
-/// A deployment has new events or another state: whoever streams it is served.
+/// A deployment has new events or another state, which is written down: whoever streams it is
+/// served, here and at the other replicas.
 void streams_wake(struct service *service, const char *deployment);
+/// The same, told by another replica.
+void streams_hear(struct service *service, const char *deployment);
+
+// --- wakeups.c -----------------------------------------------------------------------------------
+
+/// From here on others can be told; started before all that does, stopped after it, when what is
+/// left has been told.
+NODISCARD struct error *wakeups_start(struct service *service);
+/// From here on others are heard: what that wakes has to run.
+NODISCARD struct error *wakeups_listen(struct service *service);
+/// Nobody is woken any more.
+void wakeups_quiet(struct service *service);
+void wakeups_stop(struct service *service);
+/// The other replicas' streams of this deployment are to look.
+void wakeups_tell(struct service *service, const char *deployment);
+/// Is what others tell heard at this moment?
+bool wakeups_are_heard(struct service *service);
 
 // --- metrics.c -----------------------------------------------------------------------------------
 

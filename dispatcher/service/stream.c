@@ -15,7 +15,8 @@ enum {
     GIVEN_MAX = 256 * 1024, // of what a client is given at once; more follows
     HEARTBEAT_MS = 15 * 1000,
     LOOK_MS = 15 * 1000,   // at a deployment that nobody spoke of
-    LOOK_SHARED_MS = 1000, // the same where other replicas write
+    LOOK_SHARED_MS = 1000, // the same where other replicas write, ...
+    LOOK_HEARD_MS = 5000,  // ... and tell us so
     TICK_MS = 500,
     LAST_WORDS_MS = 3000, // after it is final, for what is still to be written down
     PIECE_BYTES = 1024,   // of HTTP/1.0; else it is read into the connection's own memory
@@ -396,7 +397,9 @@ serve_topic(struct streams *streams, const char *deployment, int64_t after)
 static bool
 is_due(const struct streams *streams, const struct topic *topic, int64_t now)
 {
-    int64_t every = store_is_shared(streams->store) ? LOOK_SHARED_MS : LOOK_MS;
+    int64_t every = !store_is_shared(streams->store)      ? LOOK_MS
+                    : wakeups_are_heard(streams->service) ? LOOK_HEARD_MS
+                                                          : LOOK_SHARED_MS;
     bool someone = cursor_of(topic) != INT64_MAX;
     return someone && (topic->dirty || now - topic->looked_ms >= every);
 }
@@ -501,6 +504,13 @@ streams_start(struct service *service)
 
 void
 streams_wake(struct service *service, const char *deployment)
+{
+    streams_hear(service, deployment);
+    wakeups_tell(service, deployment);
+}
+
+void
+streams_hear(struct service *service, const char *deployment)
 {
     struct streams *streams = service->streams;
     if (streams == NULL) {

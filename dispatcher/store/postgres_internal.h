@@ -32,6 +32,11 @@ void postgres_target_done(struct postgres_target *target);
 struct error *postgres_error(struct store *store, const char *doing, const char *state,
     const char *message) __attribute__((returns_nonnull));
 
+// postgres_hints.c
+int postgres_ear(const struct store *store);
+NODISCARD struct error *postgres_take_told(
+    struct store *store, void (*heard)(void *ctx, const char *about), void *ctx);
+
 // postgres_claim.c
 NODISCARD struct error *postgres_claim(struct store_claim *claim, struct store *store, bool *taken);
 void postgres_release(struct store_claim *claim);

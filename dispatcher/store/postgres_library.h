@@ -7,12 +7,14 @@
 #include "dispatcher/error.h"
 
 #define LIBPQ_FUNCTIONS                                                                            \
+    LIBPQ_FUNCTION(PQbackendPID)                                                                   \
     LIBPQ_FUNCTION(PQclear)                                                                        \
     LIBPQ_FUNCTION(PQcmdStatus)                                                                    \
     LIBPQ_FUNCTION(PQcmdTuples)                                                                    \
     LIBPQ_FUNCTION(PQconnectdbParams)                                                              \
     LIBPQ_FUNCTION(PQconninfoFree)                                                                 \
     LIBPQ_FUNCTION(PQconninfoParse)                                                                \
+    LIBPQ_FUNCTION(PQconsumeInput)                                                                 \
     LIBPQ_FUNCTION(PQenterPipelineMode)                                                            \
     LIBPQ_FUNCTION(PQerrorMessage)                                                                 \
     LIBPQ_FUNCTION(PQexecParams)                                                                   \
@@ -25,6 +27,7 @@
     LIBPQ_FUNCTION(PQgetvalue)                                                                     \
     LIBPQ_FUNCTION(PQhostaddr)                                                                     \
     LIBPQ_FUNCTION(PQinitOpenSSL)                                                                  \
+    LIBPQ_FUNCTION(PQnotifies)                                                                     \
     LIBPQ_FUNCTION(PQntuples)                                                                      \
     LIBPQ_FUNCTION(PQparameterStatus)                                                              \
     LIBPQ_FUNCTION(PQpipelineSync)                                                                 \
@@ -35,6 +38,7 @@
     LIBPQ_FUNCTION(PQsendQueryPrepared)                                                            \
     LIBPQ_FUNCTION(PQserverVersion)                                                                \
     LIBPQ_FUNCTION(PQsetNoticeProcessor)                                                           \
+    LIBPQ_FUNCTION(PQsocket)                                                                       \
     LIBPQ_FUNCTION(PQstatus)                                                                       \
     LIBPQ_FUNCTION(PQtransactionStatus)
 
@@ -53,12 +57,14 @@ NODISCARD struct error *postgres_library_load(void);
 
 // Function-like, so that the names above are still names. One that is missing here does not link,
 // one that is missing above does not compile.
+#define PQbackendPID(...) postgres_library.PQbackendPID(__VA_ARGS__)
 #define PQclear(...) postgres_library.PQclear(__VA_ARGS__)
 #define PQcmdStatus(...) postgres_library.PQcmdStatus(__VA_ARGS__)
 #define PQcmdTuples(...) postgres_library.PQcmdTuples(__VA_ARGS__)
 #define PQconnectdbParams(...) postgres_library.PQconnectdbParams(__VA_ARGS__)
 #define PQconninfoFree(...) postgres_library.PQconninfoFree(__VA_ARGS__)
 #define PQconninfoParse(...) postgres_library.PQconninfoParse(__VA_ARGS__)
+#define PQconsumeInput(...) postgres_library.PQconsumeInput(__VA_ARGS__)
 #define PQenterPipelineMode(...) postgres_library.PQenterPipelineMode(__VA_ARGS__)
 #define PQerrorMessage(...) postgres_library.PQerrorMessage(__VA_ARGS__)
 #define PQexecParams(...) postgres_library.PQexecParams(__VA_ARGS__)
@@ -71,6 +77,7 @@ NODISCARD struct error *postgres_library_load(void);
 #define PQgetvalue(...) postgres_library.PQgetvalue(__VA_ARGS__)
 #define PQhostaddr(...) postgres_library.PQhostaddr(__VA_ARGS__)
 #define PQinitOpenSSL(...) postgres_library.PQinitOpenSSL(__VA_ARGS__)
+#define PQnotifies(...) postgres_library.PQnotifies(__VA_ARGS__)
 #define PQntuples(...) postgres_library.PQntuples(__VA_ARGS__)
 #define PQparameterStatus(...) postgres_library.PQparameterStatus(__VA_ARGS__)
 #define PQpipelineSync(...) postgres_library.PQpipelineSync(__VA_ARGS__)
@@ -81,5 +88,6 @@ NODISCARD struct error *postgres_library_load(void);
 #define PQsendQueryPrepared(...) postgres_library.PQsendQueryPrepared(__VA_ARGS__)
 #define PQserverVersion(...) postgres_library.PQserverVersion(__VA_ARGS__)
 #define PQsetNoticeProcessor(...) postgres_library.PQsetNoticeProcessor(__VA_ARGS__)
+#define PQsocket(...) postgres_library.PQsocket(__VA_ARGS__)
 #define PQstatus(...) postgres_library.PQstatus(__VA_ARGS__)
 #define PQtransactionStatus(...) postgres_library.PQtransactionStatus(__VA_ARGS__)

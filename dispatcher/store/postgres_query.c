@@ -557,6 +557,8 @@ const struct store_driver postgres_driver = {
     .lock = lock,
     .patience = "SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout',"
                 " '0', true)",
+    .ear = postgres_ear,
+    .take_told = postgres_take_told,
     .claim = postgres_claim,
     .release = postgres_release,
     .close = close_connection,

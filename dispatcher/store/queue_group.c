@@ -1,15 +1,9 @@
 // What holds the queue's transactions together: groups of requests in one commit, the fence of a
-// handle, wake-ups. Knows no rule of the queue.
+// handle. Knows no rule of the queue.
 #include <stdlib.h>
 
 #include "dispatcher/memory.h"
 #include "queue_internal.h"
-
-void
-store_notify(struct store *store)
-{
-    store->notify = true;
-}
 
 static struct error *
 undo(struct store *store)

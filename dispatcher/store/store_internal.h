@@ -122,7 +122,7 @@ NODISCARD struct error *store_lock(struct store *store, const char *name);
 /// failed with anything but ERROR_CONFLICT (found before it wrote anything) fails the whole, also
 /// when somebody in between forgets it.
 NODISCARD struct error *store_end(struct store *store, struct error *err);
-/// Wakes who waits for something to be due, once this transaction is committed. Only a hint.
+/// Tells who listens that something is due, once this transaction is committed (hints.c).
 void store_notify(struct store *store);
 /// The audit's head, locked until this transaction ends.
 NODISCARD struct error *audit_lock_head(struct store *store);
@@ -147,6 +147,10 @@ struct store_driver {
     bool (*in_transaction)(const struct store *store);
     struct error *(*lock)(struct store *store, const char *name);
     const char *patience; // a statement, or NULL
+    // NULL: nothing is ever told (hints.c).
+    int (*ear)(const struct store *store); // a descriptor that is readable when something came
+    struct error *(*take_told)(
+        struct store *store, void (*heard)(void *ctx, const char *about), void *ctx);
     struct error *(*claim)(struct store_claim *claim, struct store *store, bool *taken);
     void (*release)(struct store_claim *claim);
     void (*close)(struct store *store);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "dispatcher/arena.h"
+#include "dispatcher/cancel.h"
 #include "dispatcher/error.h"
 
 struct store;
@@ -94,6 +95,22 @@ NODISCARD struct error *store_usual_duration(
 /// Records one, with the deployment.
 NODISCARD struct error *store_add_duration(
     struct store *store, const char *id, const char *app, const char *env, int64_t duration_ms);
+
+// --- hints (hints.c) -----------------------------------------------------------------------------
+
+// Processes that share a database tell each other what may be worth a look. Only hints: they may
+// be lost, come twice, or be made up by whoever may connect to the database, so that nothing may
+// depend on one. SQLite's are never heard: its one process knows.
+
+/// From now on this handle hears what is told.
+NODISCARD struct error *store_listen(struct store *store);
+/// Waits until something was told, `wake` is raised or `wait_ms` are over, and hands on what was
+/// told: "" for something that is due, else the id of a deployment. What this handle told itself is
+/// left out. ERROR_STORAGE: the connection is gone.
+NODISCARD struct error *store_hear(struct store *store, int wait_ms, const struct cancel *wake,
+    void (*heard)(void *ctx, const char *about), void *ctx);
+/// Tells all who listen, without waiting for any of them.
+NODISCARD struct error *store_tell(struct store *store, const char *about);
 
 // --- keeping it (backup.c) -----------------------------------------------------------------------
 

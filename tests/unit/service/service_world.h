@@ -35,7 +35,8 @@ struct service {
     char *directory, *state;
     struct store *store; // the writer's, and the test's
     pthread_mutex_t writing;
-    char *failure; // what service_fail was told
+    char *failure;  // what service_fail was told
+    char heard[64]; // the deployment that another replica spoke of last
     struct str_list teams;
     bool teams_unknown;
     atomic_int asked_teams, streams, spans;
@@ -45,6 +46,7 @@ struct service {
     atomic_llong counters[METRIC_COUNT];
 };
 
+static const struct clock *world_clock = &clock_system; // of the next one
 static struct service *world_now; // the engine's functions are given no service
 
 static inline struct service *
@@ -53,7 +55,7 @@ world_new(void)
     struct service *service = xcalloc(1, sizeof(*service));
     service->cancel = cancel_new();
     service->platform = (struct platform){
-        .clock = &clock_system, .random = &random_system, .env = NULL, .cancel = service->cancel};
+        .clock = world_clock, .random = &random_system, .env = NULL, .cancel = service->cancel};
     service->directory = temp_dir_new();
     char *path CLEANUP(xfreep) = temp_dir_path(service->directory, "state.db");
     service->state = xasprintf("sqlite:%s", path);
@@ -170,6 +172,14 @@ streams_wake(struct service *service, const char *deployment)
 {
     (void)deployment;
     (void)atomic_fetch_add(&service->streams, 1);
+}
+
+void
+streams_hear(struct service *service, const char *deployment)
+{
+    (void)pthread_mutex_lock(&service->writing);
+    (void)snprintf(service->heard, sizeof(service->heard), "%s", deployment);
+    (void)pthread_mutex_unlock(&service->writing);
 }
 
 void
