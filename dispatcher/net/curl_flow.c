@@ -7,10 +7,12 @@
 
 enum { POLL_MS = 1000 };
 
-// Interrupted: what is still going ends as cancelled, and says whether the request had left.
+// Interrupted: what is still going ends as cancelled, and says whether the request had left. A name
+// that is still being looked up is not waited for: its thread ends by itself.
 static void
 transfer_abandon(struct transfer *transfer)
 {
+    (void)curl_easy_setopt(transfer->easy, CURLOPT_QUICK_EXIT, 1L);
     struct error *err = error_new(ERROR_CANCELLED, "interrupted");
     transfer->exchange->error =
         error_remote(err, 0, "cancelled", NULL, curl_request_left(transfer));
@@ -91,13 +93,13 @@ resume(struct transfer *list)
 }
 
 static struct error *
-wait_for_activity(struct curl_transport *transport, const struct transfer *list, int64_t again_ms)
+wait_for_activity(struct curl_transport *transport, const struct transfer *list, int64_t again_ms,
+    const struct cancel *cancel)
 {
     const struct platform *platform = transport->platform;
-    struct cancel *cancel = platform->cancel;
     struct curl_waitfd wake = {.events = CURL_WAIT_POLLIN};
     if (list == NULL) {
-        return clock_sleep_until(platform->clock, again_ms, cancel);
+        return clock_sleep_until(platform->clock, again_ms, platform->cancel);
     }
     if (cancel != NULL) {
         wake.fd = cancel_fd(cancel);
@@ -107,6 +109,30 @@ wait_for_activity(struct curl_transport *transport, const struct transfer *list,
     int timeout = left < POLL_MS ? (int)left : POLL_MS;
     (void)curl_multi_poll(transport->multi, &wake, cancel != NULL ? 1 : 0, timeout, NULL);
     return cancel_check(cancel);
+}
+
+static bool
+only_reads(const struct transfer *transfer)
+{
+    enum http_method method = transfer->exchange->request->method;
+    return method == HTTP_GET || method == HTTP_HEAD;
+}
+
+// What only reads ends as cancelled. True: there is something else, which is waited for.
+static bool
+abandon_reads(
+    const struct curl_transport *transport, struct transfer **list, const struct http_flow *flow)
+{
+    if (transport->give_up == NULL) {
+        return false;
+    }
+    for (struct transfer *transfer = *list; transfer != NULL; transfer = transfer->next) {
+        if (!transfer->finished && only_reads(transfer)) {
+            transfer_abandon(transfer);
+        }
+    }
+    (void)sweep(list, flow);
+    return *list != NULL;
 }
 
 static void
@@ -124,11 +150,14 @@ struct error *
 curl_flow_perform(struct http_transport *base, const struct http_flow *flow)
 {
     struct curl_transport *transport = (struct curl_transport *)base;
+    const struct cancel *cancel = transport->platform->cancel;
     struct transfer *list = NULL;
-    struct error *err = NULL;
+    struct error *err = NULL, *interrupted = NULL;
     while (err == NULL && !flow->stopped(flow->ctx)) {
         int64_t again_ms = INT64_MAX;
-        begin_all(transport, flow, &list, &again_ms);
+        if (interrupted == NULL) {
+            begin_all(transport, flow, &list, &again_ms);
+        }
         if (list == NULL && again_ms == INT64_MAX) {
             break;
         }
@@ -138,11 +167,19 @@ curl_flow_perform(struct http_transport *base, const struct http_flow *flow)
         bool ended = sweep(&list, flow);
         bool resumed = resume(list);
         if (!ended && !resumed) {
-            err = wait_for_activity(transport, list, again_ms);
+            err = wait_for_activity(transport, list, again_ms, cancel);
+        }
+        if (err != NULL && interrupted == NULL && abandon_reads(transport, &list, flow)) {
+            interrupted = err;
+            err = NULL;
+            cancel = transport->give_up;
         }
     }
     abandon_all(&list, flow);
-    return err;
+    if (interrupted != NULL) {
+        error_free(err);
+    }
+    return interrupted != NULL ? interrupted : err;
 }
 
 void

@@ -13,6 +13,7 @@ struct curl_transport {
     CURL **idle;
     size_t idle_count;
     char *user_agent, *proxy, *no_proxy, *ca_file;
+    const struct cancel *give_up;
 };
 
 // One exchange on the wire.

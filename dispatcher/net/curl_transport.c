@@ -510,6 +510,7 @@ curl_transport_new(const struct platform *platform, const struct http_client_opt
                                     options->no_proxy != NULL ? options->no_proxy : "",
                                     options->no_proxy != NULL ? "," : "");
     transport->ca_file = copy(options->ca_file);
+    transport->give_up = options->give_up;
     *out = &transport->base;
     return NULL;
 }

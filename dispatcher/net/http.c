@@ -279,8 +279,9 @@ http_send(
 {
     struct http_exchange exchange = {.request = request};
     struct error *err = http_send_all(client, &exchange, 1, 1);
-    // Interrupted in mid-air: the exchange's own error also says whether the request had left.
-    if (exchange.error != NULL) {
+    // Interrupted in mid-air: the exchange's own error also says whether the request had left, and
+    // one that was answered nevertheless (`give_up`) has its answer.
+    if (exchange.error != NULL || exchange.response.status != 0) {
         error_free(err);
         err = exchange.error;
     }

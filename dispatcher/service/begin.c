@@ -59,10 +59,21 @@ write_held(struct store *store, void *ctx)
     return audit_add(store, &entry, worker_wall(b->worker));
 }
 
+// What is decided while we stop may be decided by an answer that was cut off: nobody is refused for
+// that, or told so. Whoever comes next decides anew.
+static bool
+is_cut_short(const struct beginning *b)
+{
+    return atomic_load(&b->worker->pool->stopped);
+}
+
 static struct error *
 hold(struct beginning *b, const struct holding *holding)
 {
     struct queue_job *job = b->job;
+    if (is_cut_short(b)) {
+        return worker_give_back(b->worker, job);
+    }
     const char *code = reason_code_name(holding->code);
     struct held_write write = {b, !cstr_equal(job->code, code)};
     bool is_other = write.is_new || !cstr_equal(job->reason, holding->sentence);
@@ -99,7 +110,8 @@ refuse(struct beginning *b, enum reason_code code, const char *sentence, const c
 {
     const struct worker_ending ending = {
         .result = "refused", .code = code, .sentence = sentence, .who = who};
-    return worker_end(b->worker, b->job, &ending, &b->ask);
+    return is_cut_short(b) ? worker_give_back(b->worker, b->job)
+                           : worker_end(b->worker, b->job, &ending, &b->ask);
 }
 
 // --- the specs of this moment --------------------------------------------------------------------
@@ -218,6 +230,9 @@ start(struct beginning *b, const struct str_list *warnings)
     struct worker *worker = b->worker;
     int64_t now = worker_wall(worker);
     bool started = false, ready = false;
+    if (is_cut_short(b)) {
+        return worker_give_back(worker, b->job);
+    }
     struct error *err = queue_start(worker->store, b->job, now, &started);
     if (err != NULL) {
         return worker_forgive(worker, b->job, err);

@@ -345,6 +345,19 @@ chores_start(struct service *service)
     return err;
 }
 
+// Another replica goes on with it at its next look. What cannot be given back runs out.
+static void
+give_back(struct chore_keeper *keeper)
+{
+    struct error *err = queue_lead_end(keeper->store, service_replica(keeper->service));
+    if (err != NULL) {
+        char *text CLEANUP(xfreep) = error_text(err);
+        log_warn(service_platform(keeper->service)->log, "leader jobs are not given back",
+            F_STR("problem", text));
+        error_free(err);
+    }
+}
+
 void
 chores_stop(struct service *service)
 {
@@ -364,6 +377,9 @@ chores_stop(struct service *service)
     }
     if (keeper->drift_runs) {
         (void)pthread_join(keeper->drift, NULL);
+    }
+    if (keeper->store != NULL) {
+        give_back(keeper);
     }
     service_parts(service)->chores = NULL;
     poll_free(keeper->poller);

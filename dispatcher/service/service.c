@@ -238,7 +238,7 @@ run(struct service *service)
 
 // --- the end -------------------------------------------------------------------------------------
 
-// Nobody new, streams to another replica, answers out, then what works on deployments.
+// Nobody new, streams to another replica, answers out; meanwhile deployments are put down.
 static void
 drain(struct service *service)
 {
@@ -248,6 +248,9 @@ drain(struct service *service)
     atomic_store(&service->draining, true);
     cancel_clear(platform->cancel); // from here on it means: at once
     cancel_raise(service->stop, 15);
+    wakeups_quiet(service);
+    workers_quiet(service);
+    chores_stop(service); // another replica goes on with them meanwhile
     streams_end(service);
     listen_drain(service, deadline);
     cancel_raise(service->request_stop, 15);
@@ -257,8 +260,6 @@ drain(struct service *service)
 static void
 stop_rooms(struct service *service)
 {
-    chores_stop(service);
-    wakeups_quiet(service);
     workers_stop(service);
     feed_stop(service);
     handlers_stop(service);

@@ -92,6 +92,9 @@ void specs_stop(struct service *service);
 NODISCARD struct error *feed_start(struct service *service);
 void feed_stop(struct service *service);
 NODISCARD struct error *workers_start(struct service *service);
+/// Nothing more is begun; what only asks is cut off now, what may change something within six
+/// seconds, and put down as after a kill.
+void workers_quiet(struct service *service);
 void workers_stop(struct service *service);
 NODISCARD struct error *chores_start(struct service *service);
 void chores_stop(struct service *service);

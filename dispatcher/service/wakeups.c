@@ -133,12 +133,25 @@ lose(struct wakeups *wakeups, struct error *err)
         clock_sleep_until(clock_of(wakeups), clock_mono(clock_of(wakeups)) + pause, wakeups->wake));
 }
 
+static bool
+is_deaf(struct wakeups *wakeups)
+{
+    (void)pthread_mutex_lock(&wakeups->lock);
+    bool is = wakeups->deaf;
+    (void)pthread_mutex_unlock(&wakeups->lock);
+    return is;
+}
+
 static struct error *
 round_of(struct wakeups *wakeups, bool *stopping)
 {
     cancel_clear(wakeups->wake);
     TRY(tell_all(wakeups, stopping));
     if (*stopping) {
+        return NULL;
+    }
+    if (wakeups->store == NULL && is_deaf(wakeups)) { // the end is near, and connecting takes time
+        error_free(clock_sleep_until(clock_of(wakeups), INT64_MAX, wakeups->wake));
         return NULL;
     }
     TRY(wakeups->store == NULL ? connect_again(wakeups) : NULL);

@@ -20,7 +20,7 @@ enum {
     NAP_MS = 20,
     RENEWALS = 4,             // within the time of a lease
     TRIM_MS = 60 * 60 * 1000, // what was not touched for so long is not ours
-    GRACE_MS = 20 * 1000,     // stopping lets a look under way end by itself
+    GRACE_MS = 6 * 1000,      // what is being changed in a look may be answered meanwhile
     COURIERS = 4,             // sinks at a time
 };
 
@@ -122,9 +122,8 @@ keep_leases(void *ctx)
 
 // --- one worker ----------------------------------------------------------------------------------
 
-// What is leased and not begun with goes back as it is.
-static struct error *
-give_back(struct worker *worker, struct queue_job *job)
+struct error *
+worker_give_back(struct worker *worker, struct queue_job *job)
 {
     job->due_ms = worker_wall(worker);
     worker_let_go(worker, job->id);
@@ -141,7 +140,7 @@ work_on(struct worker *worker, struct queue_job *jobs, size_t count,
     hold_all(worker, jobs, count);
     for (size_t i = 0; i < count && err == NULL; i++) {
         struct arena *arena CLEANUP(arena_freep) = arena_new();
-        err = atomic_load(&worker->pool->stopped) ? give_back(worker, &jobs[i])
+        err = atomic_load(&worker->pool->stopped) ? worker_give_back(worker, &jobs[i])
                                                   : what(worker, &jobs[i], arena);
         worker_let_go(worker, jobs[i].id);
     }
@@ -214,7 +213,8 @@ open_worker(struct worker_pool *pool, size_t index)
 {
     struct service *service = pool->service;
     struct worker *worker = &pool->workers[index];
-    const struct http_client_options *http = service_http_options(service);
+    struct http_client_options http = *service_http_options(service);
+    http.give_up = pool->cut;
     *worker = (struct worker){
         .pool = pool,
         .service = service,
@@ -223,16 +223,16 @@ open_worker(struct worker_pool *pool, size_t index)
         .owner = xasprintf("%s/%zu", service_replica(service), index),
         .observer = {observe, worker},
     };
-    worker->platform.cancel = pool->cut;
+    worker->platform.cancel = pool->halt;
     (void)pthread_mutex_init(&worker->lock, NULL);
     pool->count = index + 1;
-    TRY(http_client_new(&worker->platform, http, &worker->http));
+    TRY(http_client_new(&worker->platform, &http, &worker->http));
     const struct deploy_context_options options = {
         .platform = &worker->platform,
         .http = worker->http,
-        .ca_file = http->ca_file,
-        .proxy = http->proxy,
-        .no_proxy = http->no_proxy,
+        .ca_file = http.ca_file,
+        .proxy = http.proxy,
+        .no_proxy = http.no_proxy,
         .state_path = service_settings(service)->state,
         .feed = feed_for_engine(service),
         .live = true,
@@ -325,6 +325,7 @@ workers_start(struct service *service)
     size_t count = size_of(service);
     pool->service = service;
     pool->lease_ms = lease_of(service);
+    pool->halt = cancel_new();
     pool->cut = cancel_new();
     pool->keeper_wake = cancel_new();
     pool->watches = worker_watches_new();
@@ -344,14 +345,28 @@ workers_start(struct service *service)
     return err;
 }
 
-// What is under way has its time, so that no request is cut off whose answer matters; then it is
-// put down as after a kill.
+// Looks end at their next request, and what only asks is cut off; what may change something has its
+// time, so that no answer is cut off that matters. Then it is put down as after a kill.
+void
+workers_quiet(struct service *service)
+{
+    struct worker_pool *pool = service_parts(service)->workers;
+    if (pool == NULL || atomic_load(&pool->stopped)) {
+        return;
+    }
+    const struct clock *clock = service_platform(service)->clock;
+    pool->cut_ms = clock_mono(clock) + GRACE_MS;
+    feed_quiet(service); // it wakes us
+    atomic_store(&pool->stopped, true);
+    cancel_raise(pool->halt, 1);
+    workers_wake(service);
+}
+
 static void
 wait_for_workers(struct worker_pool *pool)
 {
     const struct clock *clock = service_platform(pool->service)->clock;
-    int64_t until = clock_mono(clock) + GRACE_MS;
-    while (atomic_load(&pool->alive) > 0 && clock_mono(clock) < until) {
+    while (atomic_load(&pool->alive) > 0 && clock_mono(clock) < pool->cut_ms) {
         error_free(clock_sleep_until(clock, clock_mono(clock) + NAP_MS, NULL));
     }
     cancel_raise(pool->cut, 1);
@@ -378,9 +393,7 @@ workers_stop(struct service *service)
     if (pool == NULL) {
         return;
     }
-    feed_quiet(service); // it wakes us
-    atomic_store(&pool->stopped, true);
-    workers_wake(service);
+    workers_quiet(service);
     wait_for_workers(pool);
     join_all(pool);
     service_parts(service)->workers = NULL;
@@ -395,6 +408,7 @@ workers_stop(struct service *service)
     worker_watches_free(pool->watches);
     begin_memory_free(pool->ancestry);
     cancel_free(pool->keeper_wake);
+    cancel_free(pool->halt);
     cancel_free(pool->cut);
     free(pool->workers);
     free(pool);

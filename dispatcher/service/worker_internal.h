@@ -79,7 +79,7 @@ struct worker_pool;
 struct worker {
     struct worker_pool *pool;
     struct service *service;
-    struct platform platform; // its cancel is the pool's `cut`
+    struct platform platform; // its cancel is the pool's `halt`
     char *owner;              // of leases: each worker has its own
     struct cancel *wake;
     struct http_client *http;
@@ -96,7 +96,9 @@ struct worker {
 struct worker_pool {
     struct service *service;
     int64_t lease_ms;
-    struct cancel *cut; // ends what is under way, when stopping takes too long
+    struct cancel *halt; // stopping: ends what only asks, and begins nothing more
+    struct cancel *cut;  // ends the rest, at cut_ms
+    int64_t cut_ms;      // mono
     atomic_bool stopped;
     atomic_size_t alive;
     struct due_times dues; // of what we parked
@@ -118,6 +120,8 @@ struct worker_pool {
 /// From here on its lease is not renewed any more.
 void worker_let_go(struct worker *worker, const char *id);
 int64_t worker_wall(const struct worker *worker);
+/// What is leased and not begun with goes back as it is, due now.
+NODISCARD struct error *worker_give_back(struct worker *worker, struct queue_job *job);
 
 // --- worker_run.c --------------------------------------------------------------------------------
 

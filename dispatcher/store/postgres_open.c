@@ -49,7 +49,7 @@ choose(const struct postgres_target *target, struct parameters *out)
     }
     add(out, "fallback_application_name", "dispatcher");
     add(out, "target_session_attrs", "read-write");
-    add(out, "connect_timeout", "10");
+    add(out, "connect_timeout", "5");
     // A network that swallows packets ends in an error, not in silence.
     add(out, "keepalives_idle", "10");
     add(out, "keepalives_interval", "5");

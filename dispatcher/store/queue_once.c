@@ -156,6 +156,16 @@ queue_lead(struct store *store, const char *name, const char *owner, int64_t now
     return NULL;
 }
 
+struct error *
+queue_lead_end(struct store *store, const char *owner)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store, "DELETE FROM leader_leases WHERE owner = ?");
+    query_text(&query, owner);
+    return query_run(&query);
+}
+
 // --- sessions ------------------------------------------------------------------------------------
 
 struct error *

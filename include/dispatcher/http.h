@@ -108,6 +108,9 @@ struct http_client_options {
     const char *proxy;      // from HTTPS_PROXY where the front end honours it, else NULL
     const char *no_proxy;
     const char *ca_file; // SSL_CERT_FILE or AWS_CA_BUNDLE, else NULL
+    /// The platform's cancel flag ends what only reads (GET, HEAD) and begins nothing more; what
+    /// may change something is waited for until this flag is raised as well. NULL: for nothing.
+    const struct cancel *give_up;
 };
 
 struct http_client;
@@ -145,7 +148,7 @@ struct http_flow {
 };
 /// Runs until nothing is on the wire, `next` gives nothing and asks for no other time. `next` and
 /// `ended` may send other requests. Fails only when cancelled: exchanges on the wire have then
-/// ended as cancelled, and no other was begun.
+/// ended, as cancelled or by themselves (`give_up`), and no other was begun.
 NODISCARD struct error *http_run(struct http_client *client, const struct http_flow *flow);
 /// From any thread: readers and writers that rest are asked whether they are ready.
 void http_wake(struct http_client *client);

@@ -274,6 +274,8 @@ NODISCARD struct error *queue_token_find(
 /// until now_ms + lease_ms.
 NODISCARD struct error *queue_lead(struct store *store, const char *name, const char *owner,
     int64_t now_ms, int64_t lease_ms, bool *leads);
+/// Gives all back that `owner` has, so that nobody has to wait for their end.
+NODISCARD struct error *queue_lead_end(struct store *store, const char *owner);
 
 struct queue_session {
     const char *hash; // SHA-256 of the cookie's value

@@ -2,9 +2,11 @@
 // kind it is and whether the request had left.
 #include "dispatcher/http.h"
 
+#include <netdb.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -459,6 +461,167 @@ a_cancelled_batch_ends_each_exchange(void **state)
     assert_int_equal(loopback_server_posts(lab.server), 1);
 }
 
+// --- what may change something is waited for -----------------------------------------------------
+
+// A lab whose client has a second flag.
+struct patient {
+    struct http_lab lab;
+    struct cancel *give_up;
+    struct http_client *client;
+};
+
+static void
+patient_init(struct patient *p, void (*serve)(struct loopback_connection *connection, void *ctx))
+{
+    http_lab_init_with(&p->lab, serve);
+    http_lab_raises(&p->lab, true);
+    p->give_up = cancel_new();
+    const struct http_client_options options = {.give_up = p->give_up};
+    assert_null(http_client_new(&p->lab.platform, &options, &p->client));
+}
+
+static void
+patient_done(struct patient *p)
+{
+    http_client_free(p->client);
+    cancel_free(p->give_up);
+    http_lab_done(&p->lab);
+}
+
+static struct error *
+patient_send(struct patient *p, enum http_method method)
+{
+    const struct http_request request = {.method = method, .url = http_lab_url(&p->lab, "/")};
+    return http_send(p->client, &request, &p->lab.response);
+}
+
+static void
+what_changes_something_is_answered_after_a_signal(void **state)
+{
+    (void)state;
+    static const enum http_method methods[] = {HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE};
+    struct patient p CLEANUP(patient_done) = {0};
+    patient_init(&p, http_lab_serve);
+    for (size_t i = 0; i < ARRAY_LENGTH(methods); i++) {
+        cancel_clear(p.lab.platform.cancel);
+        assert_answered(patient_send(&p, methods[i]), &p.lab, 200, "ok");
+        assert_true(cancel_signal(p.lab.platform.cancel) != 0);
+    }
+    // Nothing more is begun.
+    struct error *err CLEANUP(error_freep) = patient_send(&p, HTTP_POST);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CANCELLED);
+    assert_false(error_remote_of(err)->request_left);
+    assert_int_equal(loopback_server_requests(p.lab.server), ARRAY_LENGTH(methods));
+}
+
+static void
+what_only_reads_ends_at_once(void **state)
+{
+    (void)state;
+    struct patient p CLEANUP(patient_done) = {0};
+    patient_init(&p, http_lab_serve);
+    http_lab_answer(&p.lab, NULL);
+    http_lab_then(&p.lab, LAB_HANG);
+    struct error *err CLEANUP(error_freep) = patient_send(&p, HTTP_GET);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CANCELLED);
+    assert_true(error_remote_of(err)->request_left);
+}
+
+// Raises both flags, one after the other.
+static void
+serve_raise_both(struct loopback_connection *connection, void *ctx)
+{
+    struct patient *p = ctx; // its lab comes first
+    struct buf request CLEANUP(buf_done) = BUF_INIT(HTTP_LAB_REQUEST_MAX);
+    (void)loopback_receive(connection, &request);
+    cancel_raise(p->lab.platform.cancel, SIGTERM);
+    cancel_raise(p->give_up, SIGTERM);
+    loopback_wait_closed(connection);
+}
+
+static void
+in_the_end_it_is_given_up_too(void **state)
+{
+    (void)state;
+    struct patient p CLEANUP(patient_done) = {0};
+    patient_init(&p, serve_raise_both);
+    struct error *err CLEANUP(error_freep) = patient_send(&p, HTTP_POST);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CANCELLED);
+    assert_string_equal(error_remote_of(err)->code, "cancelled");
+    assert_true(error_remote_of(err)->request_left); // whether it had an effect is not known
+}
+
+static void
+of_a_batch_what_is_on_the_wire_is_waited_for(void **state)
+{
+    (void)state;
+    struct patient p CLEANUP(patient_done) = {0};
+    patient_init(&p, http_lab_serve);
+    const struct http_request request = {.method = HTTP_PUT, .url = http_lab_url(&p.lab, "/")};
+    struct http_exchange exchanges[2] = {{.request = &request}, {.request = &request}};
+    struct error *err CLEANUP(error_freep) = http_send_all(p.client, exchanges, 2, 1);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CANCELLED);
+    assert_null(exchanges[0].error);
+    assert_int_equal(exchanges[0].response.status, 200);
+    assert_false(error_remote_of(exchanges[1].error)->request_left);
+    error_free(exchanges[1].error);
+    http_response_done(&exchanges[0].response);
+}
+
+// --- names ---------------------------------------------------------------------------------------
+
+static atomic_bool lookup_may_end, lookup_has_ended;
+
+// In place of the C library's, also for libcurl: a name server that does not answer.
+int
+getaddrinfo(
+    const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    (void)service, (void)hints, (void)out;
+    if (strcmp(node, "slow.example") == 0) {
+        for (int i = 0; i < 500 && !atomic_load(&lookup_may_end); i++) {
+            error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 20, NULL));
+        }
+        atomic_store(&lookup_has_ended, true);
+    }
+    return EAI_AGAIN;
+}
+
+static void *
+raise_soon(void *ctx)
+{
+    error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 100, NULL));
+    cancel_raise(ctx, SIGTERM);
+    return NULL;
+}
+
+// The thread that looks it up would keep the whole process.
+static void
+a_name_that_is_looked_up_for_long_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct http_lab lab CLEANUP(http_lab_done);
+    pthread_t thread;
+    http_lab_init(&lab);
+    assert_int_equal(pthread_create(&thread, NULL, raise_soon, lab.platform.cancel), 0);
+    const struct http_request request = {.method = HTTP_GET, .url = "https://slow.example/"};
+    struct error *err CLEANUP(error_freep) = http_send(lab.client, &request, &lab.response);
+    assert_non_null(err);
+    assert_int_equal(error_kind(err), ERROR_CANCELLED);
+    assert_false(atomic_load(&lookup_has_ended));
+    (void)pthread_join(thread, NULL);
+    http_client_freep(&lab.client); // neither does its end
+    assert_false(atomic_load(&lookup_has_ended));
+    atomic_store(&lookup_may_end, true);
+    while (!atomic_load(&lookup_has_ended)) { // its thread is this program's
+        error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 5, NULL));
+    }
+}
+
 // A proxy is used when configured, never for loopback; what it refuses has not reached the target.
 static void
 a_proxy_refuses(void **state)
@@ -505,6 +668,11 @@ main(void)
         cmocka_unit_test(a_signal_in_the_handshake_says_that_it_had_not),
         cmocka_unit_test(a_signal_before_sends_nothing),
         cmocka_unit_test(a_cancelled_batch_ends_each_exchange),
+        cmocka_unit_test(what_changes_something_is_answered_after_a_signal),
+        cmocka_unit_test(what_only_reads_ends_at_once),
+        cmocka_unit_test(in_the_end_it_is_given_up_too),
+        cmocka_unit_test(of_a_batch_what_is_on_the_wire_is_waited_for),
+        cmocka_unit_test(a_name_that_is_looked_up_for_long_is_not_waited_for),
         cmocka_unit_test(a_proxy_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

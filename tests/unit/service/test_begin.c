@@ -443,6 +443,32 @@ github_gets_its_time_after_a_long_wait(void **state)
     world_end(&world);
 }
 
+// The service ends while GitHub is asked: what was cut off is no answer, of GitHub least of all.
+static void
+nobody_is_refused_or_held_for_an_answer_that_was_cut_off(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, SPEC(""));
+    put_release(&world, "staging", "v9", WORLD_OLD);
+    engine.stops_in_ancestry = true;
+    const char *id = enqueue_deploy(&world, "staging", "v1");
+    world_go(&world);
+    world_until(world.service, world.service->asked_ancestry > 0);
+    workers_stop(world.service);
+    const struct queue_job *job = job_of(&world, id);
+    assert_string_equal(job->state, "queued");
+    assert_null(job->code);
+    assert_null(job->owner);
+    assert_true(job->due_ms <= clock_wall(&clock_system)); // whoever comes next
+    engine.stops_in_ancestry = false;
+    world.service->ancestry = DEPLOY_ANCESTRY_NEWER;
+    assert_null(workers_start(world.service));
+    until_state(&world, id, "final");
+    assert_string_equal(job_of(&world, id)->result, "deployed");
+    world_end(&world);
+}
+
 static void
 a_rollback_asks_nobody_how_commits_stand_and_locks(void **state)
 {
@@ -605,6 +631,7 @@ main(void)
         cmocka_unit_test(an_older_commit_is_refused),
         cmocka_unit_test(github_is_waited_for_before_a_commit_is_refused),
         cmocka_unit_test(github_gets_its_time_after_a_long_wait),
+        cmocka_unit_test(nobody_is_refused_or_held_for_an_answer_that_was_cut_off),
         cmocka_unit_test(a_rollback_asks_nobody_how_commits_stand_and_locks),
         cmocka_unit_test(a_rollback_to_what_was_never_there_is_refused),
         cmocka_unit_test(what_the_specs_allow_no_more_does_not_begin),

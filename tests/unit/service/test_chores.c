@@ -147,6 +147,29 @@ another_replica_that_leads_does_them(void **state)
     world_end(&world);
 }
 
+static void
+leader_jobs_are_given_back_at_the_end(void **state)
+{
+    (void)state;
+    struct world world;
+    bool leads = true;
+    world_begin(&world, SPEC(""));
+    assert_null(chores_start(world.service));
+    world_until(world.service, (assert_null(queue_lead(world.service->store, "chores", "another",
+                                    clock_wall(&clock_system), 0, &leads)),
+                                   !leads));
+    assert_null(queue_lead(
+        world.service->store, "sweep", "another", clock_wall(&clock_system), 3600000, &leads));
+    chores_stop(world.service);
+    assert_null(queue_lead(
+        world.service->store, "chores", "another", clock_wall(&clock_system), 1000, &leads));
+    assert_true(leads);
+    assert_null(queue_lead(
+        world.service->store, "sweep", "third", clock_wall(&clock_system), 1000, &leads));
+    assert_false(leads); // another's stays
+    world_end(&world);
+}
+
 int
 main(void)
 {
@@ -156,6 +179,7 @@ main(void)
         cmocka_unit_test(what_is_being_decided_is_not_ended_for_its_age),
         cmocka_unit_test(new_specs_decide_what_is_held_again),
         cmocka_unit_test(another_replica_that_leads_does_them),
+        cmocka_unit_test(leader_jobs_are_given_back_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,15 @@ one_leads_until_its_lease_ends(void **state)
             queue_lead(fixture->store, steps[i].name, steps[i].owner, steps[i].now, 1000, &leads));
         assert_true(leads == steps[i].leads);
     }
+    bool leads = true;
+    assert_null(queue_lead_end(fixture->store, "r2")); // all of it, and nobody else's
+    assert_null(queue_lead(fixture->store, "sweep", "r3", 2500, 1000, &leads));
+    assert_true(leads);
+    assert_null(queue_lead(fixture->store, "poll", "r3", 1500, 1000, &leads));
+    assert_true(leads);
+    assert_null(queue_lead_end(fixture->store, "r2"));
+    assert_null(queue_lead(fixture->store, "sweep", "r1", 2500, 1000, &leads));
+    assert_false(leads);
 }
 
 static void
