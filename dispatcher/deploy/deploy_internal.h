@@ -393,6 +393,8 @@ NODISCARD struct error *outcome_failed(const struct step_run *run, struct error 
 NODISCARD struct error *outcome_continue(const struct step_run *run);
 void outcome_succeeded(const struct step_run *run);
 /// --no-wait: the run goes on without us.
+/// Nobody works on it any more: unknown, with what was seen of its run.
+void outcome_set_aside(const struct step_run *run, const char *why, const char *seen);
 void outcome_triggered(const struct step_run *run);
 
 // step_write.c: the parts that restore.c needs, too.

@@ -398,6 +398,32 @@ end_unknown(const struct step_run *run, struct error *err)
     return NULL;
 }
 
+// What is known of what was begun, for one that nobody looks at any more.
+static const char *
+fate_aside(const struct step_run *run, const char *seen)
+{
+    const struct deployment *d = run->deployment;
+    if (d->run_id != 0) {
+        return arena_printf(run->arena, "run %lld %s: %s", (long long)d->run_id, seen,
+            d->run_url != NULL ? d->run_url : "its URL is not known");
+    }
+    if (standing_has_run(d)) {
+        return "its rollout was begun, and how it ended was not looked at";
+    }
+    return standing_is_sent(d) ? "whether a run was started is not known" : "nothing was triggered";
+}
+
+void
+outcome_set_aside(const struct step_run *run, const char *why, const char *seen)
+{
+    struct deployment *d = run->deployment;
+    set_end(run, "unknown", error_kind_exit_code(ERROR_UNKNOWN));
+    d->message = arena_printf(run->arena, "%s '%s' %s '%s': %s; %s", verb_text(d), d->app,
+        place_text(d), d->env, why, fate_aside(run, seen));
+    d->hint = arena_printf(
+        run->arena, "'dispatcher resume %s' goes on with it and says how it ended.", d->id);
+}
+
 static struct error *
 end_waiting(const struct step_run *run, struct error *err)
 {

@@ -1,9 +1,11 @@
 // What somebody asks of a deployment from outside: to end the uncertainty of one whose run is not
-// known, and to end one that goes on.
+// known, to end one that goes on, and to set one aside.
 #include <string.h>
 
 #include "dispatcher/memory.h"
 #include "target_internal.h"
+
+enum { LOOK_MS = 10 * 1000 };
 
 static struct deployment_step *
 find_step(const struct deployment *d, const char *kind)
@@ -133,4 +135,71 @@ deploy_cancel(
     TRY(github_run_cancel(github, d->run_id));
     *out = d;
     return NULL;
+}
+
+// --- one that nobody looks at any more -----------------------------------------------------------
+
+static const char *
+seen_of(const struct github_run *run, struct arena *arena)
+{
+    if (github_run_is_complete(run)) {
+        const char *conclusion = context_clean(arena, run->conclusion, 40);
+        return arena_printf(arena, "is over (%s), but was not followed to its end",
+            conclusion != NULL ? conclusion : "without a conclusion");
+    }
+    return arena_printf(
+        arena, "was '%s' when it was last seen", context_clean(arena, run->status, 40));
+}
+
+// One look at the run by its number, and no other request: what this deployment does to workers is
+// not done again. Whatever goes wrong is said.
+static const char *
+look_once(struct deploy_context *context, const struct deployment *d, struct arena *arena)
+{
+    struct github_client *github = NULL;
+    struct github_run *run = NULL;
+    bool changed = true;
+    if (d->run_id == 0) {
+        return "";
+    }
+    struct error *err = provider_github(context, d, &github);
+    if (err == NULL) {
+        github_client_set_deadline(github, clock_mono(context->platform->clock) + LOOK_MS);
+        err = github_run_get(github, d->run_id, arena, &run, &changed);
+    }
+    if (err != NULL) {
+        log_warn(context->platform->log, "a run cannot be looked at", F_STR("deployment", d->id),
+            F_STR("problem", error_message(err)));
+        error_free(err);
+        return "could not be looked at";
+    }
+    return run != NULL ? seen_of(run, arena)
+           : changed   ? "is not there any more"
+                       : "has not changed since it was last looked at";
+}
+
+struct error *
+deploy_set_aside(struct deploy_context *context, const char *id, const char *why,
+    struct arena *arena, struct deployment **out)
+{
+    struct store_claim *held CLEANUP(store_claim_releasep) = NULL;
+    struct store *store = NULL;
+    struct store_deployment *row = NULL;
+    struct deployment *d = NULL;
+    *out = NULL;
+    TRY(engine_claim(context, id, &held));
+    TRY(deploy_store(context, &store));
+    TRY(store_find(store, id, arena, &row));
+    if (row == NULL) {
+        return NULL;
+    }
+    TRY(deployment_decode(str_of(row->document), arena, &d));
+    *out = d;
+    if (d->result != NULL || d->unfinished != NULL) {
+        return engine_tell_end(context, d, arena);
+    }
+    place_enter(context, d);
+    const struct step_run run = {.context = context, .deployment = d, .arena = arena};
+    outcome_set_aside(&run, why, look_once(context, d, arena));
+    return engine_finish(context, d);
 }

@@ -194,8 +194,11 @@ fill_job(struct queue_job *job, const struct deployment *d, struct arena *arena)
 {
     bool cancelled = cstr_equal(d->result, "cancelled");
     job->result = d->result != NULL ? d->result : "unknown";
+    bool aside = job->attempts >= QUEUE_WORN && cstr_equal(job->result, "unknown");
     job->exit_code = d->exit_code;
-    job->code = cancelled ? reason_code_name(REASON_CANCELLED) : NULL;
+    job->code = cancelled ? reason_code_name(REASON_CANCELLED)
+                : aside   ? reason_code_name(REASON_QUARANTINED)
+                          : NULL;
     job->who = cancelled ? job->who : NULL; // whoever asked for it
     job->reason = sentence_of(arena, d->message);
 }

@@ -157,6 +157,36 @@ go_on(struct worker *worker, struct queue_job *job, struct arena *arena)
     return err;
 }
 
+static const struct worker_ending never_begun = {
+    .result = "refused",
+    .code = REASON_QUARANTINED,
+    .sentence = "working on it ended without a word three times, before anything was triggered",
+};
+
+// Whatever took three workers down is not tried again: what is known of it is its end.
+static struct error *
+set_aside(struct worker *worker, struct queue_job *job, struct arena *arena)
+{
+    struct deployment *d = NULL;
+    struct ask ask = {0};
+    log_error(worker->platform.log, "a job is set aside: working on it ended without a word",
+        F_STR("deployment", job->id), F_INT("attempts", job->attempts));
+    store_set_fence(worker->store, job->id, job->fence);
+    struct error *err = deploy_set_aside(
+        worker->context, job->id, "working on it ended without a word three times", arena, &d);
+    store_set_fence(worker->store, NULL, 0);
+    deploy_courier_wake(worker->pool->courier);
+    if (err != NULL) {
+        return look_failed(worker, job, err);
+    }
+    if (d == NULL) {
+        TRY(ask_read(job->request, arena, &ask));
+        return worker_end(worker, job, &never_begun, &ask);
+    }
+    take_facts(job, d);
+    return worker_finish(worker, job, d, arena);
+}
+
 struct error *
 worker_look(struct worker *worker, struct queue_job *job, struct arena *arena)
 {
@@ -165,6 +195,9 @@ worker_look(struct worker *worker, struct queue_job *job, struct arena *arena)
         metric_add(worker->service, METRIC_ADOPTED, 1);
         log_warn(worker->platform.log, "a job is adopted from a worker that went away",
             F_STR("deployment", job->id), F_INT("attempts", job->attempts));
+    }
+    if (job->attempts >= QUEUE_WORN) {
+        return set_aside(worker, job, arena);
     }
     TRY(store_find(worker->store, job->id, arena, &row));
     bool ready = row != NULL;

@@ -1,10 +1,10 @@
 // Leases: who works on a job until when. A lease that ran out raises the job's attempts, and after
-// the third the job is set aside: whatever it is, it must not take a worker down for ever.
+// the third the job is set aside: whatever it is, it must not take a worker down for ever. A
+// running one is leased a last time for that, so that its end says what is known; when even this
+// takes the worker down, it is ended here.
 #include <stdlib.h>
 
 #include "queue_internal.h"
-
-enum { ATTEMPTS_MAX = 3 };
 
 struct lease {
     const char *owner;
@@ -55,6 +55,9 @@ part_from_lost(struct picks *picks)
     picks->count = count == 0 && picks->count > 0 ? 1 : count;
 }
 
+#define WORN_OUT                                                                                   \
+    "'working on it ended without a word three times, and so did saying what is known of it"
+
 // Final, unless somebody renewed it meanwhile; whoever still works on it writes no more.
 static struct error *
 end_worn(struct store *store, const struct queue_job *job, int64_t now_ms, struct arena *arena,
@@ -64,7 +67,9 @@ end_worn(struct store *store, const struct queue_job *job, int64_t now_ms, struc
     query_init(&query, store,
         "UPDATE jobs SET result = CASE state WHEN 'queued' THEN 'refused' ELSE 'unknown' END,"
         " state = 'final', exit_code = 9, code = 'quarantined',"
-        " reason = 'working on it ended without a word three times', who = NULL, until_ms = 0,"
+        " reason = CASE WHEN state = 'queued' THEN 'working on it ended without a word three times'"
+        " WHEN run_id > 0 THEN " WORN_OUT "; see run ' || run_id || ' of ' || coalesce(infra, '?')"
+        " ELSE " WORN_OUT "' END, who = NULL, until_ms = 0,"
         " ended_ms = ?1, owner = NULL, lease_until_ms = 0, fence = fence + 1"
         " WHERE number = ?2 AND state <> 'final' AND owner IS NOT NULL AND attempts >= ?3"
         " AND due_ms <= ?4 RETURNING " QUEUE_COLUMNS);
@@ -75,6 +80,19 @@ end_worn(struct store *store, const struct queue_job *job, int64_t now_ms, struc
     if (query_row(&query)) {
         *out = queue_read_job(&query, arena);
     }
+    return query_run(&query);
+}
+
+// Its document stays as it is: it may be what workers die of.
+static struct error *
+close_deployment(struct store *store, const char *id, int64_t now_ms)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE deployments SET state = 'final', result = 'unknown', exit_code = 9, updated_ms = ?"
+        " WHERE id = ? AND state = 'running'");
+    query_int(&query, now_ms);
+    query_text(&query, id);
     return query_run(&query);
 }
 
@@ -90,6 +108,7 @@ set_aside_each(struct store *store, const struct picks *worn, int64_t now_ms, st
         if (aside.id != NULL) {
             bool queued = aside.started_ms == 0;
             TRY(queue_lane_settle(store, job->app, job->env, queued ? -1 : 0));
+            TRY(close_deployment(store, aside.id, now_ms));
             TRY(queue_audit_end(store, &aside, now_ms));
             store_notify(store);
         }
@@ -180,7 +199,7 @@ lease_heads(struct store *store, const struct lease *lease, size_t max, struct a
         TRY(take_head(store, lane, lease, arena, &job));
         TRY(queue_lane_settle(store, lane->app, lane->env, 0));
         if (job.id != NULL) {
-            add_pick(job.attempts >= ATTEMPTS_MAX ? &out->worn : &out->good, &job, arena);
+            add_pick(job.attempts >= QUEUE_WORN ? &out->worn : &out->good, &job, arena);
         }
     }
     return NULL;
@@ -208,7 +227,7 @@ queue_lease_heads(struct store *store, const char *owner, int64_t now_ms, int64_
 
 // --- running jobs --------------------------------------------------------------------------------
 
-// Those that would be leased for a fourth time.
+// Those that were leased to be set aside, and were not.
 static struct error *
 quarantine(struct store *store, const struct lease *lease, size_t max, struct arena *arena)
 {
@@ -217,11 +236,11 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
         struct query query CLEANUP(query_done);
         query_init(&query, store,
             "SELECT number, app, env, attempts FROM jobs WHERE state = 'running' AND due_ms <= ?1"
-            " AND owner IS NOT NULL AND attempts >= 2 ORDER BY due_ms LIMIT ?2");
+            " AND owner IS NOT NULL AND attempts >= 3 ORDER BY due_ms LIMIT ?2");
         TRY(pick(&query, lease, max, arena, &worn));
     }
     for (size_t i = 0; i < worn.count; i++) {
-        worn.items[i].attempts = ATTEMPTS_MAX - 1;
+        worn.items[i].attempts = QUEUE_WORN;
         worn.items[i].due_ms = lease->now_ms; // its owner may have renewed it meanwhile
     }
     return set_aside(store, &worn, lease->now_ms, arena);
@@ -229,7 +248,7 @@ quarantine(struct store *store, const struct lease *lease, size_t max, struct ar
 
 #define PICK_RUNNING                                                                               \
     "SELECT number, app, env, " WAS_LOST " FROM jobs WHERE state = 'running' AND due_ms <= ?1"     \
-    " AND (owner IS NULL OR attempts < 2) ORDER BY due_ms LIMIT ?2 FOR UPDATE SKIP LOCKED"
+    " AND (owner IS NULL OR attempts < 3) ORDER BY due_ms LIMIT ?2 FOR UPDATE SKIP LOCKED"
 
 static struct error *
 take_running(struct store *store, int64_t number, const struct lease *lease, struct arena *arena,

@@ -57,6 +57,12 @@ struct deploy_advanced {
 NODISCARD struct error *deploy_advance(struct deploy_context *context, const char *id,
     struct deploy_pace *pace, struct arena *arena, struct deploy_advanced *out);
 
+/// Ends `id` as unknown (exit code 9) without going on with it, because of `why`: its message says
+/// what was sent, and what one look at its run by number showed. One that has ended stays as it is;
+/// *out NULL: there is no such deployment, so nothing was done.
+NODISCARD struct error *deploy_set_aside(struct deploy_context *context, const char *id,
+    const char *why, struct arena *arena, struct deployment **out);
+
 /// How the commit stands to the one that is deployed, by GitHub's compare (protocols: stale).
 enum deploy_ancestry {
     DEPLOY_ANCESTRY_UNKNOWN,

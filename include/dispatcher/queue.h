@@ -55,7 +55,7 @@ struct queue_job {
     const char *trace; // W3C trace id, 32 hexadecimal digits, or NULL
     int64_t created_ms, started_ms, ended_ms; // 0: not yet
     int64_t due_ms;    // when it is to be decided or looked at (again); leased: the lease's end
-    int64_t attempts;  // leases in a row that ended without a word: 3 and it is set aside
+    int64_t attempts;  // leases in a row that ended without a word; see QUEUE_WORN
     bool cancel;       // somebody asked
     const char *owner; // of the lease, NULL: nobody's
     int64_t lease_until_ms, fence;
@@ -123,10 +123,13 @@ NODISCARD struct error *queue_count(struct store *store, struct queue_counts *ou
 /// running one, leased to `owner` with its fence raised; nothing of what another holds.
 NODISCARD struct error *queue_lease_heads(struct store *store, const char *owner, int64_t now_ms,
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
+// As often in a row the work on a job ended without a word: it is set aside.
+enum { QUEUE_WORN = 3 };
 /// Running jobs that are due, or whose lease ran out (attempts is raised then), leased likewise.
-/// Both set aside what would be leased for the fourth time without a word from its worker: it ends
-/// with the code quarantined and exit code 9, as refused when it was queued, else as unknown, and
-/// the audit log has its entry.
+/// One with attempts >= QUEUE_WORN is leased for nothing but to be ended with what is known of it.
+/// What is worn and queued, and a running one whose last lease ended without a word, too, both end
+/// here: with the code quarantined and exit code 9, as refused when it was queued, else as unknown
+/// (its deployment in the journal likewise), and the audit log has its entry.
 NODISCARD struct error *queue_lease_running(struct store *store, const char *owner, int64_t now_ms,
     int64_t lease_ms, size_t max, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// Renews; ERROR_CONFLICT when it is not `job->fence` any more.

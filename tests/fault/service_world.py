@@ -124,7 +124,11 @@ class Sqlite:
     replicas = 1
 
     def __init__(self, folder):
-        self.path = folder / "service.db"
+        self.folder = folder
+        self.use("service")
+
+    def use(self, name):
+        self.path = self.folder / f"{name}.db"
         self.url = f"sqlite:{self.path}"
 
     def rows(self, sql):
@@ -157,9 +161,14 @@ class Postgres:
             print("SKIP: " + " ".join(rest), flush=True)
             raise SystemExit(77)
         self.dir, self.port = rest
-        if self.tell("create flow") != "done":
+        self.use("flow")
+
+    def use(self, name):
+        """An empty one."""
+        if self.tell(f"create {name}") != "done":
             raise Failed("no database can be created")
-        self.url = f"postgresql:///flow?host={self.dir}&port={self.port}&user=lab"
+        self.name = name
+        self.url = f"postgresql:///{name}?host={self.dir}&port={self.port}&user=lab"
 
     def tell(self, line):
         with self.lock:
@@ -168,7 +177,7 @@ class Postgres:
             return self.process.stdout.readline().strip()
 
     def rows(self, sql):
-        text = self.tell(f"sql flow SELECT coalesce(json_agg(t), '[]') FROM ({sql}) t")
+        text = self.tell(f"sql {self.name} SELECT coalesce(json_agg(t), '[]') FROM ({sql}) t")
         try:
             return json.loads(text)
         except ValueError:
@@ -176,12 +185,13 @@ class Postgres:
 
     def change(self, *statements):
         for sql in statements:
-            text = self.tell(f"sql flow {sql}")
+            text = self.tell(f"sql {self.name} {sql}")
             if text:
                 raise Failed(f"psql says: {text[:300]}")
 
     def connections(self):
-        return self.rows("SELECT count(*) AS n FROM pg_stat_activity WHERE datname = 'flow'")[0]["n"] - 1
+        return self.rows("SELECT count(*) AS n FROM pg_stat_activity"
+                         f" WHERE datname = '{self.name}'")[0]["n"] - 1
 
     def stop(self):
         self.process.stdin.close()

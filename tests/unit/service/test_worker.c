@@ -342,6 +342,103 @@ what_cannot_be_followed_any_more_is_unknown(void **state)
     world_end(&world);
 }
 
+// Three workers die of it: each leases it and never comes back.
+static void
+lose_three_workers(struct world *world, const char *id)
+{
+    for (int64_t attempt = 0; attempt < QUEUE_WORN; attempt++) {
+        struct queue_job *jobs = NULL;
+        size_t count = 0;
+        for (int i = 0; i < 1000 && count == 0; i++) {
+            pause_ms(5);
+            assert_null(queue_lease_running(world->service->store, "gone",
+                clock_wall(&clock_system), 1, 10, world->arena, &jobs, &count));
+        }
+        assert_int_equal(count, 1);
+        assert_string_equal(jobs[0].id, id);
+        assert_int_equal(jobs[0].attempts, attempt);
+    }
+}
+
+static void
+put_down_soon(struct world *world, const struct look *looks, const char **id)
+{
+    go_with(world, looks, 1);
+    *id = enqueue_deploy(world, "staging", "v1");
+    world_until(world->service, engine.looks >= 1);
+    workers_stop(world->service);
+    feed_stop(world->service);
+    engine.looks = 0;
+}
+
+static void
+what_is_set_aside_says_what_is_known_and_leaves_nothing_open(void **state)
+{
+    (void)state;
+    static const struct look looks[] = {{.wait_ms = 1}};
+    struct world world;
+    struct store_deployment *row = NULL;
+    struct audit_entry *entries = NULL;
+    struct deployment *d = NULL;
+    const char *id = NULL;
+    put_down_soon(&world, looks, &id);
+    lose_three_workers(&world, id);
+    world_go(&world);
+    until_state(&world, id, "final");
+    const struct queue_job *job = job_of(&world, id);
+    assert_string_equal(job->result, "unknown");
+    assert_string_equal(job->code, "quarantined");
+    assert_int_equal(job->exit_code, 9);
+    assert_string_equal(job->reason,
+        "deploy 'payments' to 'staging': working on it ended without a "
+        "word three times; nothing was triggered");
+    assert_int_equal(engine.looks, 0); // it is not tried again
+    assert_null(store_find(world.service->store, id, world.arena, &row));
+    assert_string_equal(row->state, "final");
+    assert_string_equal(row->result, "unknown");
+    assert_int_equal(row->exit_code, 9);
+    assert_null(deployment_decode(str_of(row->document), world.arena, &d));
+    assert_string_equal(d->result, "unknown");
+    assert_string_equal(d->message, job->reason);
+    char *hint CLEANUP(xfreep) =
+        xasprintf("'dispatcher resume %s' goes on with it and says how it ended.", id);
+    assert_string_equal(d->hint, hint);
+    assert_int_equal(entries_of(&world, "done", &entries), 1);
+    assert_string_equal(entries[0].code, "quarantined");
+    world_end(&world);
+}
+
+// Its worker died between the end of the deployment and that of the job.
+static void
+what_had_ended_keeps_its_end(void **state)
+{
+    (void)state;
+    static const struct look looks[] = {{.wait_ms = 1}};
+    struct world world;
+    struct store_deployment *row = NULL;
+    struct deployment *d = NULL;
+    const char *id = NULL;
+    put_down_soon(&world, looks, &id);
+    assert_null(store_find(world.service->store, id, world.arena, &row));
+    assert_null(deployment_decode(str_of(row->document), world.arena, &d));
+    d->result = "deployed";
+    d->message = "all is well";
+    struct json *object CLEANUP(json_freep) = deployment_encode(d);
+    char *text CLEANUP(xfreep) = json_text(object);
+    row->document = text;
+    row->state = "final";
+    row->result = "deployed";
+    assert_null(store_save(world.service->store, row, NULL));
+    lose_three_workers(&world, id);
+    world_go(&world);
+    until_state(&world, id, "final");
+    const struct queue_job *job = job_of(&world, id);
+    assert_string_equal(job->result, "deployed");
+    assert_null(job->code);
+    assert_int_equal(job->exit_code, 0);
+    world_end(&world);
+}
+
 static void
 stopping_puts_everything_down(void **state)
 {
@@ -469,6 +566,8 @@ main(void)
         cmocka_unit_test(a_cancellation_is_passed_on_once),
         cmocka_unit_test(a_cancellation_before_the_run_waits_for_it),
         cmocka_unit_test(what_cannot_be_followed_any_more_is_unknown),
+        cmocka_unit_test(what_is_set_aside_says_what_is_known_and_leaves_nothing_open),
+        cmocka_unit_test(what_had_ended_keeps_its_end),
         cmocka_unit_test(stopping_puts_everything_down),
         cmocka_unit_test(a_look_before_its_time_is_news),
         cmocka_unit_test(what_is_remembered_stays_for_who_has_it),

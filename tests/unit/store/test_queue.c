@@ -288,31 +288,49 @@ what_kills_three_workers_is_set_aside(void **state)
     accept(fixture, "d-1", "payments", 1000);
     accept(fixture, "d-2", "payments", 1001);
     struct queue_job *job = queue_fixture_start(fixture, 1000); // w1 dies
+    const struct store_deployment row = {.id = "d-1",
+        .app = "payments",
+        .env = "production",
+        .version = "v1",
+        .state = "running",
+        .created_ms = 1,
+        .updated_ms = 1,
+        .document = "{}"};
+    assert_null(store_insert(fixture->store, &row));
     for (int64_t attempt = 1; attempt < 3; attempt++) {
         job = queue_fixture_running(fixture, "w2", 1000 + 1000 * attempt, NULL);
         assert_int_equal(job->attempts, attempt);
     }
     assert_null(queue_fixture_heads(fixture, "w2", 3999, NULL));
-    assert_null(queue_fixture_running(fixture, "w2", 4000, NULL));
+    job = queue_fixture_running(fixture, "w2", 4000, NULL); // to be ended with what is known
+    assert_int_equal(job->attempts, QUEUE_WORN);
+    assert_null(queue_fixture_running(fixture, "w2", 4999, NULL));
+    assert_null(queue_fixture_running(fixture, "w2", 5000, NULL)); // not even that was to be
     const struct queue_job *aside = queue_fixture_get(fixture, "d-1");
     assert_string_equal(aside->state, "final");
     assert_string_equal(aside->result, "unknown");
     assert_string_equal(aside->code, "quarantined");
     assert_int_equal(aside->exit_code, 9);
-    assert_int_equal(aside->ended_ms, 4000);
+    assert_int_equal(aside->ended_ms, 5000);
     assert_int_equal(aside->fence, job->fence + 1);
-    assert_set_aside_once(fixture, "d-1", 4000);
+    assert_set_aside_once(fixture, "d-1", 5000);
+    struct store_deployment *closed = NULL;
+    assert_null(store_find(fixture->store, "d-1", fixture->arena, &closed));
+    assert_string_equal(closed->state, "final"); // nothing is left open
+    assert_string_equal(closed->result, "unknown");
+    assert_int_equal(closed->exit_code, 9);
+    assert_int_equal(closed->updated_ms, 5000);
     // The lane goes on; deciding this one kills its workers as well.
     for (int64_t attempt = 0; attempt < 3; attempt++) {
-        job = queue_fixture_heads(fixture, "w3", 4000 + 1000 * attempt, NULL);
+        job = queue_fixture_heads(fixture, "w3", 5000 + 1000 * attempt, NULL);
         assert_string_equal(job->id, "d-2");
         assert_int_equal(job->attempts, attempt);
     }
-    assert_null(queue_fixture_heads(fixture, "w3", 7000, NULL));
+    assert_null(queue_fixture_heads(fixture, "w3", 8000, NULL));
     aside = queue_fixture_get(fixture, "d-2");
     assert_string_equal(aside->result, "refused");
     assert_string_equal(aside->code, "quarantined");
-    assert_set_aside_once(fixture, "d-2", 7000);
+    assert_set_aside_once(fixture, "d-2", 8000);
     struct queue_counts counts = {9, 9, 9};
     assert_null(queue_count(fixture->store, &counts));
     assert_int_equal(counts.queued + counts.running + counts.held, 0);
