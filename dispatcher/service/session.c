@@ -293,6 +293,7 @@ take_signed_in(struct request *request, const struct queue_session *session, str
         break;
     case PEOPLE_BUSY:
     case PEOPLE_UNAVAILABLE:
+    case PEOPLE_NOT_ASKED:
     default:
         found.unproven = true;
         break;
