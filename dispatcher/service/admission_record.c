@@ -17,39 +17,21 @@ digest_in(const struct pair_list *digests, const char *service)
     return NULL;
 }
 
-// A person may say which images he means, and means those that were there: what is under the
-// version at the registry now may be another one.
+// Whoever names images means those that were there: what is under the version at the registry now may
+// be another one, and only a job of the app's repository brings a new one.
 static bool
-names_others(struct admitting *a, const struct pair_list *known)
-{
-    const struct pair_list *given = &a->ask.digests;
-    for (size_t i = 0; i < given->count && a->given->person != NULL; i++) {
-        const struct pair *one = &given->items[i];
-        if (!cstr_equal(digest_in(known, one->key), one->value)) {
-            admission_refuse(a, REASON_OTHER_DIGEST,
-                arena_printf(a->arena,
-                    "'%s' of version '%s' was not deployed as %s; only a job of its repository "
-                    "brings a new image",
-                    one->key, a->ask.version, one->value),
-                a->settings->repo);
-            return true;
-        }
-    }
-    return false;
-}
-
-// A job that promotes names what it pushed; where that is not what ran there, it is another image.
-static bool
-names_another(struct admitting *a, const struct pair_list *known, const char *env)
+names_others(struct admitting *a, const struct pair_list *known, const char *env)
 {
     const struct pair_list *given = &a->ask.digests;
     for (size_t i = 0; i < given->count; i++) {
         const char *digest = digest_in(known, given->items[i].key);
-        if (digest != NULL && !cstr_equal(digest, given->items[i].value)) {
+        bool a_new_one = digest == NULL && a->given->person == NULL;
+        if (!a_new_one && !cstr_equal(digest, given->items[i].value)) {
             admission_refuse(a, REASON_OTHER_DIGEST,
                 arena_printf(a->arena, "the image of '%s' in version '%s' ran in '%s' as %s",
-                    given->items[i].key, a->ask.version, env, digest),
-                NULL);
+                    given->items[i].key, a->ask.version, env,
+                    digest != NULL ? digest : "nothing that is known"),
+                a->settings->repo);
             return true;
         }
     }
@@ -64,7 +46,7 @@ take_release(struct admitting *a, const struct queue_release *release, const cha
     struct pair_list known = {0};
     ask_digests_read(release->digests, a->arena, &known);
     a->ask.version = release->version;
-    if (names_others(a, &known) || names_another(a, &known, env)) {
+    if (names_others(a, &known, env)) {
         return;
     }
     a->ask.promoted = release->deployment;

@@ -279,7 +279,8 @@ a_backup_leaves_an_older_journal_as_it_is(void **state)
         store_lab_is_postgres() ? xstrdup(fixture->place) : temp_dir_path(fixture->dir, "older.db");
     if (store_lab_is_postgres()) {
         fine(store_run(fixture->store, "DROP TABLE audit_head, facts, sessions, leader_leases,"
-                                       " deliveries, approvals, deploy_locks, releases, audit"));
+                                       " deliveries, approvals, deploy_locks, releases, audit,"
+                                       " drift_lanes, drifts"));
         fine(store_run(fixture->store, "DROP INDEX events_by_time"));
         fine(store_run(fixture->store, "PRAGMA user_version = 3"));
     } else {

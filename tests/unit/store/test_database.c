@@ -84,7 +84,7 @@ the_settings_are_those_of_the_protocol(void **state)
         {"PRAGMA foreign_keys", "1"},
         {"PRAGMA trusted_schema", "0"},
         {"PRAGMA application_id", "1145656144"},
-        {"PRAGMA user_version", "4"},
+        {"PRAGMA user_version", "5"},
     };
     for (int round = 0; round < 2; round++) { // new, and opened again
         struct store *store CLEANUP(store_closep) = NULL;
@@ -276,7 +276,7 @@ other_files_are_refused(void **state)
     char *text CLEANUP(xfreep) = temp_dir_path(dir, "notes.txt");
     fill(newer);
     run_sql(newer, "PRAGMA user_version = 99");
-    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 4 at most",
+    assert_refused(newer, "journal '@' has schema 99, but this dispatcher knows 5 at most",
         "A newer dispatcher wrote it");
     run_sql(newer, "PRAGMA user_version = -5");
     assert_refused(newer, "journal '@' is damaged: its schema version is gone",
