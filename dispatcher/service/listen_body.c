@@ -78,13 +78,19 @@ listen_body(struct exchange *exchange)
 {
     struct response *response = &exchange->response;
     if (response->stream != NULL) {
-        struct MHD_Response *body = stream_body(
-            exchange->request.service, exchange->mhd, response->stream, response->stream_after);
+        const struct request *request = &exchange->request;
+        const struct stream_opening opening = {
+            .deployment = response->stream,
+            .after = response->stream_after,
+            .caller = request->caller.scope != NULL ? request->caller.scope : "",
+            .address = arena_printf(request->arena, "peer/%s", request->peer),
+        };
+        const char *why = NULL;
+        struct MHD_Response *body = stream_body(request->service, exchange->mhd, &opening, &why);
         if (body != NULL) {
             return body;
         }
-        const struct refusal full = {
-            .code = REASON_RATE, .sentence = "too many event streams are open", .retry_after_s = 5};
+        const struct refusal full = {.code = REASON_RATE, .sentence = why, .retry_after_s = 5};
         const struct refusal ending = {.code = REASON_DRAINING, .retry_after_s = 1};
         const struct refusal refusal =
             service_is_draining(exchange->request.service) ? ending : full;

@@ -130,6 +130,25 @@ struct MHD_Response *listen_body(struct exchange *exchange);
 
 // --- stream.c ------------------------------------------------------------------------------------
 
-/// The events of a deployment as a body that ends with it. NULL: too many streams.
-struct MHD_Response *stream_body(
-    struct service *service, struct MHD_Connection *mhd, const char *deployment, int64_t after);
+// Who wants to see which events.
+struct stream_opening {
+    const char *deployment;
+    int64_t after;
+    const char *caller, *address; // whose limits they count for
+};
+/// The events of a deployment as a body that ends with it. NULL: too many streams, *why says whose.
+struct MHD_Response *stream_body(struct service *service, struct MHD_Connection *mhd,
+    const struct stream_opening *opening, const char **why);
+
+// --- stream_holders.c: under the lock of stream.c ------------------------------------------------
+
+struct stream_holders;
+struct stream_holder;
+struct stream_holders *stream_holders_new(void);
+void stream_holders_free(struct stream_holders *holders);
+/// One more for `name`; NULL: it has `max` already.
+struct stream_holder *stream_holders_take(
+    struct stream_holders *holders, const char *name, size_t max);
+void stream_holders_give(struct stream_holders *holders, struct stream_holder *holder);
+/// Of a text, for tables.
+uint64_t stream_hash(const char *text);

@@ -21,12 +21,14 @@ enum {
     LAST_WORDS_MS = 3000, // after it is final, for what is still to be written down
     PIECE_BYTES = 1024,   // of HTTP/1.0; else it is read into the connection's own memory
     ID_MAX = 64,
+    ADDRESS_FACTOR = 4, // an address may be a whole office
 };
 
 struct stream {
     struct stream *previous, *next; // of its topic
     struct topic *topic;
     struct streams *streams;
+    struct stream_holder *caller, *address; // who holds it
     struct MHD_Connection *mhd;
     int64_t after;               // the last event that it was given
     int64_t spoken_ms;           // mono, when it was last given something
@@ -50,6 +52,7 @@ struct streams {
     struct store *store;
     pthread_mutex_t lock;
     struct topic *topics[TOPICS];
+    struct stream_holders *holders;
     size_t count, max;
     bool ended;
     struct cancel *wake; // raised: something is to be looked at, or it is the end
@@ -62,11 +65,7 @@ struct streams {
 static size_t
 slot_of(const char *deployment)
 {
-    uint64_t hash = 14695981039346656037U;
-    for (const char *byte = deployment; *byte != '\0'; byte++) {
-        hash = (hash ^ (unsigned char)*byte) * 1099511628211U;
-    }
-    return (size_t)(hash % TOPICS);
+    return (size_t)(stream_hash(deployment) % TOPICS);
 }
 
 static struct topic *
@@ -130,7 +129,30 @@ unlink_stream(struct streams *streams, struct stream *stream)
     if (stream->next != NULL) {
         stream->next->previous = stream->previous;
     }
+    stream_holders_give(streams->holders, stream->caller);
+    stream_holders_give(streams->holders, stream->address);
     streams->count--;
+}
+
+// NULL: it has its place, else why it has none.
+static const char *
+take_place(struct streams *streams, struct stream *stream, const struct stream_opening *opening)
+{
+    size_t max = (size_t)service_settings(streams->service)->streams;
+    if (streams->count >= streams->max || streams->ended) {
+        return "too many event streams are open";
+    }
+    stream->address = stream_holders_take(streams->holders, opening->address, ADDRESS_FACTOR * max);
+    if (stream->address == NULL) {
+        return "too many event streams are open from this address";
+    }
+    stream->caller = stream_holders_take(streams->holders, opening->caller, max);
+    if (stream->caller == NULL) {
+        stream_holders_give(streams->holders, stream->address);
+        return "too many event streams of this repository or person are open";
+    }
+    link_stream(streams, stream, opening->deployment);
+    return NULL;
 }
 
 // --- on libmicrohttpd's threads ------------------------------------------------------------------
@@ -178,25 +200,22 @@ free_stream(void *cls)
 }
 
 struct MHD_Response *
-stream_body(
-    struct service *service, struct MHD_Connection *mhd, const char *deployment, int64_t after)
+stream_body(struct service *service, struct MHD_Connection *mhd,
+    const struct stream_opening *opening, const char **why)
 {
     struct streams *streams = service->streams;
     struct stream *stream = xcalloc(1, sizeof(*stream));
     // The highest number there is says that nobody waits (cursor_of).
-    *stream = (struct stream){
-        .streams = streams, .mhd = mhd, .after = after < INT64_MAX ? after : INT64_MAX - 1};
+    int64_t after = opening->after < INT64_MAX ? opening->after : INT64_MAX - 1;
+    *stream = (struct stream){.streams = streams, .mhd = mhd, .after = after};
     buf_init(&stream->given, GIVEN_MAX * 2);
     // Proxies and clients see at once that it has begun.
     buf_puts(&stream->given, "retry: 2000\n\n");
     stream->spoken_ms = clock_mono(service->platform.clock);
     (void)pthread_mutex_lock(&streams->lock);
-    bool room = streams->count < streams->max && !streams->ended;
-    if (room) {
-        link_stream(streams, stream, deployment);
-    }
+    *why = take_place(streams, stream, opening);
     (void)pthread_mutex_unlock(&streams->lock);
-    if (!room) {
+    if (*why != NULL) {
         buf_done(&stream->given);
         free(stream);
         return NULL;
@@ -494,6 +513,7 @@ streams_start(struct service *service)
     struct streams *streams = xcalloc(1, sizeof(*streams));
     streams->service = service;
     streams->max = (size_t)service_settings(service)->connections * 3 / 4;
+    streams->holders = stream_holders_new();
     streams->wake = cancel_new();
     (void)pthread_mutex_init(&streams->lock, NULL);
     service->streams = streams;
@@ -573,6 +593,7 @@ streams_free(struct service *service)
             drop_topic(streams, streams->topics[slot]);
         }
     }
+    stream_holders_free(streams->holders);
     cancel_free(streams->wake);
     (void)pthread_mutex_destroy(&streams->lock);
     free(streams);

@@ -10,7 +10,6 @@
 enum {
     WARNINGS_MAX = 50,
     SPECS_LATE = 3, // readings that failed
-    MINUTE_MS = 60 * 1000,
 };
 
 static void
@@ -116,16 +115,14 @@ read_specs(struct service *service, struct view *view, int64_t now_ms, struct ar
     struct specs_state state = {0};
     int64_t every = service_settings(service)->specs_every_ms;
     specs_state(service, arena, &state);
-    int64_t minutes = (now_ms - state.read_ms) / MINUTE_MS;
     if (state.invalid != NULL) {
         warn(view, arena,
             "a newer dispatcher.yaml of the infra repository is invalid, so the one before counts");
     }
-    if (state.problem != NULL && state.read_ms > 0 && now_ms - state.read_ms > SPECS_LATE * every &&
-        minutes > 0) {
-        warn(view, arena,
-            arena_printf(arena, "the specs are of %lld min ago and cannot be read since",
-                (long long)minutes));
+    if (state.problem != NULL && state.read_ms > 0 && now_ms - state.read_ms > SPECS_LATE * every) {
+        char since[21];
+        clock_format_rfc3339(state.read_ms, since);
+        warn(view, arena, arena_printf(arena, "the specs could not be read since %s", since));
     }
 }
 

@@ -192,6 +192,7 @@ fill_limits(const struct config_server *server, struct setting_server *out)
     out->specs_max_age_ms = server->specs_max_age_ms;
     out->workers = server->workers;
     out->connections = server->connections;
+    out->streams = server->streams;
     out->rate = server->rate;
     out->people_every_ms = server->people_every_ms;
     out->queue_limit = server->queue_limit;

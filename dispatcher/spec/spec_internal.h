@@ -293,7 +293,7 @@ struct config_server {
     struct str_list admins, webhook_secrets;
     int64_t specs_every_ms, specs_max_age_ms, queue_max_age_ms, poll_ms, people_every_ms;
     int64_t drift_interval_ms;
-    int64_t workers, connections, rate, queue_limit;
+    int64_t workers, connections, streams, rate, queue_limit;
     bool proxy;
 };
 struct config {

@@ -103,6 +103,10 @@ static const struct field server_fields[] = {
         .doc = "Threads that work on deployments."),
     FIELD(struct config_server, connections, "connections", FIELD_INT, .min = 16, .max = 65536,
         .fallback = "4096", .doc = "Connections at a time."),
+    FIELD(struct config_server, streams, "streams", FIELD_INT, .min = 1, .max = 65536,
+        .fallback = "64",
+        .doc = "Event streams of one repository or person at a time; four times that of an "
+               "address."),
     FIELD(struct config_server, rate, "rate", FIELD_INT, .min = 1, .max = 100000, .fallback = "120",
         .doc = "Requests a minute of one repository or person."),
     FIELD(struct config_server, queue_limit, "queue_limit", FIELD_INT, .min = 1, .max = 10000,

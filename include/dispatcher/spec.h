@@ -181,6 +181,7 @@ struct setting_server {
     struct str_list proxy_addresses; // the only peers whose header counts
     int64_t workers;                 // threads, 4
     int64_t connections;             // 4,096
+    int64_t streams;                 // event streams of one repository or person, 64
     int64_t rate;                    // requests a minute of one repository or person, 120
     int64_t people_every_ms;         // how long what GitHub says of people is kept, 5 min
     int64_t queue_limit;             // queued jobs of one lane, 100
