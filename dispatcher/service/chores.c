@@ -247,6 +247,7 @@ round_of(struct chore_keeper *keeper)
     }
     TRY(look_at_locks(keeper));
     TRY(look_at_queue(keeper));
+    TRY(untold_round(keeper->service, keeper->store));
     return retain(keeper);
 }
 

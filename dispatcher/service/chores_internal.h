@@ -13,6 +13,12 @@ void poll_free(struct poller *poller);
 /// to come again. Errors: ERROR_STORAGE only.
 NODISCARD struct error *poll_round(struct poller *poller, int64_t *next_ms);
 
+// --- untold.c: ends of what never began ----------------------------------------------------------
+
+/// Tells the sinks of what has ended since the last time without a deployment in the journal.
+/// Errors: ERROR_STORAGE only.
+NODISCARD struct error *untold_round(struct service *service, struct store *store);
+
 // --- sweep.c: webhooks that did not arrive -------------------------------------------------------
 
 struct sweeper;

@@ -1,18 +1,18 @@
 // Shared inside service/: who is who among its threads, and what they may ask of each other.
 //
 //     listen*.c, request*.c, route.c   libmicrohttpd, limits, one request as data, the routes
-//     auth*.c, people.c, keys.c        tokens of jobs, people and sessions; the issuer's keys
+//     auth*.c, people*.c, keys.c       tokens of jobs, people and sessions; the issuer's keys
 //     api_*.c                          one resource of /api/v1 each (docs/openapi.yaml)
 //     hooks_*.c                        /hooks/github, /hooks/slack: verify, write down, answer
 //     page_*.c                         what a page of web/ shows, read from the store
-//     stream.c                         server-sent events
+//     stream*.c                        server-sent events
 //     writer.c                         the one thread that writes for requests, many in a commit
 //     admission.c                      a request for a deployment: policy, then the queue
 //     specs.c, spec_set.c              the infra repository's documents, fresh
 //     worker*.c, begin*.c              threads that decide lane heads and advance running jobs
 //     feed.c, poll.c, sweep.c          news of runs: webhooks, the shared poll, lost deliveries
 //     drift.c                          looks for what is not as the last release left it
-//     chores.c                         leader jobs: expiry, retention, poll, sweep, drift
+//     chores.c, untold.c               leader jobs: expiry, retention, poll, sweep, drift, what is told
 //     wakeups.c                        hints from and to the other replicas
 //     metrics.c, trace.c, health.c     what operators see
 //

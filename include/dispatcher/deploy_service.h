@@ -63,6 +63,20 @@ NODISCARD struct error *deploy_advance(struct deploy_context *context, const cha
 NODISCARD struct error *deploy_set_aside(struct deploy_context *context, const char *id,
     const char *why, struct arena *arena, struct deployment **out);
 
+// How a request ended that was accepted and never began.
+struct deploy_unbegun {
+    const char *verb, *version;
+    const char *result;   // refused | cancelled | failed
+    bool superseded;      // cancelled: by a newer one
+    const char *sentence; // why
+    int64_t exit_code, created_ms, ended_ms;
+};
+/// Tells the sinks of its spec, by the routes for `cancelled`, `superseded` and `failed`; of a
+/// superseded one only those whose routes name outcomes. Into the outbox, each once however often
+/// it is called. ERROR_SPEC: its spec says nothing that can be used.
+NODISCARD struct error *deploy_tell_unbegun(struct deploy_context *context,
+    const struct deploy_request *request, const struct deploy_unbegun *end, struct arena *arena);
+
 /// How the commit stands to the one that is deployed, by GitHub's compare (protocols: stale).
 enum deploy_ancestry {
     DEPLOY_ANCESTRY_UNKNOWN,
