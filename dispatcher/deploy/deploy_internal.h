@@ -139,6 +139,12 @@ NODISCARD struct error *promote_locally(
 NODISCARD struct error *promote_image(struct deploy_context *context,
     const struct preparation *preparation, struct deployment_service *service);
 
+/// A release's image that is not under its tag any more is looked for by its digest, here and in
+/// the other environments' repositories: digest, source and from_digest of the service are set.
+NODISCARD struct error *promote_lost(struct deploy_context *context,
+    const struct preparation *preparation, const char *digest, struct deployment_service *service,
+    bool *found);
+
 // --- ancestry.c --------------------------------------------------------------------------------
 /// What is new since the versions that are deployed now, for the release notes, by GitHub. Best
 /// effort: only an interruption is an error.

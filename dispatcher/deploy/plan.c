@@ -30,6 +30,9 @@ plan_push(
         .skip = service->present,
         .reason =
             service->present ? arena_printf(arena, "present as %.19s…", service->digest)
+            : service->from_digest != NULL && d->from_env == NULL
+                ? arena_printf(arena, "its tag is gone; the repository has it as %.19s…",
+                      service->from_digest)
             : service->from_digest != NULL
                 ? arena_printf(arena, "not in this registry's repository; '%s' has it as %.19s…",
                       d->from_env, service->from_digest)
@@ -196,6 +199,11 @@ plan_make(struct deployment *d, struct arena *arena)
         arena_array(arena, 4 * services + AFTER_SERVICES, sizeof(*steps));
     if (!takes_versions && !cstr_equal(d->verb, "rollback")) {
         at = plan_images(d, arena, steps);
+    }
+    for (size_t i = 0; cstr_equal(d->verb, "rollback") && i < services; i++) {
+        if (deployment_service_at(d, i)->from_digest != NULL) {
+            plan_push(d, i, arena, &steps[at++]);
+        }
     }
     for (size_t i = 0; !takes_versions && i < services; i++) {
         plan_write(d, i, arena, &steps[at++]);

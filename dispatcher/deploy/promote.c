@@ -23,10 +23,34 @@ digest_given(const struct preparation *p, const char *service)
     return NULL;
 }
 
+// Settings and services of another environment.
+static struct error *
+prepare_there(struct deploy_context *context, const struct preparation *p, const char *env,
+    struct preparation **out)
+{
+    struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
+    struct deploy_request request = *p->request;
+    struct preparation *there = arena_alloc(p->arena, sizeof(*there));
+    *there = (struct preparation){0};
+    request.env = env;
+    request.from = NULL;
+    struct error *err = prepare_settings(context, &request, p->arena, diagnostics, there);
+    if (err == NULL) {
+        err = prepare_services(there);
+    }
+    place_enter(context, p->deployment);
+    if (err != NULL) {
+        return error_wrap(err, "environment '%s', where it comes from", env);
+    }
+    there->request = p->request;
+    there->deployment->scan_block = NULL; // its gate was there, this one's is here
+    *out = there;
+    return NULL;
+}
+
 struct error *
 promote_prepare(struct deploy_context *context, struct preparation *p)
 {
-    struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
     const char *from = p->request->from;
     if (from == NULL) {
         return NULL;
@@ -35,23 +59,8 @@ promote_prepare(struct deploy_context *context, struct preparation *p)
         return error_new(
             ERROR_USAGE, "a promotion leads to another environment than '%.80s'", from);
     }
-    struct deploy_request request = *p->request;
-    struct preparation *there = arena_alloc(p->arena, sizeof(*there));
-    *there = (struct preparation){0};
-    request.env = from;
-    request.from = NULL;
-    struct error *err = prepare_settings(context, &request, p->arena, diagnostics, there);
-    if (err == NULL) {
-        err = prepare_services(there);
-    }
-    if (err != NULL) {
-        return error_wrap(err, "environment '%s', where it comes from", from);
-    }
-    there->request = p->request;
-    there->deployment->scan_block = NULL; // its gate was there, this one's is here
-    p->there = there;
-    p->deployment->from_env = there->settings->env;
-    place_enter(context, p->deployment);
+    TRY(prepare_there(context, p, from, &p->there));
+    p->deployment->from_env = p->there->settings->env;
     return NULL;
 }
 
@@ -201,10 +210,10 @@ promote_locally(struct deploy_context *context, const struct preparation *p)
 // --- its images ----------------------------------------------------------------------------------
 
 static struct deployment_service *
-find_origin(const struct preparation *p, const char *name)
+find_origin(const struct preparation *there, const char *name)
 {
-    for (size_t i = 0; i < p->there->deployment->services.count; i++) {
-        struct deployment_service *origin = deployment_service_at(p->there->deployment, i);
+    for (size_t i = 0; i < there->deployment->services.count; i++) {
+        struct deployment_service *origin = deployment_service_at(there->deployment, i);
         if (strcmp(origin->name, name) == 0 && !origin->no_image) {
             return origin;
         }
@@ -213,12 +222,14 @@ find_origin(const struct preparation *p, const char *name)
 }
 
 static struct error *
-find_registry(struct deploy_context *context, const struct preparation *p)
+find_registry(
+    struct deploy_context *context, const struct preparation *p, const struct preparation *there)
 {
-    place_enter(context, p->there->deployment);
-    struct error *err = snapshot_place(context, p->there);
+    place_enter(context, there->deployment);
+    struct error *err = snapshot_place(context, there);
     place_enter(context, p->deployment);
-    return err != NULL ? error_wrap(err, "registry of environment '%s'", p->request->from) : NULL;
+    return err != NULL ? error_wrap(err, "registry of environment '%s'", there->settings->env)
+                       : NULL;
 }
 
 // An error about the image there, with what to do.
@@ -313,12 +324,12 @@ struct error *
 promote_image(
     struct deploy_context *context, const struct preparation *p, struct deployment_service *service)
 {
-    struct deployment_service *origin = find_origin(p, service->name);
+    struct deployment_service *origin = find_origin(p->there, service->name);
     if (origin == NULL) { // what is deployed here only must be here
         return NULL;
     }
     if (origin->registry == NULL) {
-        TRY(find_registry(context, p));
+        TRY(find_registry(context, p, p->there));
     }
     const char *given = digest_given(p, service->name);
     origin->digest = given != NULL ? given : origin->digest;
@@ -336,5 +347,79 @@ promote_image(
     }
     service->source = arena_printf(
         p->arena, "docker://%s/%s@%s", origin->registry, origin->repository, service->from_digest);
+    return NULL;
+}
+
+// --- what a rollback goes back to ----------------------------------------------------------------
+
+static struct error *
+try_origin(struct deploy_context *context, const struct preparation *p,
+    struct deployment_service *service, const struct deployment_service *origin, bool *found)
+{
+    struct error *err = look_there(context, p, service, origin, &service->from_digest);
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    *found = err == NULL;
+    error_free(err); // where it cannot be read, it is not
+    if (*found) {
+        service->digest = service->from_digest;
+        service->source = arena_printf(p->arena, "docker://%s/%s@%s", origin->registry,
+            origin->repository, service->from_digest);
+    }
+    return NULL;
+}
+
+static struct error *
+try_environment(struct deploy_context *context, const struct preparation *p, const char *env,
+    const char *digest, struct deployment_service *service, bool *found)
+{
+    struct preparation *there = NULL;
+    struct deployment_service *origin = NULL;
+    struct error *err = prepare_there(context, p, env, &there);
+    if (err == NULL) {
+        origin = find_origin(there, service->name);
+        err = origin != NULL ? find_registry(context, p, there) : NULL;
+    }
+    if (err != NULL && error_kind(err) == ERROR_CANCELLED) {
+        return err;
+    }
+    bool known = err == NULL && origin != NULL;
+    error_free(err);
+    if (!known) {
+        return NULL;
+    }
+    origin->digest = digest;
+    TRY(try_origin(context, p, service, origin, found));
+    if (*found) {
+        p->deployment->from_env = there->settings->env;
+        deployment_note(p->deployment, p->arena,
+            arena_printf(p->arena, "the image of '%s' is brought back from '%s'", service->name,
+                there->settings->env));
+    }
+    return NULL;
+}
+
+struct error *
+promote_lost(struct deploy_context *context, const struct preparation *p, const char *digest,
+    struct deployment_service *service, bool *found)
+{
+    struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
+    struct spec_files *files = NULL;
+    struct str_list all = {0};
+    struct deployment_service here = *service;
+    here.digest = digest;
+    TRY(try_origin(context, p, service, &here, found)); // only its tag is gone
+    if (*found) {
+        return NULL;
+    }
+    TRY(p->request->given != NULL ? given_documents(p, &files)
+                                  : specs_load(context, p->request, p->arena, diagnostics, &files));
+    config_environments(&files->config, p->arena, diagnostics, &all);
+    for (size_t i = all.count; i-- > 0 && !*found;) {
+        if (strcmp(all.items[i], p->settings->env) != 0) {
+            TRY(try_environment(context, p, all.items[i], digest, service, found));
+        }
+    }
     return NULL;
 }

@@ -140,6 +140,25 @@ choose_release(const struct preparation *p, const struct ledger *ledgers)
 
 // --- its images --------------------------------------------------------------------------------
 
+// What lifecycle rules took away here, another environment may still have.
+static struct error *
+find_image(struct deploy_context *context, const struct preparation *p,
+    struct deployment_service *service, const struct ledger_release *release)
+{
+    bool found = false;
+    struct error *err = snapshot_image(context, p, service);
+    if (err == NULL || error_kind(err) != ERROR_INPUT || release == NULL ||
+        release->digest == NULL) {
+        return err;
+    }
+    struct error *other = promote_lost(context, p, release->digest, service, &found);
+    if (other != NULL || found) {
+        error_free(err);
+        return other;
+    }
+    return err;
+}
+
 // A tag that was moved means another image than the one that was proven.
 static struct error *
 check_image(struct deploy_context *context, const struct preparation *p,
@@ -147,7 +166,7 @@ check_image(struct deploy_context *context, const struct preparation *p,
 {
     const struct deployment *d = p->deployment;
     const struct ledger_release *release = ledger_find(ledger, d->version);
-    TRY(snapshot_image(context, p, service));
+    TRY(find_image(context, p, service, release));
     if (release == NULL || release->digest == NULL ||
         strcmp(release->digest, service->digest) == 0) {
         return NULL;

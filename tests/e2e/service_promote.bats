@@ -28,10 +28,39 @@ specs_are() {
 images_are_pushed() {
     first=$(git -C "$world/app" rev-parse HEAD~1)
     second=$(git -C "$world/app" rev-parse HEAD)
+    user=$DISPATCHER_REGISTRY_USER word=$DISPATCHER_REGISTRY_PASSWORD
     [ -z "$docker" ] || docker_registry_start
     registry=${docker_registry:-$DISPATCHER_SANDBOX_REGISTRY}
+    [ "$docker" != other ] || production_is_elsewhere
     "$DISPATCHER_BIN" push "oci:$world/image" "$registry/greeter-staging-web:$first" >/dev/null
     digest=$(digest_of greeter-staging-web "$first")
+}
+
+# The sandbox's registry is production's, and the image is an index of two platforms.
+production_is_elsewhere() {
+    export DISPATCHER_REGISTRY_USER=$user DISPATCHER_REGISTRY_PASSWORD=$word
+    in_infra sh -c "echo 'env: {production: {registry: \"$DISPATCHER_SANDBOX_REGISTRY\"}}' >>dispatcher.yaml"
+    python3 - "$world/image" <<'END'
+import hashlib, json, os, sys
+root = sys.argv[1]
+def get(digest):
+    return open(f"{root}/blobs/sha256/{digest[7:]}", "rb").read()
+def put(kind, value, **more):
+    data = json.dumps(value).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    open(f"{root}/blobs/sha256/{digest}", "wb").write(data)
+    return {"mediaType": kind, "digest": "sha256:" + digest, "size": len(data), **more}
+oci = "application/vnd.oci.image."
+layout = json.load(open(f"{root}/index.json"))
+first = {k: v for k, v in layout["manifests"][0].items() if k != "annotations"}
+manifest = json.loads(get(first["digest"]))
+config = json.loads(get(manifest["config"]["digest"])) | {"architecture": "arm64"}
+second = put(manifest.get("mediaType", oci + "manifest.v1+json"), manifest | {"config": put(oci + "config.v1+json", config)})
+index = {"schemaVersion": 2, "mediaType": oci + "index.v1+json", "manifests": [
+    first | {"platform": {"os": "linux", "architecture": "amd64"}},
+    second | {"platform": {"os": "linux", "architecture": "arm64"}}]}
+json.dump({"schemaVersion": 2, "manifests": [put(oci + "index.v1+json", index)]}, open(f"{root}/index.json", "w"))
+END
 }
 
 # digest_of REPOSITORY REFERENCE: "" when it is not there.
@@ -220,6 +249,58 @@ mounted() {
     [ "$(grep -c 'PUT /v2/greeter-production-web/manifests/.*" 201 ' "$world/registry.log")" = 1 ]
     [ "$(grep -c 'PUT /v2/greeter-production-web/blobs/' "$world/registry.log")" = 0 ]
     [ "$(posts)" = 2 ]
+}
+
+@test "to a registry of its own: copied, an index with both its platforms" {
+    docker=other
+    service_start
+    deployed staging "$first"
+    promote
+    [ "$status" -eq 0 ]
+    [[ $output == *"✓ push web"*" in 3 blobs, ${digest:0:19}…"* ]]
+    registry=$DISPATCHER_SANDBOX_REGISTRY
+    [ "$(digest_of greeter-production-web "$first")" = "$digest" ]
+    [ "$(sent PUT '/manifests/')" = 3 ]
+    [ "$(sent PUT '/blobs/uploads/')" = 3 ]
+    [ "$(sent POST 'mount=')" = 0 ]
+    local child
+    for child in $(curl -sf "http://$registry/v2/greeter-production-web/manifests/$first" -u "$user:$word" \
+        -H 'Accept: application/vnd.oci.image.index.v1+json' | jq -r '.manifests[].digest'); do
+        [ "$(digest_of greeter-production-web "$child")" = "$child" ]
+    done
+    [ "$(posts)" = 2 ]
+}
+
+@test "a rollback whose image was taken away here: its tag again, and then from the other environment" {
+    docker=yes
+    service_start
+    local here=$world/registry/docker/registry/v2/repositories/greeter-production-web
+    deployed staging "$first"
+    promote
+    "$DISPATCHER_BIN" push "oci:$world/image" "$registry/greeter-staging-web:$second" >/dev/null
+    deployed staging "$second"
+    run_number=7002 promote
+    [ "$status" -eq 0 ]
+    rm -r "$here/_manifests/tags/$first"
+    run --separate-stderr in_job timeout 120 "$DISPATCHER_BIN" rollback greeter --env production --to "$first" \
+        --reason "it is slow" --server "$url"
+    echo "$output"
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    [[ $output == *"… push web"*"its tag is gone; the repository has it as ${digest:0:19}…"* ]]
+    [ "$(digest_of greeter-production-web "$first")" = "$digest" ]
+    run_number=7003 promote
+    [ "$status" -eq 0 ]
+    rm -r "$here" # a lifecycle rule that goes too far
+    run_number=7004
+    run --separate-stderr in_job timeout 120 "$DISPATCHER_BIN" rollback greeter --env production --to "$first" \
+        --reason "it is slow again" --server "$url"
+    echo "$output"
+    echo "$stderr"
+    [ "$status" -eq 0 ]
+    [[ $output == *"the image of 'web' is brought back from 'staging'"* ]]
+    [ "$(digest_of greeter-production-web "$first")" = "$digest" ]
+    [ "$(posts)" = 7 ]
 }
 
 @test "a person deploys again what ran elsewhere: its image comes along" {

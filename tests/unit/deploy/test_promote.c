@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,16 @@ effects_of_copy(const struct story *s, const char *copied)
                 "=v1\npost main application=shop environment=production distinct_id=%s\n"
                 "label " HERE ":2 deployed\n",
         copied, s->d->dispatch_id);
+}
+
+static size_t
+count_of(const char *text, const char *word)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++) {
+        count++;
+    }
+    return count;
 }
 
 static const struct deployment_service *
@@ -346,17 +357,58 @@ test_order(void **state)
         s, ERROR_INPUT, "version 'v7' of 'web' was never in 'staging'", "Deploy it there first.");
 }
 
-// --- killed anywhere -----------------------------------------------------------------------------
+// --- a rollback ----------------------------------------------------------------------------------
 
-static size_t
-count_of(const char *text, const char *word)
+// 'v1' is to be gone back to, and lifecycle rules took its image away here.
+static void
+test_rollback_brings_it_back(void **state)
 {
-    size_t count = 0;
-    for (const char *at = text; (at = strstr(at, word)) != NULL; at++) {
-        count++;
+    (void)state;
+    for (int served = 0; served < 2; served++) {
+        struct story *s CLEANUP(story_freep) = served ? story_served() : story_promoted();
+        s->world->parameter_count = 0;
+        struct world_parameter *here = world_parameter(s->world, HERE, "v1", "proven-0");
+        (void)snprintf(here->versions[0].description, sizeof(here->versions[0].description),
+            "dispatcher d-1 prev=0 digest=%s", digest);
+        world_foreign_write(s->world, HERE, "v2");
+        s->request.verb = "rollback";
+        s->request.from = NULL;
+        s->request.version = NULL;
+        s->request.because = "checkout is slow";
+        given.digests.count = 0;
+        s->world->effects[0] = '\0';
+        story_deploy(s);
+        story_expect(s, 0, "deployed", "'shop' v1 is back in 'production'");
+        assert_int_equal(count_of(s->world->effects, "mount "), 2);
+        assert_int_equal(count_of(s->world->effects, "push "), 1);
+        assert_string_equal(s->world->pushed, digest);
+        assert_string_equal(service_of(s)->digest, digest);
+        assert_string_equal(world_value(s->world, HERE), "v1");
+        assert_string_equal(
+            s->d->notes.items[0], "the image of 'web' is brought back from 'staging'");
     }
-    return count;
 }
+
+static void
+test_rollback_finds_it_nowhere(void **state)
+{
+    (void)state;
+    struct story *s CLEANUP(story_freep) = story_promoted();
+    s->world->parameter_count = 0;
+    struct world_parameter *here = world_parameter(s->world, HERE, "v1", "proven-0");
+    (void)snprintf(here->versions[0].description, sizeof(here->versions[0].description),
+        "dispatcher d-1 prev=0 digest=%s", digest);
+    world_foreign_write(s->world, HERE, "v2");
+    s->request.verb = "rollback";
+    s->request.from = NULL;
+    s->request.because = "checkout is slow";
+    origin.gone = true;
+    story_prepare(s);
+    story_expect_refused(
+        s, ERROR_INPUT, "image '" HOST "/shop-production-web:v1' is not in the registry", NULL);
+}
+
+// --- killed anywhere -----------------------------------------------------------------------------
 
 // Whoever goes on copies what is not there yet, tags once and dispatches once at most.
 static void
@@ -410,6 +462,8 @@ main(void)
         cmocka_unit_test(test_may_not_read),
         cmocka_unit_test(test_may_not_push),
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_rollback_brings_it_back),
+        cmocka_unit_test(test_rollback_finds_it_nowhere),
         cmocka_unit_test(test_killed_anywhere),
     };
     return cmocka_run_group_tests_name("promote", tests, NULL, NULL);
