@@ -211,3 +211,20 @@ forget_effects_but_the_registry() {
 image_was_looked_for() {
     [ "$(actions DescribeImages)" = 1 ]
 }
+
+@test "a promotion creates the repository, if it may, and copies by digest with the same credentials" {
+    repository_exists
+    deploy
+    expect 0
+    digest=$(ecr DescribeImages '{"repositoryName": "greeter-staging-web"}' | jq -r '.imageDetails[0].imageDigest')
+    dispatcher promote greeter --from staging --to production
+    expect 3
+    says "repository 'greeter-production-web' does not exist"
+    may_create
+    dispatcher promote greeter --from staging --to production
+    expect 0
+    says "'greeter' $sha is deployed to 'production'" "'$sha' is promoted from 'staging'"
+    [ "$(actions CreateRepository)" = 2 ] # the first one is the story's
+    [ "$(ecr DescribeImages '{"repositoryName": "greeter-production-web"}' | jq -r '.imageDetails[] |
+        .imageDigest + " " + .imageTags[0]')" = "$digest $sha" ]
+}

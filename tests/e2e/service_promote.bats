@@ -232,6 +232,23 @@ END
     [ "$(values /greeter/production/web/version)" = "$first" ]
 }
 
+@test "a registry that stumbles: refusals and lost answers are got over, nothing is there twice" {
+    service_start
+    deployed staging "$first"
+    fault 'GET /v2/greeter-staging-web/manifests/* status=503'
+    fault 'POST /v2/greeter-production-web/blobs/uploads/* status=503'
+    fault 'POST /v2/greeter-production-web/blobs/uploads/* nth=2 effect=lost-answer'
+    fault 'PUT /v2/greeter-production-web/manifests/* effect=lost-answer'
+    promote
+    [ "$status" -eq 0 ]
+    for rule in 1 2 3 4; do
+        [ "$(fired "$rule")" = 1 ]
+    done
+    [ "$(digest_of greeter-production-web "$first")" = "$digest" ]
+    [ "$(control state | jq '[.registry[] | select(.name == "greeter-production-web") | .manifests[]] | length')" = 1 ]
+    [ "$(posts)" = 2 ]
+}
+
 mounted() {
     [ "$(sent POST 'mount=')" -ge "$(blobs)" ]
 }

@@ -191,6 +191,18 @@ test_plan(void **state)
     story_expect_effects(s, COMPARE);
 }
 
+// The release there had a service that is not deployed here.
+static void
+test_fewer_services(void **state)
+{
+    (void)state;
+    struct pair both[] = {{"web", digest}, {"worker", OTHER}};
+    struct story *s CLEANUP(story_freep) = story_served();
+    given.digests = (struct pair_list){both, 2};
+    story_deploy_in_calls(s);
+    expect_copied(s);
+}
+
 // --- what is here already ------------------------------------------------------------------------
 
 static void
@@ -454,6 +466,7 @@ main(void)
         cmocka_unit_test(test_copied_by_a_command),
         cmocka_unit_test(test_digest_is_not_known),
         cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_fewer_services),
         cmocka_unit_test(test_there_already),
         cmocka_unit_test(test_another_image_is_there),
         cmocka_unit_test(test_one_repository),
