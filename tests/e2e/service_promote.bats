@@ -118,7 +118,7 @@ killed() {
 }
 
 @test "the image goes along: mounted, one manifest, the same digest, one dispatch; the timeline says so" {
-    service_start
+    service_start 'proxy_auth: {addresses: ["127.0.0.1"], header: X-Forwarded-User}'
     deployed staging "$first"
     [ -n "$digest" ]
     [ -z "$(digest_of greeter-production-web "$first")" ]
@@ -139,6 +139,9 @@ killed() {
         (map(select(.event == "step" and .step == "push web" and .state == "done")) | length == 1) and
         (map(select(.event == "started")) | .[0].plan | .from_env == "staging" and
             .services[0].from_digest == $digest)'
+    curl -sf "$url/deployments/$id" -H 'X-Forwarded-User: octocat' >"$world/page"
+    grep -q "push web" "$world/page"
+    grep -q "$(blobs) blobs mounted from &#39;staging&#39;, ${digest:0:19}" "$world/page"
 }
 
 @test "what is there already is not sent again, and not asked of staging" {

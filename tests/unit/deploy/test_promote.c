@@ -458,6 +458,36 @@ test_killed_anywhere(void **state)
     print_message("killed at %lld places\n", (long long)at - 1);
 }
 
+// The service shuts down while it copies: nothing has failed, and the next one goes on.
+static void
+test_put_down_while_it_copies(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"POST /v2/shop-production-web/blobs/uploads/*",
+        "PUT /v2/shop-production-web/manifests/v1", "HEAD /v2/shop-production-web/manifests/*"};
+    for (size_t i = 0; i < 2 * ARRAY_LENGTH(places); i++) {
+        struct world_fault faults[] = {{.match = places[i / 2],
+                                           .from = i / 2 == 2 ? 2 : 1,
+                                           .kind = i % 2 == 0 ? FAULT_SIGNAL : FAULT_LATE_SIGNAL},
+            {0}};
+        struct story *s CLEANUP(story_freep) = story_served();
+        struct deploy_pace *pace CLEANUP(pace_of_test_freep) = deploy_pace_new();
+        s->world->faults = faults;
+        story_begin(s);
+        assert_null(s->err);
+        story_advance(s, pace);
+        assert_int_equal(s->world->hits[0], faults[0].from);
+        assert_int_equal(error_kind(s->err), ERROR_CANCELLED);
+        assert_int_equal(s->world->posts, 0);
+        cancel_clear(s->fake->cancel);
+        (void)story_advance_to_the_end(s, false);
+        story_expect(s, 0, "deployed", NULL);
+        assert_int_equal(count_of(s->world->effects, "push "), 1);
+        assert_string_equal(service_of(s)->digest, digest);
+        assert_int_equal(s->world->posts, 1);
+    }
+}
+
 int
 main(void)
 {
@@ -478,6 +508,7 @@ main(void)
         cmocka_unit_test(test_rollback_brings_it_back),
         cmocka_unit_test(test_rollback_finds_it_nowhere),
         cmocka_unit_test(test_killed_anywhere),
+        cmocka_unit_test(test_put_down_while_it_copies),
     };
     return cmocka_run_group_tests_name("promote", tests, NULL, NULL);
 }
