@@ -16,6 +16,7 @@ setup() {
 # Makes one small image, and notes how it was called.
 set -e
 echo "$@" >>"$SHIM/calls"
+env >>"$SHIM/env"
 if [ "$1" = build ]; then
     while [ $# -gt 1 ]; do [ "$1" = --iidfile ] && id=$2; shift; done
     echo "step ##[set-output] 1"
@@ -132,6 +133,18 @@ nothing_was_asked() {
     [ "$(built)" = 1 ]
     [[ $stderr == *"greeter-staging-web:$second is there as ${digest:0:19}…: not built"* ]]
     [ "$(digest_in_staging "$second")" = "$digest" ]
+}
+
+@test "--build with credentials that are lent: lent again for the push, and none of the builder's business" {
+    service_start 'push_role: "arn:aws:iam::123456789012:role/push"'
+    job_deploys --env staging --build
+    [ "$status" -eq 0 ]
+    [ "$(asked '(.action // "") | endswith("AssumeRole")')" = 2 ]
+    [ "$(grep -c '^AWS_' "$world/made/env")" = "$(grep -c '^AWS_EC2_METADATA_DISABLED\|^AWS_REGION\|^AWS_ENDPOINT_URL\|^AWS_DEFAULT_REGION' "$world/made/env")" ]
+    run_number=7002 job_deploys --env staging --build
+    [ "$status" -eq 0 ]
+    [ "$(asked '(.action // "") | endswith("AssumeRole")')" = 3 ]
+    [ "$(built)" = 1 ]
 }
 
 @test "--build: another commit than the token's, and a dirty work tree, are refused before anything" {
