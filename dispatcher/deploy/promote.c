@@ -307,6 +307,14 @@ compare(struct deploy_context *context, const struct preparation *p,
     return differs ? other_image(p, service, expected) : NULL;
 }
 
+static void
+take_source(const struct preparation *p, struct deployment_service *service,
+    const struct deployment_service *origin)
+{
+    service->source = arena_printf(
+        p->arena, "docker://%s/%s@%s", origin->registry, origin->repository, service->from_digest);
+}
+
 static struct error *
 missing_here(const struct preparation *p, const struct deployment_service *service,
     const struct deployment_service *origin)
@@ -333,8 +341,8 @@ promote_image(
     }
     const char *given = digest_given(p, service->name);
     origin->digest = given != NULL ? given : origin->digest;
-    bool same = strcmp(origin->registry, service->registry) == 0 &&
-                strcmp(origin->repository, service->repository) == 0;
+    bool same = cstr_equal(origin->registry, service->registry) &&
+                cstr_equal(origin->repository, service->repository);
     if (service->present) {
         return compare(context, p, service, origin, same);
     }
@@ -345,8 +353,7 @@ promote_image(
     if (err != NULL) {
         return explain(p, service, origin, err);
     }
-    service->source = arena_printf(
-        p->arena, "docker://%s/%s@%s", origin->registry, origin->repository, service->from_digest);
+    take_source(p, service, origin);
     return NULL;
 }
 
@@ -364,8 +371,7 @@ try_origin(struct deploy_context *context, const struct preparation *p,
     error_free(err); // where it cannot be read, it is not
     if (*found) {
         service->digest = service->from_digest;
-        service->source = arena_printf(p->arena, "docker://%s/%s@%s", origin->registry,
-            origin->repository, service->from_digest);
+        take_source(p, service, origin);
     }
     return NULL;
 }
@@ -377,7 +383,7 @@ try_environment(struct deploy_context *context, const struct preparation *p, con
     struct preparation *there = NULL;
     struct deployment_service *origin = NULL;
     struct error *err = prepare_there(context, p, env, &there);
-    if (err == NULL) {
+    if (err == NULL && there != NULL) {
         origin = find_origin(there, service->name);
         err = origin != NULL ? find_registry(context, p, there) : NULL;
     }
