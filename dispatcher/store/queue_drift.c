@@ -423,6 +423,7 @@ queue_drift_lanes(struct store *store, const char *app, struct arena *arena,
     return NULL;
 }
 
+// What is there now is in an index of its own, however long the history is.
 struct error *
 queue_drift_list(struct store *store, const char *app, int64_t at_ms, struct arena *arena,
     struct queue_drift **out, size_t *count)
@@ -430,10 +431,15 @@ queue_drift_list(struct store *store, const char *app, int64_t at_ms, struct are
     TRY(store_check(store));
     struct query query CLEANUP(query_done);
     query_init(&query, store,
-        "SELECT " DRIFT_COLUMNS " FROM drifts WHERE (?1 = '' OR app = ?1) AND since_ms <= ?2"
-        " AND (until_ms = 0 OR until_ms > ?2) ORDER BY app, env, service, what");
+        at_ms > 0 ? "SELECT " DRIFT_COLUMNS " FROM drifts WHERE (?1 = '' OR app = ?1)"
+                    " AND since_ms <= ?2 AND (until_ms = 0 OR until_ms > ?2)"
+                    " ORDER BY app, env, service, what"
+                  : "SELECT " DRIFT_COLUMNS " FROM drifts WHERE (?1 = '' OR app = ?1)"
+                    " AND until_ms = 0 ORDER BY app, env, service, what");
     query_text(&query, app != NULL ? app : "");
-    query_int(&query, at_ms > 0 ? at_ms : INT64_MAX);
+    if (at_ms > 0) {
+        query_int(&query, at_ms);
+    }
     return read_drifts(&query, arena, out, count);
 }
 
