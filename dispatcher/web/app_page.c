@@ -69,24 +69,48 @@ put_unknown(struct buf *out, const struct web_frame *frame, const struct queue_d
     html_add(out, ": %s</p>", lane->why);
 }
 
-// Who made the difference knows whether it is to stay; both ways end in a release that is recorded.
+// What was here before may be brought back by people; anything else comes from a job alone.
+static bool
+was_here(const struct web_app_column *column, const char *version)
+{
+    for (size_t i = 0; i < column->good_count; i++) {
+        if (cstr_equal(column->good[i].version, version)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+put_taking_over(struct buf *out, const struct web_frame *frame, const struct web_app *app,
+    const struct web_app_column *column)
+{
+    const struct queue_drift *first = &column->drift.items[0];
+    bool is_version =
+        strcmp(first->what, "parameter") == 0 && first->found != NULL && first->found[0] != '(';
+    if (is_version && was_here(column, first->found)) {
+        buf_puts(out, "<p>Or deploy what was found, so that it is proven and recorded:</p>");
+        command_put(out, "dispatcher deploy %s --env %s --version %s --server %s", app->app,
+            column->env, first->found, frame->url);
+    } else if (is_version) {
+        html_add(out,
+            "<p>Or let a job of the app deploy <code>%s</code>, so that it is proven and "
+            "recorded.</p>",
+            first->found);
+    }
+}
+
+// Who made the difference knows whether it is to stay; all ways end in a release that is recorded.
 static void
 put_ways(struct buf *out, const struct web_frame *frame, const struct web_app *app,
     const struct web_app_column *column)
 {
-    const struct queue_drift *first = &column->drift.items[0];
-    bool takes =
-        strcmp(first->what, "parameter") == 0 && first->found != NULL && first->found[0] != '(';
     buf_puts(out,
         "<details class=ways><summary>What to do</summary><p>Nothing mends this by itself. "
         "Put back what was deployed:</p>");
     command_put(out, "dispatcher deploy %s --env %s --version %s --server %s", app->app,
         column->env, column->cell.version, frame->url);
-    if (takes) {
-        buf_puts(out, "<p>Or deploy what was found, so that it is proven and recorded:</p>");
-        command_put(out, "dispatcher deploy %s --env %s --version %s --server %s", app->app,
-            column->env, first->found, frame->url);
-    }
+    put_taking_over(out, frame, app, column);
     if (column->good_count > 1) {
         buf_puts(out, "<p>Or go back to the release before:</p>");
         command_put(out, "dispatcher rollback %s --env %s --reason '…' --server %s", app->app,

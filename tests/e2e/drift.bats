@@ -122,7 +122,8 @@ metric() {
            sentence: "Parameter '"'"'\($p)'"'"' says '"'"'v9'"'"'; '"'"'\($v)'"'"' is what was deployed last."}]')" ]
     shows /apps/greeter "drift Parameter '$parameter' says 'v9'; '$first' is what was deployed last. Seen first "
     shows /apps/greeter "dispatcher deploy greeter --env staging --version $first --server $url"
-    shows /apps/greeter "dispatcher deploy greeter --env staging --version v9 --server $url"
+    shows /apps/greeter "Or let a job of the app deploy v9, so that it is proven and recorded."
+    shows_not /apps/greeter "dispatcher rollback" # there is nothing to go back to
     shows "/?drift=1" "drift"
     holds [ "$(metric 'dispatcher_drift{state="drift"}')" = 1 ]
     holds [ "$(metric 'dispatcher_drift{state="in-sync"}')" = 0 ]
@@ -227,9 +228,19 @@ ended running $new" ]
     until_drift '.state == "in-sync"'
     [ "$(audited)" = "appeared parameter v9
 ended parameter v9" ]
+    # What was here before may be deployed by people, and gone back to.
+    deployed staging "$second"
+    until_drift '.state == "in-sync"'
+    set_parameter "$first"
+    until_drift '.state == "drift"'
+    shows /apps/greeter "dispatcher deploy greeter --env staging --version $second --server $url"
+    shows /apps/greeter "dispatcher deploy greeter --env staging --version $first --server $url"
+    shows /apps/greeter "dispatcher rollback greeter --env staging --reason '…' --server $url"
+    set_parameter "$second"
+    until_drift '.state == "in-sync"'
     ecs_do UpdateService '{"cluster": "blue", "service": "greeter-staging", "desiredCount": 0}' >/dev/null
     until_drift '.state == "drift" and .items[0].found == null'
-    drift_is ".items[0].sentence == \"'web' does not run '$first': no task runs.\""
+    drift_is ".items[0].sentence == \"'web' does not run '$second': no task runs.\""
 }
 
 @test "what may not be read is not known, with the reason and since when; and is known again" {

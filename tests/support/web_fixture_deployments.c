@@ -370,8 +370,8 @@ set_drift(const struct web_fixture *f, struct web_app_column *columns)
     items[0] = (struct queue_drift){.service = T("web"),
         .what = "parameter",
         .expected = T(SHA),
-        .found = T("v9"),
-        .sentence = T("Parameter '/payments/staging/web/version' says 'v9'; '8f14e45' is what was "
+        .found = T("v40"),
+        .sentence = T("Parameter '/payments/staging/web/version' says 'v40'; '8f14e45' is what was "
                       "deployed last."),
         .since_ms = WEB_FIXTURE_NOW - 40 * MINUTE};
     items[1] = (struct queue_drift){.service = T("web"),
