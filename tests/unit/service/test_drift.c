@@ -44,14 +44,14 @@ __wrap_deploy_drift(struct deploy_context *context, struct deploy_drift_lane *la
         assert_non_null(given->app_spec);
         assert_string_equal(lanes[i].request->env, "staging");
         size_t len = strlen(engine.asked);
-        (void)snprintf(engine.asked + len, sizeof(engine.asked) - len, "%s%s@%s", i > 0 ? "," : "",
-            lanes[i].request->app, lanes[i].proven->id);
+        (void)snprintf(engine.asked + len, sizeof(engine.asked) - len, "%s%s@%s%s",
+            i > 0 ? "," : "", lanes[i].request->app, lanes[i].proven->id,
+            i + 1 == count ? ";" : "");
         lanes[i].things = arena_alloc(arena, sizeof(engine.thing));
         lanes[i].things[0] = engine.thing;
         lanes[i].count = 1;
         engine.version = lanes[i].versions->count > 0 ? "some" : NULL;
     }
-    strcat(engine.asked, count > 0 ? ";" : "");
     return NULL;
 }
 
