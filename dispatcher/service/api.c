@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "ask_internal.h"
+
 #include "dispatcher/memory.h"
 #include "dispatcher/name.h"
 #include "dispatcher/text.h"
@@ -83,12 +85,27 @@ api_own_apps(struct request *request, struct str_list *out)
     specs_release(set);
 }
 
+// Whoever asked for it may follow it to its end, also while the specs cannot be read, or the app's
+// is invalid: what it is told of its own must not depend on what somebody else wrote since.
+static bool
+has_asked(struct request *request, const struct queue_job *job)
+{
+    const struct policy_claims *claims = request->caller.claims;
+    struct ask ask = {0};
+    if (claims == NULL || job->repository_id != claims->repository_id) {
+        return false;
+    }
+    struct error *err CLEANUP(error_freep) = ask_read(job->request, request->arena, &ask);
+    return err == NULL && ask.claims.repository_id == claims->repository_id &&
+           ask.claims.owner_id == claims->owner_id;
+}
+
 struct error *
 api_job(struct request *request, struct response *response, struct queue_job **out)
 {
     struct queue_job *job = NULL;
     TRY(queue_get(request->store, request_param(request, "id"), request->arena, &job));
-    if (job != NULL && !api_may_see(request, job->app, job->env)) {
+    if (job != NULL && !api_may_see(request, job->app, job->env) && !has_asked(request, job)) {
         job = NULL;
     }
     if (job == NULL) {

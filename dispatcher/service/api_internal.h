@@ -17,7 +17,8 @@ enum {
 bool api_may_see(struct request *request, const char *app, const char *env);
 /// Apps of a job, of all environments.
 void api_own_apps(struct request *request, struct str_list *out);
-/// The job of {id}; NULL: refused as what is not there, also where it is not the caller's.
+/// The job of {id}; NULL: refused as what is not there, also where it is not the caller's: neither
+/// of an app that it may see nor one that its repository has asked for.
 NODISCARD struct error *api_job(
     struct request *request, struct response *response, struct queue_job **out);
 /// A text of a body: NULL when it is not there; refused when it is none, or longer than `max`.

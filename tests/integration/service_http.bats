@@ -277,6 +277,38 @@ silent 100 late 0 408 True" ] || [ "$(grep -c 'late 0' "$world/slow")" = 3 ]
     sandbox_stop
 }
 
+@test "whoever asked for a deployment follows it whatever becomes of the spec" {
+    service_world
+    service_start
+    token=$(job_token)
+    ask_json POST /api/v1/deployments '{"app": "shop", "env": "production", "version": "v1"}'
+    assert_code 202
+    local id tries=0
+    id=$(jq -r .id <<<"$body")
+    echo "nonsense: [" >>"$world/infra/appspecs/shop.yaml"
+    commit_infra "broken"
+    kill -HUP "$service_pid"
+    until grep -q 'an invalid spec: nobody may deploy this app' "$world/serve.err"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ]
+        sleep 0.1
+    done
+    ask GET "/api/v1/deployments/$id"
+    assert_code 200
+    token=$(job_token '{"repository": "acme/tools"}')
+    ask GET "/api/v1/deployments/$id"
+    assert_code 404 not-found
+    # Of another owner it is another's, too, though its number is the same.
+    token=$(job_token '{"claims": {"repository_owner_id": "7"}}')
+    ask GET "/api/v1/deployments/$id"
+    assert_code 404 not-found
+    token=$(job_token)
+    ask_json POST "/api/v1/deployments/$id/cancel" '{}'
+    assert_code 202
+    service_stop
+    sandbox_stop
+}
+
 @test "hooks: signed, once, and only those that matter are written down" {
     service_world
     service_start
