@@ -68,6 +68,22 @@ api_may_see(struct request *request, const char *app, const char *env)
     return may;
 }
 
+bool
+api_has_specs(struct request *request, struct response *response)
+{
+    const char *why = NULL;
+    if (request->caller.kind == CALLER_PERSON) {
+        return true;
+    }
+    const struct spec_set *set = specs_hold(request->service, &why);
+    if (set == NULL) {
+        const struct refusal refusal = {.code = REASON_SPECS_UNAVAILABLE, .hint = why};
+        response_refuse(request, response, &refusal);
+    }
+    specs_release(set);
+    return set != NULL;
+}
+
 void
 api_own_apps(struct request *request, struct str_list *out)
 {

@@ -369,6 +369,9 @@ api_queue_show(struct request *request, struct response *response)
     struct queue_counts counts = {0};
     struct lane *lanes = arena_array(request->arena, LANES_MAX, sizeof(*lanes));
     size_t count = 0;
+    if (!api_has_specs(request, response)) {
+        return NULL;
+    }
     TRY(read_traffic(request, NULL, &traffic));
     TRY(queue_count(request->store, &counts));
     struct json *object CLEANUP(json_freep) = json_make_object();

@@ -367,7 +367,7 @@ struct error *
 api_deployments_list(struct request *request, struct response *response)
 {
     struct listing listing = {0};
-    if (!read_filter(request, response, &listing.filter)) {
+    if (!read_filter(request, response, &listing.filter) || !api_has_specs(request, response)) {
         return NULL;
     }
     const char *app = listing.filter.app;

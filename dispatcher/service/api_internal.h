@@ -15,6 +15,8 @@ enum {
 
 /// May the caller see (app, env)? A job its own apps, a person everything. `env` NULL: in any.
 bool api_may_see(struct request *request, const char *app, const char *env);
+/// Which apps are a job's only the specs say; false: they cannot be read, and that was refused.
+bool api_has_specs(struct request *request, struct response *response);
 /// Apps of a job, of all environments.
 void api_own_apps(struct request *request, struct str_list *out);
 /// The job of {id}; NULL: refused as what is not there, also where it is not the caller's: neither

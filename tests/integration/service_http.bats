@@ -309,6 +309,23 @@ silent 100 late 0 408 True" ] || [ "$(grep -c 'late 0' "$world/slow")" = 3 ]
     sandbox_stop
 }
 
+@test "without specs nobody is told that there is nothing" {
+    service_world
+    mv "$world/infra" "$world/gone" # they were never read
+    service_start
+    local path
+    for path in deployments queue apps environments; do
+        token=$(job_token)
+        ask GET "/api/v1/$path"
+        assert_code 503 specs-unavailable
+    done
+    token=$(person_token octocat)
+    ask GET /api/v1/deployments
+    assert_code 200
+    service_stop
+    sandbox_stop
+}
+
 @test "hooks: signed, once, and only those that matter are written down" {
     service_world
     service_start
