@@ -195,6 +195,12 @@ read_lock(struct request *request, struct response *response, const struct json 
         !read_span(request, response, body, "expires_in", &expires)) {
         return false;
     }
+    if (expires == 0 && str_trim(str_of(json_str(json_get(body, "expires_in")))).len > 0) {
+        response_refusef(request, response, REASON_REQUEST,
+            "'expires_in' is to be longer than nothing; without it the lock holds until it is "
+            "lifted");
+        return false;
+    }
     out->level = out->level != NULL ? out->level : "lock";
     out->on_release = out->on_release != NULL ? out->on_release : "run";
     out->starts_ms = request->wall_ms + starts;

@@ -14,18 +14,24 @@ given(struct request *request, const char *name)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-// "2026-11-21" of a date field; `end`: the end of that day.
-static int64_t
-day_of(struct request *request, const char *name, bool end)
+// "2026-11-21" of a date field; `end`: the end of that day. False: it is no time, and refused,
+// since the log without that limit would pass for what was asked for.
+static bool
+read_day(
+    struct request *request, struct response *response, const char *name, bool end, int64_t *out)
 {
     const char *text = given(request, name);
-    int64_t at = 0;
-    if (text == NULL ||
-        (!clock_parse_rfc3339(text, &at) &&
-            !clock_parse_rfc3339(arena_printf(request->arena, "%.10sT00:00:00Z", text), &at))) {
-        return 0;
+    *out = 0;
+    if (text == NULL || clock_parse_rfc3339(text, out)) {
+        return true;
     }
-    return end && strlen(text) <= 10 ? at + DAY_MS - 1 : at;
+    if (!clock_parse_rfc3339(arena_printf(request->arena, "%sT00:00:00Z", text), out)) {
+        response_refusef(
+            request, response, REASON_REQUEST, "'%s' is to be a day like 2026-11-21", name);
+        return false;
+    }
+    *out += end ? DAY_MS - 1 : 0;
+    return true;
 }
 
 static const char *
@@ -40,12 +46,16 @@ view_of(struct request *request)
     return NULL;
 }
 
-static void
-read_filter(struct request *request, struct web_audit *out)
+static bool
+read_filter(struct request *request, struct response *response, struct web_audit *out)
 {
     const char *view = view_of(request);
     bool locks = cstr_equal(view, "locks"), approvals = cstr_equal(view, "approvals");
-    int64_t before = 0;
+    int64_t before = 0, since = 0, until = 0;
+    if (!read_day(request, response, "since", false, &since) ||
+        !read_day(request, response, "until", true, &until)) {
+        return false;
+    }
     (void)str_to_int64(str_of(request_query(request, "before")), &before);
     out->view = view;
     out->since = given(request, "since");
@@ -63,11 +73,12 @@ read_filter(struct request *request, struct web_audit *out)
         .env = given(request, "env"),
         .actor = given(request, "actor"),
         .deployment = given(request, "deployment"),
-        .since_ms = day_of(request, "since", false),
-        .until_ms = day_of(request, "until", true),
+        .since_ms = since,
+        .until_ms = until,
         .before = before > 0 ? before : 0,
         .limit = SHOWN,
     };
+    return true;
 }
 
 // An emergency is a decision whose detail says so: the log has no column for it.
@@ -175,8 +186,10 @@ page_audit(struct request *request, struct response *response)
     struct web_audit shown = {0};
     struct audit_verdict verdict = {0};
     struct buf html CLEANUP(buf_done) = BUF_INIT(PAGE_MAX);
+    if (!read_filter(request, response, &shown)) {
+        return NULL;
+    }
     TRY(page_begin(request, "Audit log", &page));
-    read_filter(request, &shown);
     struct error *err = read_entries(request, &shown);
     err = err == NULL ? verify(request, &page, &shown, &verdict) : err;
     if (err == NULL) {
@@ -219,7 +232,9 @@ static struct error *
 export_as(struct request *request, struct response *response, const char *type)
 {
     struct web_audit shown = {0};
-    read_filter(request, &shown);
+    if (!read_filter(request, response, &shown)) {
+        return NULL;
+    }
     if (cstr_equal(shown.view, "bypasses")) {
         return export_bypasses(request, response, &shown, strcmp(type, "text/csv") == 0);
     }

@@ -76,6 +76,7 @@ P
 @test "what is too large or malformed is refused before it is read" {
     service_world
     service_start
+    local path
     token=$(job_token)
     # A length that is announced: nothing of the body is waited for.
     run raw 'POST /api/v1/deployments HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n' 5
@@ -113,6 +114,16 @@ P
     assert_code 400 bad-request
     ask GET '/api/v1/deployments?app=%00'
     assert_code 400 bad-request
+    token=$(person_token octocat)
+    ask_json POST /api/v1/locks \
+        '{"scope": "target", "app": "shop", "env": "staging", "reason": "x", "expires_in": "0s"}'
+    assert_code 400 bad-request # not: for ever
+    for path in '/audit?since=2026-99-99' '/audit.csv?until=yesterday' '/audit.jsonl?view=bypasses&since=x'; do
+        ask GET "$path"
+        assert_code 400 # not: everything
+    done
+    ask GET '/audit.csv?since=2026-01-01&until=2026-01-01'
+    assert_code 200
     service_stop
     sandbox_stop
 }
