@@ -489,7 +489,8 @@ write_down(struct store *store, void *ctx)
     if (a->out->id != NULL && a->given->look != NULL) {
         TRY(a->given->look(a->given->look_ctx, store, a->out->id));
     }
-    return a->out->again ? NULL : admission_audit(store, a); // it was written down the first time
+    bool noted = a->out->again || a->unnoted; // the first time, or too often
+    return noted ? NULL : admission_audit(store, a);
 }
 
 struct error *
@@ -500,6 +501,8 @@ admission_prepare(struct admitting *a)
         a->key = idempotency_of(a);
         TRY(decide(a));
     }
+    a->unnoted = a->out->verdict.code == REASON_NOT_AUTHORIZED && a->given->claims != NULL &&
+                 !auth_may_note(a->service, a->given->claims);
     if (a->out->verdict.allowed) {
         fill_ask(a);
     }

@@ -15,7 +15,8 @@ struct admitting {
     struct ask ask;
     struct queue_job job;
     struct queue_idempotency key;
-    bool due; // its lane has something to be decided now
+    bool unnoted; // one of too many denials of a stranger
+    bool due;     // its lane has something to be decided now
     struct store_op op;
     struct admission_done done; // of admission_post
 };

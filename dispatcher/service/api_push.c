@@ -251,6 +251,10 @@ static struct error *
 note(struct pushing *pushing, const struct policy_verdict *verdict)
 {
     struct request *request = pushing->request;
+    if (verdict->code == REASON_NOT_AUTHORIZED &&
+        !auth_may_note(request->service, request->caller.claims)) {
+        return NULL;
+    }
     struct audit_entry entry = api_audit_entry(request, "push");
     entry.verdict = verdict->allowed ? "allow" : "deny";
     entry.code = reason_code_name(verdict->code);

@@ -1,6 +1,7 @@
 // Who asks: a job by its OIDC token, a person by a GitHub user token or a session, and how often
 // they may. Fills struct caller or refuses; what the caller may do is policy's.
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dispatcher/digest.h"
@@ -13,6 +14,8 @@ enum {
     STRANGERS_FACTOR = 5,    // an address may be a whole office, or all of GitHub's runners
     JTI_SLACK_MS = 2 * 60 * 1000,
     NETWORK_BYTES = 8,
+    NOTES_OF_OWNER = 60, // denials of strangers a minute that the audit log takes
+    NOTES_OF_ALL = 600,
 };
 
 // --- where from ----------------------------------------------------------------------------------
@@ -139,6 +142,18 @@ refuse_code(struct request *request, struct response *response, enum reason_code
 {
     const struct refusal refusal = {.code = code};
     return refuse(request, response, &refusal);
+}
+
+bool
+auth_may_note(struct service *service, const struct policy_claims *claims)
+{
+    static const struct limiter_rule of_owner = {NOTES_OF_OWNER, NOTES_OF_OWNER};
+    static const struct limiter_rule of_all = {NOTES_OF_ALL, NOTES_OF_ALL};
+    char key[64];
+    int64_t retry_s = 0, now = clock_mono(service_platform(service)->clock);
+    (void)snprintf(key, sizeof(key), "stranger/%lld", (long long)claims->owner_id);
+    return limiter_take(service->limiter, key, &of_owner, now, &retry_s) &&
+           limiter_take(service->limiter, "strangers", &of_all, now, &retry_s);
 }
 
 // --- credentials ---------------------------------------------------------------------------------

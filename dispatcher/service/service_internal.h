@@ -101,6 +101,12 @@ void chores_stop(struct service *service);
 NODISCARD struct error *sessions_start(struct service *service);
 void sessions_stop(struct service *service);
 
+// --- auth.c: what is asked of it beside requests -------------------------------------------------
+
+/// May one more denial of this stranger be written down? How many there are is theirs to choose,
+/// and the audit log keeps what it has.
+bool auth_may_note(struct service *service, const struct policy_claims *claims);
+
 // --- people.c: what is asked of it beside requests
 // -------------------------------------------------
 

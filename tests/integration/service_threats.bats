@@ -53,6 +53,7 @@ six_apps() {
     commit_infra "teams"
     service_start
     attack strangers
+    attack denials
     service_stop
     sandbox_stop
 }

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import sys
 import threading
 import time
@@ -233,6 +234,19 @@ def asked():
         return json.load(answer)["requests"]
 
 
+def denials():
+    """However often a stranger comes: the audit log, which keeps all, has at most a minute's worth."""
+    for number in range(90):
+        path, body = (("/api/v1/deployments", wanted(version=f"v{number}")),
+                      ("/api/v1/apps/shop/environments/staging/push", {}))[number % 2]
+        seen = ask("POST", path, token(repository="mallory/shop", actor="mallory"), body)
+        check((seen.status, seen.code()) == (403, "not-authorized"), seen)
+    check(ask("POST", "/api/v1/deployments", token(), wanted(env="nowhere")).status in (403, 404, 422), "own")
+    with sqlite3.connect(f"file:{os.environ['WORLD']}/state.db?mode=ro", uri=True) as database:
+        noted = database.execute("SELECT count(*) FROM audit WHERE code = 'not-authorized'").fetchall()
+    check(60 <= noted[0][0] <= 75, noted)
+
+
 def strangers():
     """Any job of the world can have a token for us: GitHub is asked nothing about its actor, whatever
     it wants of an app whose rules name teams. Of the app's own job it is."""
@@ -454,4 +468,4 @@ def main(*attacks):
 
 
 if __name__ == "__main__":
-    main(cross, alike, strangers, others, events, audiences, forged_tokens, once, again, race, keys)
+    main(cross, alike, denials, strangers, others, events, audiences, forged_tokens, once, again, race, keys)

@@ -38,7 +38,7 @@ struct service {
     char *failure;  // what service_fail was told
     char heard[64]; // the deployment that another replica spoke of last
     struct str_list teams;
-    bool teams_unknown;
+    bool teams_unknown, strangers_are_many;
     atomic_int asked_teams, streams, spans;
     // What GitHub says of two commits, and how often it was asked.
     enum deploy_ancestry ancestry;
@@ -119,6 +119,13 @@ service_fail(struct service *service, struct error *err)
     service->failure = error_text(err);
     (void)pthread_mutex_unlock(&service->writing);
     error_free(err);
+}
+
+bool
+auth_may_note(struct service *service, const struct policy_claims *claims)
+{
+    (void)claims;
+    return !service->strangers_are_many;
 }
 
 static inline bool

@@ -574,6 +574,16 @@ of_a_stranger_nothing_is_asked(void **state)
     admission.reason = "let me see who is there";
     assert_refused(&world, &admission, REASON_NOT_AUTHORIZED, "");
     assert_int_equal(world.service->asked_teams, 0);
+    assert_string_equal(last_entry(&world, 1).code, "not-authorized");
+    // Beyond what the log takes of strangers they are refused all the same.
+    world.service->strangers_are_many = true;
+    assert_refused(&world, &admission, REASON_NOT_AUTHORIZED, "");
+    (void)last_entry(&world, 1);
+    claims.repository_id--;
+    claims.ref = "refs/heads/x"; // its own job is no stranger
+    admission.emergency = false;
+    assert_false(ask_for(&world, &admission).verdict.allowed);
+    (void)last_entry(&world, 2);
     world_end(&world);
 }
 
