@@ -56,6 +56,16 @@ people_free(struct people *people)
     free(people);
 }
 
+void
+people_forget(struct people *people)
+{
+    (void)pthread_mutex_lock(&people->lock);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        people->entries[i].until_ms = 0;
+    }
+    (void)pthread_mutex_unlock(&people->lock);
+}
+
 static struct str_list
 copy_list(const struct str_list *list, struct arena *arena)
 {

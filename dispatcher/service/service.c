@@ -182,6 +182,7 @@ reload(struct service *service)
         return;
     }
     keys_set_address(service->keys, service_settings(service)->jwks);
+    people_forget(service->people); // whose organisation may be another one
     specs_stale(service);
     err = listen_reload(service);
     if (err != NULL) {

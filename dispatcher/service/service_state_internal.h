@@ -147,6 +147,8 @@ void keys_freshen(struct keys *keys);
 
 struct people *people_new(void);
 void people_free(struct people *people);
+/// What is kept was said for other settings.
+void people_forget(struct people *people);
 /// Somebody who is not here, asked about by the App: number and teams; *known false when there is
 /// no such person, or GitHub cannot say.
 NODISCARD struct error *people_of_login(struct service *service, const char *login,

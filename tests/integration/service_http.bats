@@ -506,6 +506,21 @@ P
     assert_code 401 token-signature
     hook_secret=$slack_secret hook ping '{}'
     assert_code 202
+    # Of another organisation nobody is a member, whoever was let in a moment ago.
+    token=$(person_token octocat)
+    ask GET /api/v1/locks
+    assert_code 200
+    sed -i 's/^  organization: .*/  organization: others/' "$world/serve.yaml"
+    kill -HUP "$service_pid"
+    tries=0
+    until [ "$(grep -c '"reloaded"' "$world/serve.err")" = 2 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ]
+        sleep 0.1
+    done
+    ask GET /api/v1/locks
+    assert_code 401 person-unknown
+    token=
     sed -i 's/webhook_secrets/webhok_secrets/' "$world/serve.yaml"
     kill -HUP "$service_pid"
     tries=0
