@@ -1,7 +1,7 @@
 // A request for a deployment: may it ever be, by the spec set of this moment, and then the queue.
-// Whether it may be *now* is begin.c's question. Every decision, allow and deny, goes into the
-// audit log in the same commit as what follows from it. Looks at no token and asks GitHub nothing
-// itself; for teams people.c does.
+// Whether it may be *now* is begin.c's question. Every decision, allow and deny (of strangers so
+// many a minute: auth.c), goes into the audit log in the same commit as what follows from it. Looks
+// at no token and asks GitHub nothing itself; for teams people.c does.
 //
 // Who may: a job, what the spec's rules allow its repository. A person of the organisation (the API
 // has checked that) may roll back and promote any app, and deploy again what was deployed before in
