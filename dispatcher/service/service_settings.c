@@ -104,6 +104,10 @@ warn_of_restarts(struct service *service, const struct setting_server *after)
     const struct setting_server *before = service_settings(service);
     warn_of(service, "listen", before->listen, after->listen);
     warn_of(service, "state", before->state, after->state);
+    warn_of(service, "otlp", before->otlp, after->otlp);
+    if ((before->tls_certificate == NULL) != (after->tls_certificate == NULL)) {
+        warn_of(service, "tls", "", NULL);
+    }
     if (before->workers != after->workers || before->connections != after->connections) {
         warn_of(service, "workers, connections", "", NULL);
     }

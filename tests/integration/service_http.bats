@@ -521,6 +521,18 @@ P
     ask GET /api/v1/locks
     assert_code 401 person-unknown
     token=
+    # What does not count yet is said.
+    make_certificate late
+    sed -i "s#^  organization: .*#&\n  otlp: http://127.0.0.1:1\n  tls: {certificate: $world/tls.pem, key: $world/tls.key}#" "$world/serve.yaml"
+    kill -HUP "$service_pid"
+    tries=0
+    until [ "$(grep -c '"reloaded"' "$world/serve.err")" = 3 ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ]
+        sleep 0.1
+    done
+    grep -q '"a setting changed that counts from the next start on","key":"otlp"' "$world/serve.err"
+    grep -q '"a setting changed that counts from the next start on","key":"tls"' "$world/serve.err"
     sed -i 's/webhook_secrets/webhok_secrets/' "$world/serve.yaml"
     kill -HUP "$service_pid"
     tries=0
