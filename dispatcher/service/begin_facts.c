@@ -11,7 +11,7 @@
 enum {
     MEMORY_SIZE = 1024,
     RELEASES_MAX = 200,  // of an environment: what was there before that is forgotten
-    DROP_LOOK_MS = 1000, // one that is younger waited for no lock
+    DROP_LOOK_MS = 1000, // one that is younger, and was not held, waited for no lock
 };
 
 // --- ancestry, remembered ------------------------------------------------------------------------
@@ -192,7 +192,7 @@ find_dropper(struct beginning *b)
 {
     struct queue_lock *locks = NULL;
     size_t count = 0;
-    if (b->facts.now_ms - b->job->created_ms < DROP_LOOK_MS) {
+    if (b->job->code == NULL && b->facts.now_ms - b->job->created_ms < DROP_LOOK_MS) {
         return NULL;
     }
     TRY(queue_locks(b->worker->store, true, b->facts.now_ms, b->arena, &locks, &count));

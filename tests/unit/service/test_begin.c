@@ -204,6 +204,38 @@ a_lock_that_has_just_expired_drops_what_it_held(void **state)
     world_end(&world);
 }
 
+// However short it was: it was shown as one that will be dropped.
+static void
+what_was_held_for_a_moment_is_dropped_as_well(void **state)
+{
+    (void)state;
+    struct world world;
+    struct queue_job *heads = NULL;
+    size_t count = 0;
+    int64_t now = clock_wall(&clock_system);
+    world_begin(&world, SPEC(""));
+    struct queue_lock lock = {.scope = "organisation",
+        .level = "lock",
+        .reason = "the fair",
+        .owner = "hubot",
+        .on_release = "drop",
+        .starts_ms = now - 60 * 1000,
+        .expires_ms = now};
+    assert_null(queue_lock_add(world.service->store, &lock, now - 60 * 1000, world.arena));
+    world.accepted_ms = now - 1;
+    const char *id = enqueue_deploy(&world, "production", "v1");
+    assert_null(queue_lease_heads(
+        world.service->store, "w", now, 3600 * 1000, 1, world.arena, &heads, &count));
+    assert_int_equal(count, 1);
+    heads[0].code = "locked";
+    heads[0].due_ms = now;
+    assert_null(queue_hold(world.service->store, &heads[0]));
+    world_go(&world);
+    until_state(&world, id, "final");
+    assert_true(cstr_equal(job_of(&world, id)->code, "dropped"));
+    world_end(&world);
+}
+
 static void
 its_own_lock_drops_nothing_of_its_owner(void **state)
 {
@@ -624,6 +656,7 @@ main(void)
         cmocka_unit_test(a_lock_holds_it_until_it_is_lifted),
         cmocka_unit_test(a_lock_that_drops_ends_what_it_held),
         cmocka_unit_test(a_lock_that_has_just_expired_drops_what_it_held),
+        cmocka_unit_test(what_was_held_for_a_moment_is_dropped_as_well),
         cmocka_unit_test(its_own_lock_drops_nothing_of_its_owner),
         cmocka_unit_test(a_version_that_did_not_stay_long_enough_is_not_promoted),
         cmocka_unit_test(a_rejection_counts_when_github_cannot_say_who_that_is),
