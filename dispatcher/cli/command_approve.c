@@ -19,6 +19,19 @@ send_word(struct remote *remote, const struct cli_arguments *arguments, const st
     return remote_post(remote, path, body, remote_key(remote, "approve"), out);
 }
 
+// "1 of 2 approvals": those for what would be deployed now.
+static void
+put_count(struct cli *cli, const struct json *approvals)
+{
+    const struct json *given = json_get(approvals, "given");
+    long long count = 0;
+    for (size_t i = 0; i < json_count(given); i++) {
+        count += json_bool(json_get(json_at(given, i), "counts"), false) ? 1 : 0;
+    }
+    cli_outf(cli, ": %lld of %lld approvals\n", count,
+        (long long)json_int(json_get(approvals, "needed"), 0));
+}
+
 static struct error *
 run_approve(struct cli *cli, const struct cli_arguments *arguments, int *exit_code)
 {
@@ -36,13 +49,15 @@ run_approve(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
     }
     TRY(send_word(&remote, arguments, seen, &after));
     cli->changed = true;
-    const struct json *approvals = json_get(after, "approvals");
-    cli_outf(cli, "%s of '%s' to '%s' (%s): %lld of %lld approvals\n",
-        cli_flag(arguments, "reject") ? "rejected: the deployment" : "approved: the deployment",
+    bool reject = cli_flag(arguments, "reject");
+    cli_outf(cli, "%s of '%s' to '%s' (%s)%s",
+        reject ? "rejected: the deployment" : "approved: the deployment",
         remote_clean(remote.arena, json_get(seen, "app")),
         remote_clean(remote.arena, json_get(seen, "env")), version != NULL ? version : "?",
-        (long long)json_count(json_get(approvals, "given")),
-        (long long)json_int(json_get(approvals, "needed"), 0));
+        reject ? "\n" : "");
+    if (!reject) {
+        put_count(cli, json_get(after, "approvals"));
+    }
     return NULL;
 }
 

@@ -38,7 +38,7 @@ given_of(const struct view *view)
 {
     int64_t given = 0;
     for (size_t i = 0; i < view->approval_count; i++) {
-        given += !view->approvals[i].rejected;
+        given += view_counts(view, &view->approvals[i]);
     }
     return given;
 }

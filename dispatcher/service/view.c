@@ -267,6 +267,7 @@ view_read(struct service *service, struct store *store, const struct queue_job *
     int64_t now_ms = clock_wall(service_platform(service)->clock);
     struct view view = {.job = job,
         .sha = out->sha,
+        .now_ms = now_ms,
         .accepted = out->accepted,
         .locks = out->locks,
         .lock_count = out->lock_count};
@@ -322,6 +323,14 @@ shape_reason(const struct view *view)
     return object;
 }
 
+bool
+view_counts(const struct view *view, const struct queue_approval *approval)
+{
+    bool over = approval->expires_ms != 0 && approval->expires_ms <= view->now_ms;
+    return !approval->rejected && !over && cstr_equal(approval->version, view->job->version) &&
+           cstr_equal(approval->diff, view->diff);
+}
+
 static struct json *
 shape_approvals(const struct view *view)
 {
@@ -333,6 +342,7 @@ shape_approvals(const struct view *view)
         json_set_str(item, "by", approval->by);
         view_set_time(item, "at", approval->at_ms);
         json_set_bool(item, "rejected", approval->rejected);
+        json_set_bool(item, "counts", view_counts(view, approval));
         set_text(item, "note", approval->note);
         json_append(given, item);
     }

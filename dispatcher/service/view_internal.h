@@ -16,6 +16,7 @@ struct view {
     int64_t approvals_needed;
     struct queue_approval *approvals;
     size_t approval_count;
+    int64_t now_ms;
     const char *diff; // begin_diff
     // What goes with it: from its acceptance, from its gate when it began; while it waits, what
     // holds now.
@@ -30,6 +31,8 @@ struct view {
 NODISCARD struct error *view_read(struct service *service, struct store *store,
     const struct queue_job *job, struct arena *arena, struct view *out);
 void view_done(struct view *view);
+/// Is it for what would be deployed, and not too old? Whether its giver may is the gate's to ask.
+bool view_counts(const struct view *view, const struct queue_approval *approval);
 struct json *view_json(const struct service *service, const struct view *view);
 /// RFC 3339, or null.
 void view_set_time(struct json *object, const char *key, int64_t wall_ms);

@@ -91,6 +91,23 @@ killed() {
     wait "$job"
 }
 
+@test "a no is counted as none of the approvals" {
+    service_start
+    deployed staging "$first"
+    in_job "$DISPATCHER_BIN" deploy greeter --env production --version "$first" --server "$url" \
+        >"$world/out" 2>"$world/err" &
+    job=$!
+    until_true 20 grep -q "approv" "$world/out"
+    id=$(sed -n 's/^accepted as \(d-[0-9a-f]*\).*/\1/p' "$world/out")
+    run as octocat "$DISPATCHER_BIN" approve "$id" --reject --server "$url"
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "$output" = "rejected: the deployment of 'greeter' to 'production' ($first)" ]
+    code=0
+    wait "$job" || code=$?
+    [ "$code" -eq 5 ]
+}
+
 @test "locks: made, seen by whoever waits, listed and lifted" {
     service_start
     run as octocat "$DISPATCHER_BIN" lock greeter --env staging --reason migration --server "$url"
