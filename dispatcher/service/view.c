@@ -326,8 +326,11 @@ shape_reason(const struct view *view)
 bool
 view_counts(const struct view *view, const struct queue_approval *approval)
 {
+    if (approval->rejected || strcmp(view->job->state, "queued") != 0) {
+        return !approval->rejected; // it counted when it was asked
+    }
     bool over = approval->expires_ms != 0 && approval->expires_ms <= view->now_ms;
-    return !approval->rejected && !over && cstr_equal(approval->version, view->job->version) &&
+    return !over && cstr_equal(approval->version, view->job->version) &&
            cstr_equal(approval->diff, view->diff);
 }
 

@@ -31,7 +31,8 @@ struct view {
 NODISCARD struct error *view_read(struct service *service, struct store *store,
     const struct queue_job *job, struct arena *arena, struct view *out);
 void view_done(struct view *view);
-/// Is it for what would be deployed, and not too old? Whether its giver may is the gate's to ask.
+/// Of a job that waits: is it for what would be deployed, and not too old? Whether its giver may is
+/// the gate's to ask.
 bool view_counts(const struct view *view, const struct queue_approval *approval);
 struct json *view_json(const struct service *service, const struct view *view);
 /// RFC 3339, or null.

@@ -108,6 +108,17 @@ put_approval(struct buf *out, const struct queue_approval *approval, int64_t now
     buf_puts(out, "</li>");
 }
 
+// What was given for another version or difference, or too long ago, lets nothing go on that waits.
+static bool
+counts(const struct timeline *t, const struct queue_approval *approval)
+{
+    const struct queue_job *job = t->shown->job;
+    bool over = approval->expires_ms != 0 && approval->expires_ms <= t->frame->now_ms;
+    bool same =
+        cstr_equal(approval->version, job->version) && cstr_equal(approval->diff, t->shown->diff);
+    return !approval->rejected && (!cstr_equal(job->state, "queued") || (same && !over));
+}
+
 static void
 put_approvals(struct buf *out, const struct timeline *t)
 {
@@ -118,7 +129,7 @@ put_approvals(struct buf *out, const struct timeline *t)
     int64_t given = 0;
     bool rejected = false;
     for (size_t i = 0; i < shown->approval_count; i++) {
-        given += shown->approvals[i].rejected ? 0 : 1;
+        given += counts(t, &shown->approvals[i]) ? 1 : 0;
         rejected = rejected || shown->approvals[i].rejected;
     }
     begin_moment(out,

@@ -146,9 +146,14 @@ shown_of(const struct web_fixture *f, const struct queue_job *job)
 {
     struct queue_approval *approvals = arena_array(f->arena, 2, sizeof(*approvals));
     approvals[0] = (struct queue_approval){.by = T("ada"),
+        .version = job->version,
+        .diff = T("c9f0f89..8f14e45"),
         .note = T("Looked at the migration with Grace"),
         .at_ms = WEB_FIXTURE_NOW - 6 * MINUTE};
-    approvals[1] = (struct queue_approval){.by = T("alan"), .at_ms = WEB_FIXTURE_NOW - 5 * MINUTE};
+    approvals[1] = (struct queue_approval){.by = T("alan"), // for another difference
+        .version = job->version,
+        .diff = T("1679091..8f14e45"),
+        .at_ms = WEB_FIXTURE_NOW - 5 * MINUTE};
     struct audit_entry *audit = arena_array(f->arena, 1, sizeof(*audit));
     audit[0] = (struct audit_entry){.kind = S("decision"),
         .verdict = S("allow"),
@@ -261,7 +266,7 @@ web_fixture_waiting(const struct web_fixture *f, struct buf *out)
     job->emergency = true;
     job->superseded_by = T("d-9");
     struct web_deployment shown = shown_of(f, job);
-    shown.approval_count = 1;
+    shown.approval_count = 2;
     shown.behind_id = T("d-45c48cce2e2d7fbd");
     shown.behind_number = 411;
     shown.on_release = T("Once it is approved, it runs in its turn.");
