@@ -109,7 +109,7 @@ static const struct field promote_fields[] = {
         .check = check_name, .pattern = PATTERN_NAME,
         .doc = "Where the version must have been before."),
     FIELD(struct spec_promote, soak_ms, "soak", FIELD_DURATION, .fallback = "0s",
-        .doc = "For how long."),
+        .doc = "For how long, without a break."),
     FIELD(struct spec_promote, same_digest, "same_digest", FIELD_BOOL, .fallback = "false",
         .doc = "Whether the very same image is asked for."),
 };
