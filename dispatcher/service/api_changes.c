@@ -6,6 +6,8 @@
 #include "dispatcher/memory.h"
 #include "service_state_internal.h"
 
+enum { WHO_MAX = 8 * 1024 };
+
 // A change of one job, on the writer's thread.
 struct change {
     const struct queue_job *job;
@@ -206,6 +208,18 @@ approve(struct store *store, void *ctx)
     return audit_add(store, &change->audit, change->now_ms);
 }
 
+static const char *
+approvers_of(struct request *request, const struct settings *settings)
+{
+    const struct str_list *teams = &settings->approvals.teams;
+    struct buf who CLEANUP(buf_done) = BUF_INIT(WHO_MAX);
+    buf_puts(&who, teams->count == 0 ? "anybody else of the organisation" : "other members of ");
+    for (size_t i = 0; i < teams->count; i++) {
+        buf_printf(&who, "%s%s", i > 0 ? " or " : "", teams->items[i]);
+    }
+    return who.failed ? NULL : arena_dup(request->arena, buf_cstr(&who));
+}
+
 // May this person, by the spec as it is now? Fills how long it counts.
 static bool
 may_approve(struct request *request, struct response *response, const struct queue_job *job,
@@ -219,13 +233,14 @@ may_approve(struct request *request, struct response *response, const struct que
                                        job->requester, request->arena, &why_not);
     *valid_ms = settings != NULL ? settings->approvals.valid_for_ms : 0;
     why_not = arena_dup(request->arena, why_not);
+    const char *who = settings != NULL ? approvers_of(request, settings) : NULL;
     specs_release(set);
     if (settings == NULL) {
         response_refuse_code(
             request, response, set == NULL ? REASON_SPECS_UNAVAILABLE : REASON_SPEC_INVALID);
         return false;
     }
-    return may || refuse_person(request, response, why_not, NULL);
+    return may || refuse_person(request, response, why_not, who);
 }
 
 // What is approved is what the person saw, not what it has become since.
