@@ -54,7 +54,7 @@ run_approve(struct cli *cli, const struct cli_arguments *arguments, int *exit_co
         reject ? "rejected: the deployment" : "approved: the deployment",
         remote_clean(remote.arena, json_get(seen, "app")),
         remote_clean(remote.arena, json_get(seen, "env")), version != NULL ? version : "?",
-        reject ? "\n" : "");
+        reject ? "; it ends\n" : "");
     if (!reject) {
         put_count(cli, json_get(after, "approvals"));
     }

@@ -41,6 +41,33 @@ put_reason(const struct cli_arguments *arguments, struct json *body)
     return NULL;
 }
 
+// " (from 2026-…Z; epoch 1; what waits runs on unlock)", or when and by whom it was lifted.
+static void
+put_state(struct cli *cli, struct arena *arena, const struct json *lock)
+{
+    const char *lifted = remote_clean(arena, json_get(lock, "released_at"));
+    const char *by = remote_clean(arena, json_get(lock, "released_by"));
+    const char *from = remote_clean(arena, json_get(lock, "starts_at"));
+    bool later = !cstr_equal(from, json_str(json_get(lock, "created_at")));
+    bool holds = !cstr_equal(json_str(json_get(lock, "level")), "warning");
+    if (lifted != NULL) {
+        bool expired = cstr_equal(by, "expired");
+        cli_outf(cli, " (%s %s%s%s)\n", expired ? "ended by itself" : "lifted", lifted,
+            expired ? "" : " by ",
+            expired      ? ""
+            : by != NULL ? by
+                         : "somebody");
+        return;
+    }
+    bool drops = cstr_equal(json_str(json_get(lock, "on_release")), "drop");
+    cli_outf(cli, " (%s%s%sepoch %lld%s)\n", later && from != NULL ? "from " : "",
+        later && from != NULL ? from : "", later && from != NULL ? "; " : "",
+        (long long)json_int(json_get(lock, "epoch"), 0),
+        !holds  ? ""
+        : drops ? "; what waits is dropped on unlock"
+                : "; what waits runs on unlock");
+}
+
 static void
 put_lock(struct cli *cli, struct arena *arena, const struct json *lock)
 {
@@ -53,18 +80,15 @@ put_lock(struct cli *cli, struct arena *arena, const struct json *lock)
     const char *reason = remote_clean(arena, json_get(lock, "reason"));
     const char *id = remote_clean(arena, json_get(lock, "id"));
     const char *level = remote_clean(arena, json_get(lock, "level"));
-    const char *on_release = remote_clean(arena, json_get(lock, "on_release"));
     cli_outf(cli, "%s  %-7s  %s%s%s%s%s", id != NULL ? id : "", level != NULL ? level : "",
         scope != NULL ? scope : "", app != NULL || program != NULL || env != NULL ? " " : "",
         app != NULL       ? app
         : program != NULL ? program
                           : "",
         app != NULL && env != NULL ? "/" : "", env != NULL ? env : "");
-    cli_outf(cli, "  by %s%s%s: %s (epoch %lld; what waits %s on unlock)\n",
-        owner != NULL ? owner : "nobody", until != NULL ? ", until " : "",
-        until != NULL ? until : "", reason != NULL ? reason : "",
-        (long long)json_int(json_get(lock, "epoch"), 0),
-        cstr_equal(on_release, "drop") ? "is dropped" : "runs");
+    cli_outf(cli, "  by %s%s%s: %s", owner != NULL ? owner : "nobody",
+        until != NULL ? ", until " : "", until != NULL ? until : "", reason != NULL ? reason : "");
+    put_state(cli, arena, lock);
 }
 
 static void

@@ -119,7 +119,9 @@ policy_gate_approvals(const struct settings *settings, const struct policy_facts
         out->answer = POLICY_REFUSE;
         out->code = REASON_REJECTED;
         out->who = policy_word(arena, no->by.login, POLICY_WORD_MAX);
-        out->sentence = arena_printf(arena, "%s rejected it", out->who);
+        bool says = no->note != NULL && no->note[0] != '\0';
+        out->sentence = arena_printf(arena, "%s rejected it%s%s", out->who, says ? ": " : "",
+            says ? policy_word(arena, no->note, POLICY_REASON_MAX) : "");
         return;
     }
     if (out->approvals_given < approvals->count) {

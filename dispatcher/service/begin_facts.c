@@ -324,6 +324,7 @@ read_approvals(struct beginning *b)
             .rejected = rows[i].rejected,
             .version = rows[i].version,
             .diff = rows[i].diff,
+            .note = rows[i].note,
             .at_ms = rows[i].at_ms,
         };
         TRY(people_teams(b->worker->service, rows[i].by, b->arena, &one->by.teams, &known));

@@ -108,6 +108,7 @@ struct policy_approval {
     struct policy_person by;
     bool rejected;
     const char *version, *diff;
+    const char *note; // or NULL
     int64_t at_ms;
 };
 enum policy_ancestry {

@@ -260,6 +260,42 @@ assert [int(row["sequence"]) for row in rows] == list(range(1, 5002))
 END
 }
 
+@test "a no is no approval, and its reason reaches whoever waits" {
+    service_start
+    deployed staging "$first"
+    id=$(ask production "$first")
+    until_true 20 is "$id" code approval-needed
+    run as octocat "$DISPATCHER_BIN" approve "$id" --reject --reason "not on Fridays" --server "$url"
+    echo "$output"
+    [ "$output" = "rejected: the deployment of 'greeter' to 'production' ($first); it ends" ]
+    run as hubot "$DISPATCHER_BIN" watch "$id" --server "$url"
+    echo "$output"
+    [ "$status" -eq 5 ]
+    [[ $output == *"not begun: octocat rejected it: not on Fridays (rejected)"* ]]
+    lock=$(as octocat "$DISPATCHER_BIN" lock greeter --env staging --reason x --server "$url" | cut -d' ' -f1)
+    as octocat "$DISPATCHER_BIN" unlock "$lock" --server "$url"
+    run as octocat "$DISPATCHER_BIN" locks --past --server "$url"
+    echo "$output"
+    [[ $output == *"by octocat: x (lifted 20"*" by octocat)"* ]]
+}
+
+@test "an approval of what has changed since is shown as none" {
+    service_start
+    deployed staging "$first"
+    id=$(ask production "$first")
+    until_true 20 is "$id" code approval-needed
+    python3 - "$world/service.db" "$id" <<'END'
+import sqlite3
+import sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+db.execute("INSERT INTO approvals (job, person, login, login_id, version, diff, note, rejected, at_ms, expires_ms)"
+           " VALUES (?, '#9', 'monalisa', 9, 'other', 'a..b', NULL, 0, 1, 0)", (sys.argv[2],))
+db.commit()
+END
+    run curl -sf "$url/api/v1/deployments/$id" -H "Authorization: Bearer $(person_token octocat)"
+    [ "$(jq -c '[.approvals.given[] | [.by, .counts]]' <<<"$output")" = '[["monalisa",false]]' ]
+}
+
 @test "a refusal names the caller's own claims that failed, and ends with 5" {
     service_start
     run --separate-stderr in_job "$DISPATCHER_BIN" deploy unheard-of --env staging --version "$first" --server "$url"

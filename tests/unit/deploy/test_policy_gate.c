@@ -683,6 +683,10 @@ test_rejections(void **state)
     given[1].rejected = true;
     gate(&f, POLICY_REFUSE, REASON_REJECTED);
     assert_string_equal(f.gate.sentence, "monalisa rejected it");
+    given[1].note = "not on\nFridays";
+    gate(&f, POLICY_REFUSE, REASON_REJECTED);
+    assert_non_null(strstr(f.gate.sentence, "monalisa rejected it: not on"));
+    assert_null(strchr(f.gate.sentence, '\n'));
     assert_string_equal(f.gate.who, "monalisa");
     given[1].diff = "v0..v2"; // it is the version that is rejected
     gate(&f, POLICY_REFUSE, REASON_REJECTED);
