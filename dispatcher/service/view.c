@@ -231,11 +231,12 @@ static struct error *
 read_place(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
 {
     struct queue_job *first = NULL;
-    TRY(queue_position(store, view->job, arena, &view->position, &first));
+    bool accepting = view->sha != NULL; // thousands a second: whose turn it is, is told afterwards
+    TRY(queue_position(store, view->job, arena, &view->position, accepting ? NULL : &first));
     if (view->position > 0 && (view->job->code == NULL || is_behind(view->job))) {
         view->job = held_by_others(view, first, arena);
     }
-    return read_release(view, store, now_ms, arena);
+    return accepting ? NULL : read_release(view, store, now_ms, arena);
 }
 
 static struct error *

@@ -217,13 +217,18 @@ queue_position(struct store *store, const struct queue_job *job, struct arena *a
     size_t count = 0;
     TRY(store_check(store));
     *before = 0;
-    *first = NULL;
+    if (first != NULL) {
+        *first = NULL;
+    }
     if (!cstr_equal(job->state, "queued")) {
         return NULL;
     }
     struct query position CLEANUP(query_done);
-    struct query head CLEANUP(query_done);
     ask_before(&position, store, job);
+    if (first == NULL) {
+        return read_ints(&position, before, 1);
+    }
+    struct query head CLEANUP(query_done);
     ask_first(&head, store, job);
     query_send(&position);
     query_send(&head);

@@ -111,7 +111,7 @@ NODISCARD struct error *queue_list(struct store *store, const struct queue_filte
 NODISCARD struct error *queue_failures(
     struct store *store, struct arena *arena, struct queue_job **jobs, size_t *count);
 /// How many of its lane go before a queued job, the running one included, and the first of them
-/// (NULL: there is none).
+/// (NULL: there is none). `first` may be NULL.
 NODISCARD struct error *queue_position(struct store *store, const struct queue_job *job,
     struct arena *arena, int64_t *before, struct queue_job **first);
 struct queue_counts {

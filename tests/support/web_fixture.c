@@ -291,7 +291,8 @@ put_queue(const struct web_fixture *f, struct buf *out)
             .cancel = {true, NULL}},
         waiting_of(f, web_fixture_job(f, 412, "queued"), "approval-needed",
             "Somebody of devops has to approve it"),
-        waiting_of(f, web_fixture_job(f, 413, "queued"), "behind", "#411 and another one go before it"),
+        waiting_of(
+            f, web_fixture_job(f, 413, "queued"), "behind", "#411 and another one go before it"),
     };
     lane[1].approvals_needed = 2;
     lane[1].approvals_given = 1;
