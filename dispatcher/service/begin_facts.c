@@ -10,8 +10,7 @@
 
 enum {
     MEMORY_SIZE = 1024,
-    RELEASES_MAX = 200,  // of an environment: what was there before that is forgotten
-    DROP_LOOK_MS = 1000, // one that is younger, and was not held, waited for no lock
+    RELEASES_MAX = 200, // of an environment: what was there before that is forgotten
 };
 
 // --- ancestry, remembered ------------------------------------------------------------------------
@@ -192,14 +191,9 @@ find_dropper(struct beginning *b)
 {
     struct queue_lock *locks = NULL;
     size_t count = 0;
-    if (b->job->code == NULL && b->facts.now_ms - b->job->created_ms < DROP_LOOK_MS) {
-        return NULL;
-    }
-    TRY(queue_locks(b->worker->store, true, b->facts.now_ms, b->arena, &locks, &count));
+    TRY(queue_locks_dropping(b->worker->store, b->job->created_ms, b->arena, &locks, &count));
     for (size_t i = 0; i < count && b->dropper == NULL; i++) {
-        bool drops =
-            over_since(&locks[i], b->facts.now_ms) != 0 && cstr_equal(locks[i].on_release, "drop");
-        b->dropper = drops && held(&locks[i], b) ? &locks[i] : NULL;
+        b->dropper = held(&locks[i], b) ? &locks[i] : NULL;
     }
     return NULL;
 }

@@ -132,6 +132,20 @@ queue_locks(struct store *store, bool past, int64_t now_ms, struct arena *arena,
 }
 
 struct error *
+queue_locks_dropping(struct store *store, int64_t since_ms, struct arena *arena,
+    struct queue_lock **out, size_t *count)
+{
+    TRY(store_check(store));
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "SELECT " LOCK_COLUMNS " FROM deploy_locks WHERE on_release = 'drop' AND (released_ms > ?"
+        " OR (released_ms = 0 AND expires_ms > ?)) ORDER BY sequence DESC");
+    query_int(&query, since_ms);
+    query_int(&query, since_ms);
+    return read_locks(&query, arena, out, count);
+}
+
+struct error *
 queue_locks_expire(struct store *store, int64_t now_ms, size_t *count)
 {
     TRY(store_check(store));

@@ -109,7 +109,7 @@ killed() {
     run as octocat "$DISPATCHER_BIN" approve "$id" --reject --server "$url"
     echo "$output"
     [ "$status" -eq 0 ]
-    [ "$output" = "rejected: the deployment of 'greeter' to 'production' ($first)" ]
+    [ "$output" = "rejected: the deployment of 'greeter' to 'production' ($first); it ends" ]
     code=0
     wait "$job" || code=$?
     [ "$code" -eq 5 ]
