@@ -96,6 +96,30 @@ assert_locks(struct queue_fixture *fixture, bool past, int64_t now, const char *
 }
 
 static void
+locks_that_dropped_are_found_by_their_end(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    struct queue_lock made[] = {lock_of("app", "payments", NULL, NULL),
+        lock_of("app", "payments", NULL, NULL), lock_of("app", "payments", NULL, NULL)};
+    struct queue_lock *found = NULL;
+    size_t count = 0;
+    bool released = false;
+    made[0].on_release = made[2].on_release = "drop"; // the first is lifted, the last holds on
+    for (size_t i = 0; i < ARRAY_LENGTH(made); i++) {
+        assert_null(queue_lock_add(fixture->store, &made[i], 1000, fixture->arena));
+        if (i < 2) {
+            assert_null(
+                queue_lock_release(fixture->store, made[i].id, 1, "octocat", 2000, &released));
+        }
+    }
+    assert_null(queue_locks_dropping(fixture->store, 1999, fixture->arena, &found, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(found[0].id, made[0].id);
+    assert_null(queue_locks_dropping(fixture->store, 2000, fixture->arena, &found, &count));
+    assert_int_equal(count, 0);
+}
+
+static void
 locks_have_five_scopes(void **state)
 {
     struct queue_fixture *fixture = *state;
@@ -449,6 +473,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         QUEUE_TEST(a_release_closes_the_one_before),
         QUEUE_TEST(locks_have_five_scopes),
+        QUEUE_TEST(locks_that_dropped_are_found_by_their_end),
         QUEUE_TEST(a_lock_is_released_by_its_epoch),
         QUEUE_TEST(a_lock_expires_by_itself),
         QUEUE_TEST(a_person_approves_once),
