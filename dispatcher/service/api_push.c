@@ -55,6 +55,7 @@ find_place(struct pushing *pushing, const struct spec_set *set)
     const struct platform *platform = service_request_platform(request->service);
     struct http_client *http CLEANUP(http_client_freep) = NULL;
     struct diagnostics *diagnostics CLEANUP(diagnostics_freep) = diagnostics_new();
+    request_rest(request); // GitHub and AWS are asked, and nothing more is read here
     TRY(http_client_new(platform, service_http_options(request->service), &http));
     const struct deploy_context_options options = {.platform = platform, .http = http};
     struct deploy_context *context CLEANUP(deploy_context_freep) = deploy_context_new(&options);

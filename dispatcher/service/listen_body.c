@@ -8,16 +8,18 @@ enum { PAGE_BYTES = 16 * 1024, PIECE_MAX = 8 * 1024 * 1024 };
 
 // Runs on a handler's thread while the connection rests.
 static void
-make_piece(struct handler_task *task, struct store *store)
+make_piece(struct handler_task *task)
 {
     struct exchange *exchange = (struct exchange *)task;
     struct listener *listener = exchange->listener;
+    struct service *service = exchange->request.service;
+    struct store *store = handlers_lend(service);
     struct response_pages *pages = &exchange->response.pages;
     struct error *err =
         store == NULL ? error_new(ERROR_STORAGE, "the database is not there")
                       : pages->more(pages->ctx, store, &exchange->piece, &exchange->piece_last);
     exchange->piece_failed = err != NULL || exchange->piece.failed;
-    *task->store_failed = err != NULL;
+    handlers_take_back(service, store);
     error_free(err);
     listen_phase(exchange->connection, LISTEN_SEND, LISTEN_SEND_MS);
     MHD_resume_connection(exchange->mhd);

@@ -302,31 +302,44 @@ run_route(struct exchange *exchange)
     if (!auth_caller(request, &exchange->response)) {
         return;
     }
+    if ((request->route->flags & ROUTE_INLINE) == 0 && !request_borrow(request)) {
+        response_refuse_code(request, &exchange->response, REASON_STORAGE);
+        return;
+    }
     struct error *err = request->route->run(request, &exchange->response);
     if (err != NULL) {
         take_error(exchange, err);
     }
 }
 
+bool
+request_borrow(struct request *request)
+{
+    if (request->store == NULL) {
+        request->store = handlers_lend(request->service);
+    }
+    return request->store != NULL;
+}
+
+void
+request_rest(struct request *request)
+{
+    handlers_take_back(request->service, request->store);
+    request->store = NULL;
+}
+
 // Its connection rests already; it may hand itself to the writer.
 static void
-run_task(struct handler_task *task, struct store *store)
+run_task(struct handler_task *task)
 {
     struct exchange *exchange = (struct exchange *)task;
     bool deferred = false; // afterwards the exchange may be gone
     exchange->handed = &deferred;
-    exchange->request.store = store;
-    if (store == NULL) {
-        response_refuse_code(&exchange->request, &exchange->response, REASON_STORAGE);
-    } else {
-        run_route(exchange);
+    run_route(exchange);
+    if (!deferred) {
+        request_rest(&exchange->request);
+        request_answer(&exchange->request);
     }
-    if (deferred) {
-        return;
-    }
-    *task->store_failed = store != NULL && exchange->response.status == 503;
-    exchange->request.store = NULL;
-    request_answer(&exchange->request);
 }
 
 static struct exchange *
@@ -342,7 +355,7 @@ request_defer(struct request *request)
     if (exchange->handed != NULL) {
         *exchange->handed = true; // it rests already
         exchange->handed = NULL;
-        exchange->request.store = NULL; // the thread's that it leaves
+        request_rest(request);
         return;
     }
     exchange->state = EXCHANGE_WORKING;
@@ -358,17 +371,17 @@ request_response(struct request *request)
 
 // One that is handed on rests already; its task may hand it to the writer.
 static void
-run_later(struct handler_task *task, struct store *store)
+run_later(struct handler_task *task)
 {
     struct exchange *exchange = (struct exchange *)task;
     bool deferred = false; // afterwards the exchange may be gone
     exchange->handed = &deferred;
-    exchange->request.store = store;
+    (void)request_borrow(&exchange->request);
     struct error *err = exchange->later(&exchange->request, &exchange->response);
     if (deferred) {
         return;
     }
-    exchange->request.store = NULL;
+    request_rest(&exchange->request);
     if (err != NULL) {
         take_error(exchange, err);
     }

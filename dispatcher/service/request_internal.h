@@ -9,10 +9,10 @@
 //         return NULL;
 //     }
 //
-// A handler runs on a thread of its own pool with a store handle of its own: it may block on the
-// writer and, within its deadline, on GitHub. It answers by filling `response`; what it refuses it
-// refuses by response_refuse, and an error that it returns is ours (503 for storage, else 500).
-// Everything that it is given lives until the answer is sent; `arena` is the request's.
+// A handler runs on a thread of its own pool with a store handle that is lent to it: it may block
+// on the writer and, within its deadline, on GitHub. It answers by filling `response`; what it
+// refuses it refuses by response_refuse, and an error that it returns is ours (503 for storage,
+// else 500). Everything that it is given lives until the answer is sent; `arena` is the request's.
 #pragma once
 
 #include "dispatcher/arena.h"
@@ -42,7 +42,7 @@ struct caller {
 struct route;
 struct request {
     struct service *service;
-    struct store *store; // this thread's; NULL in routes that are ROUTE_INLINE
+    struct store *store; // lent for the route's run; NULL in routes that are ROUTE_INLINE
     struct arena *arena;
     const struct route *route;
     const char *method;
@@ -101,6 +101,11 @@ void request_hand_on(struct request *request,
 /// The same of one that was deferred, from any thread. Its store may be NULL.
 void request_go_on(struct request *request,
     struct error *(*run)(struct request *request, struct response *response));
+/// A store handle for what comes before its route runs; false: the database is not there.
+bool request_borrow(struct request *request);
+/// Gives it back early: whoever waits for somebody else than the database does so without it, and
+/// does not look at request->store afterwards, or borrows it again.
+void request_rest(struct request *request);
 
 // --- the response --------------------------------------------------------------------------------
 

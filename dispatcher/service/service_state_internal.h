@@ -65,14 +65,18 @@ size_t listen_connections(const struct service *service);
 // --- handlers.c ----------------------------------------------------------------------------------
 
 struct handler_task {
-    void (*run)(struct handler_task *task, struct store *store);
-    bool *store_failed; // set by run: the handle is not used again
+    void (*run)(struct handler_task *task); // which may free it
     struct handler_task *next;
 };
 NODISCARD struct error *handlers_start(struct service *service);
 /// What was added is run to its end first.
 void handlers_stop(struct service *service);
 void handlers_add(struct service *service, struct handler_task *task);
+/// A store handle for as long as the database is needed, and no longer: on a shared database there
+/// are few (state.connections), and one is waited for. NULL: the database is not there.
+struct store *handlers_lend(struct service *service);
+/// NULL is taken as well. One that is not usable any more is closed.
+void handlers_take_back(struct service *service, struct store *store);
 
 // --- writer.c ------------------------------------------------------------------------------------
 

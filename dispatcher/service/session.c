@@ -238,6 +238,15 @@ renew(struct request *request, const struct policy_person *person, struct queue_
     return NULL;
 }
 
+static struct error *
+read_session(struct request *request, const char *hash, struct queue_session **out)
+{
+    if (!request_borrow(request)) {
+        return error_new(ERROR_STORAGE, "the database is not there");
+    }
+    return queue_session_get(request->store, hash, request->wall_ms, request->arena, out);
+}
+
 // They have no cookie of ours; their forms still need a token that no other site knows.
 static struct error *
 find_proxied(struct request *request, const char *login, struct caller *caller)
@@ -245,8 +254,8 @@ find_proxied(struct request *request, const char *login, struct caller *caller)
     struct policy_person person = {.login = login};
     struct queue_session *session = NULL;
     bool known = false;
-    TRY(queue_session_get(request->store, arena_printf(request->arena, "proxy/%s", login),
-        request->wall_ms, request->arena, &session));
+    TRY(read_session(request, arena_printf(request->arena, "proxy/%s", login), &session));
+    request_rest(request); // GitHub may be asked
     if (session == NULL || session->created_ms < request->wall_ms - ASK_AGAIN_MS) {
         if (!is_member(request, login)) {
             return NULL;
@@ -315,8 +324,7 @@ session_find(struct request *request, struct caller *caller)
     if (token == NULL || strlen(token) != TOKEN_SIZE - 1) {
         return NULL;
     }
-    TRY(queue_session_get(request->store, hash_of(token, request->arena), request->wall_ms,
-        request->arena, &session));
+    TRY(read_session(request, hash_of(token, request->arena), &session));
     return session != NULL ? take_signed_in(request, session, caller) : NULL;
 }
 

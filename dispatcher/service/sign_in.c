@@ -259,7 +259,12 @@ come_back(struct request *request, struct response *response)
     if (code == NULL || code[0] == '\0' || strlen(code) > CODE_MAX) {
         return show(request, response, 403, "GitHub did not sign you in: you did not agree.");
     }
+    request_rest(request); // GitHub is asked
     struct error *err = exchange(request, code, &flow, &token);
+    if (!request_borrow(request)) {
+        error_free(err);
+        return error_new(ERROR_STORAGE, "the database is not there");
+    }
     if (err != NULL) {
         tell(request, err);
         return show(

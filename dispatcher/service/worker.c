@@ -21,7 +21,8 @@ enum {
     RENEWALS = 4,             // within the time of a lease
     TRIM_MS = 60 * 60 * 1000, // what was not touched for so long is not ours
     GRACE_MS = 6 * 1000,      // what is being changed in a look may be answered meanwhile
-    COURIERS = 4,             // sinks at a time
+    COURIERS = 4,             // sinks at a time, ...
+    COURIERS_SHARED = 2,      // ... where each is a connection and other replicas have theirs
 };
 
 int64_t
@@ -280,7 +281,9 @@ start_courier(struct worker_pool *pool)
         .secrets = {service_secret_refusal, pool->service},
     };
     pool->courier_context = deploy_context_new(&options);
-    return deploy_courier_start(pool->courier_context, http, COURIERS, &pool->courier);
+    bool shared = store_path_is_shared(options.state_path);
+    return deploy_courier_start(
+        pool->courier_context, http, shared ? COURIERS_SHARED : COURIERS, &pool->courier);
 }
 
 static struct error *

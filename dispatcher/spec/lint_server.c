@@ -239,6 +239,7 @@ fill(const struct config *config, struct arena *arena, struct setting_server *ou
     out->tls_certificate = server->tls.certificate;
     out->tls_key = server->tls.key;
     out->state = or_else(config->state.url, "sqlite:");
+    out->state_connections = config->state.connections;
     out->specs = server->specs;
     out->issuer = or_else(server->issuer, "https://token.actions.githubusercontent.com");
     out->audience = or_else(server->audience, server->url);

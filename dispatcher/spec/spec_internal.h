@@ -259,6 +259,7 @@ struct config_policy {
 struct config_state {
     struct spec_at at;
     const char *url;
+    int64_t connections;
 };
 struct config_tls {
     struct spec_at at;

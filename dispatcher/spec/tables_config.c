@@ -130,6 +130,10 @@ static const struct field state_fields[] = {
     FIELD(struct config_state, url, "url", FIELD_STR, .check = check_state_url,
         .pattern = PATTERN_STATE_URL, .fallback = "sqlite:",
         .doc = "Where the service keeps its state: `sqlite:PATH` or `postgresql://…`."),
+    FIELD(struct config_state, connections, "connections", FIELD_INT, .min = 2, .max = 64,
+        .fallback = "4",
+        .doc = "Connections to PostgreSQL that the requests of one replica share; its work holds "
+               "about 20 more."),
 };
 static const struct field_table state_table =
     FIELD_TABLE("state", struct config_state, state_fields);

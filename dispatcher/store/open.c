@@ -72,6 +72,12 @@ store_name(const struct store *store)
     return store->path;
 }
 
+bool
+store_is_usable(const struct store *store)
+{
+    return !store->broken;
+}
+
 void
 store_close(struct store *store)
 {

@@ -168,6 +168,7 @@ struct setting_server {
     const char *listen, *url;
     const char *tls_certificate, *tls_key;    // paths of PEM files; NULL: plain, behind a proxy
     const char *state;                        // "sqlite:PATH" or "postgresql://…"
+    int64_t state_connections;                // PostgreSQL: that requests share
     const char *specs;                        // directory or git URL; NULL: of workflow.repo
     int64_t specs_every_ms, specs_max_age_ms; // 1 min, 1 h unless said
     const char *issuer, *audience,

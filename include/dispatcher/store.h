@@ -54,6 +54,9 @@ bool store_path_is_shared(const char *path);     // would it be?
 int64_t store_room(const struct store *store);
 /// Its path, or its URL without user and password: for people.
 const char *store_name(const struct store *store);
+/// Nothing went wrong that leaves it in doubt; of one that is not usable nothing more is heard but
+/// errors.
+bool store_is_usable(const struct store *store);
 void store_close(struct store *store);
 void store_closep(struct store **store);
 

@@ -51,3 +51,7 @@ ends() {
 @test "replicas whose database is gone end when they are told to" {
     ends lost postgres
 }
+
+@test "three replicas under load hold no more connections than is written" {
+    ends connections postgres
+}

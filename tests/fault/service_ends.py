@@ -6,21 +6,24 @@
     crashes  a deployment that takes its workers down three times is set aside with what is known of it
     backup   a copy that was taken while deployments run is one that a service goes on from
     lost     the database goes away, and then the service is told to stop (PostgreSQL)
+    connections  three replicas under load hold no more of them than is written (PostgreSQL)
 
-usage: service_ends.py drain|crashes|backup|lost DIRECTORY sqlite|postgres
+usage: service_ends.py drain|crashes|backup|lost|connections DIRECTORY sqlite|postgres
 
 Standard library only.
 """
+import concurrent.futures
 import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from service_flow import Client
-from service_world import Failed, World, until
+from service_world import Failed, World, ask, until
 
 DRAIN_S = 10  # docs/service.md
 STALLED = "GET */actions/runs/* count=all effect=delay delay=120s"
@@ -258,9 +261,56 @@ def backup(world):
 def lost(world):
     world.build(apps_of(1))
     world.start()
+    headers = Client(world, 1).headers("app0", world.apps["app0"]["versions"][0])
+    body = json.dumps({"app": "app0", "env": "staging", "version": world.apps["app0"]["versions"][0]})
     check(world.database.tell("kill") == "done", "the server cannot be killed")
-    time.sleep(1)
+    for replica in world.replicas:  # whose writer looks for its database from here on
+        status = ask("POST", replica.url + "/api/v1/deployments", body,
+                     headers | {"Content-Type": "application/json"})[0]
+        check(status == 503, f"accepted without a database: {status}")
     print(f"without its database: gone after {stop_in_time(world):.1f} s", flush=True)
+
+
+# --- connections -----------------------------------------------------------------------------------
+
+EACH = 23  # of a replica with four workers: docs/storage.md
+
+
+def connections(world):
+    world.build(apps_of(24))
+    world.sandbox.order("github/runs/auto", seconds_to_start=0.2, seconds_to_finish=0.8)
+    world.start()
+    client, most = Client(world, 1), 0
+    over = threading.Event()
+
+    def read(number):
+        while not over.is_set():
+            replica = world.replicas[number % len(world.replicas)]
+            status, _, text = ask("GET", replica.url + ("/api/v1/queue", "/queue", "/api/v1/deployments")
+                                  [number % 3], headers=client.headers(None, None), timeout=30)
+            check(status == 200, f"{status} {text[:200]!r}")
+
+    with concurrent.futures.ThreadPoolExecutor(72) as pool:
+        readers = [pool.submit(read, number) for number in range(48)]
+        made = [pool.submit(client.deploy, app, "staging", about["versions"][0])
+                for app, about in world.apps.items()]
+        try:
+            for one in made:
+                one.result()
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                most = max(most, world.database.connections())
+                rows = world.database.rows("SELECT count(*) AS n FROM jobs WHERE state <> 'final'")
+                if rows[0]["n"] == 0:
+                    break
+                time.sleep(0.1)
+        finally:
+            over.set()
+        for reader in readers:
+            reader.result()
+    world.stop()
+    print(f"{most} connections at most", flush=True)
+    check(most <= EACH * len(world.replicas), f"{most} connections are too many")
 
 
 def main():
@@ -268,7 +318,8 @@ def main():
     tuning = {"DISPATCHER_LEASE_MS": "2000"} if what == "crashes" else {}
     world = World(folder, database, 1, **tuning)
     try:
-        {"drain": drain, "crashes": crashes, "backup": backup, "lost": lost}[what](world)
+        {"drain": drain, "crashes": crashes, "backup": backup, "lost": lost,
+         "connections": connections}[what](world)
     except (Failed, subprocess.TimeoutExpired) as error:
         print(f"FAILED: {error}", flush=True)
         return 1

@@ -485,17 +485,19 @@ nobody_is_refused_or_held_for_an_answer_that_was_cut_off(void **state)
     struct world world;
     world_begin(&world, SPEC(""));
     put_release(&world, "staging", "v9", WORLD_OLD);
-    engine.stops_in_ancestry = true;
+    engine.hangs_in_ancestry = true;
     const char *id = enqueue_deploy(&world, "staging", "v1");
     world_go(&world);
     world_until(world.service, world.service->asked_ancestry > 0);
+    workers_quiet(world.service);
+    engine.cut_off = true;
     workers_stop(world.service);
     const struct queue_job *job = job_of(&world, id);
     assert_string_equal(job->state, "queued");
     assert_null(job->code);
     assert_null(job->owner);
     assert_true(job->due_ms <= clock_wall(&clock_system)); // whoever comes next
-    engine.stops_in_ancestry = false;
+    engine.hangs_in_ancestry = false;
     world.service->ancestry = DEPLOY_ANCESTRY_NEWER;
     assert_null(workers_start(world.service));
     until_state(&world, id, "final");

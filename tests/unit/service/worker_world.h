@@ -30,7 +30,8 @@ static struct {
     enum error_kind prepare_kind;
     atomic_int prepared, begun, looks, cancels, running, most_running;
     char specs_commit[64], traceparent[64], because[64], to[64], notes[512];
-    bool buttons, stops_in_ancestry;
+    bool buttons, hangs_in_ancestry;
+    atomic_bool cut_off;
     int64_t run_id;
     struct look looks_to_come[16]; // the last one stays
     size_t look_count;
@@ -236,8 +237,10 @@ __wrap_deploy_ancestry(struct deploy_context *context, const struct deploy_reque
     assert_non_null(range->repository);
     assert_string_not_equal(range->base, range->head);
     (void)atomic_fetch_add(&world_now->asked_ancestry, 1);
-    if (engine.stops_in_ancestry) {
-        workers_quiet(world_now);
+    if (engine.hangs_in_ancestry) {
+        while (!atomic_load(&engine.cut_off)) {
+            error_free(clock_sleep_until(&clock_system, clock_mono(&clock_system) + 5, NULL));
+        }
         *out = DEPLOY_ANCESTRY_UNKNOWN;
         return error_new(ERROR_CANCELLED, "interrupted");
     }

@@ -262,6 +262,7 @@ test_server_by_default(void **state)
     assert_string_equal(f.server->url, "https://dispatcher.example.org");
     assert_null(f.server->tls_certificate);
     assert_string_equal(f.server->state, "sqlite:");
+    assert_int_equal(f.server->state_connections, 4);
     assert_null(f.server->specs);
     assert_int_equal(f.server->specs_every_ms, 60000);
     assert_int_equal(f.server->specs_max_age_ms, 3600000);
@@ -295,7 +296,7 @@ test_server_as_written(void **state)
                              "workflow: {repo: acme/infra}\n"
                              "github: {api: https://ghe.example.org/api/v3, app_id: 12, app_key: "
                              "\"env:KEY\"}\n"
-                             "state: {url: \"postgresql:///d\"}\n"
+                             "state: {url: \"postgresql:///d\", connections: 9}\n"
                              "server:\n"
                              "  listen: \"[::1]:8443\"\n"
                              "  url: https://d.example.org\n"
@@ -317,6 +318,7 @@ test_server_as_written(void **state)
     assert_string_equal(f.server->tls_certificate, "c.pem");
     assert_string_equal(f.server->tls_key, "k.pem");
     assert_string_equal(f.server->state, "postgresql:///d");
+    assert_int_equal(f.server->state_connections, 9);
     assert_string_equal(f.server->specs, "/srv/infra");
     assert_string_equal(f.server->audience, "us");
     assert_string_equal(f.server->jwks, "https://ghe.example.org/_services/token/.well-known/jwks");
