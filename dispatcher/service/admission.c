@@ -480,6 +480,8 @@ static struct error *
 write_down(struct store *store, void *ctx)
 {
     struct admitting *a = ctx;
+    *a->out = a->decided;
+    a->ask = a->asked;
     if (a->out->verdict.allowed) {
         TRY(admission_look(store, a));
     }
@@ -509,6 +511,8 @@ admission_prepare(struct admitting *a)
     if (a->out->verdict.allowed) {
         fill_job(a);
     }
+    a->decided = *a->out;
+    a->asked = a->ask;
     a->op = (struct store_op){.run = write_down, .ctx = a};
     return NULL;
 }

@@ -15,6 +15,9 @@ struct admitting {
     struct ask ask;
     struct queue_job job;
     struct queue_idempotency key;
+    // What was so before a->op ran, which may run twice.
+    struct admitted decided;
+    struct ask asked;
     bool unnoted; // one of too many denials of a stranger
     bool due;     // its lane has something to be decided now
     struct store_op op;

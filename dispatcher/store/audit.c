@@ -54,6 +54,7 @@ audit_flush(struct store *store)
     query_init(&query, store, "UPDATE audit_head SET sequence = ?, hash = ? WHERE one = 1");
     query_int(&query, store->audit.sequence);
     query_text(&query, store->audit.hash);
+    store->audit.moved = false;
     return query_run(&query);
 }
 

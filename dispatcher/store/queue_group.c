@@ -45,14 +45,58 @@ run_ops(struct store *store, struct store_op *ops, size_t count)
     return NULL;
 }
 
+// *failed: one of them did, or may have.
+static struct error *
+run_plain(struct store *store, struct store_op *ops, size_t count, bool *failed)
+{
+    TRY(audit_lock_head(store));
+    for (size_t i = 0; i < count && !*failed; i++) {
+        struct error *err = ops[i].run(store, ops[i].ctx);
+        *failed = err != NULL || store->part_failed;
+        error_free(err);
+    }
+    return *failed ? NULL : audit_flush(store); // what was sent ahead is answered by now
+}
+
+// Without savepoints: on a shared database they are two statements and a round trip for each
+// operation, and most groups have none that fails. One that has is undone as a whole, before
+// anything of it is final. *again: that is so, and which one it was is not known.
+static struct error *
+group_plain(struct store *store, struct store_op *ops, size_t count, bool *again)
+{
+    bool failed = false;
+    *again = false;
+    TRY(store_begin(store));
+    struct error *err = run_plain(store, ops, count, &failed);
+    if (err == NULL && !failed) {
+        return store_end(store, NULL);
+    }
+    err = store_end(store, err != NULL ? err : error_new(ERROR_STORAGE, "one of a group failed"));
+    *again = store_is_usable(store);
+    if (*again) {
+        error_free(err);
+    }
+    return *again ? NULL : err;
+}
+
+static struct error *
+group_in_parts(struct store *store, struct store_op *ops, size_t count)
+{
+    TRY(store_begin(store));
+    return store_end(store, run_ops(store, ops, count));
+}
+
 struct error *
 store_group(struct store *store, struct store_op *ops, size_t count)
 {
+    bool again = true;
     for (size_t i = 0; i < count; i++) {
         ops[i].err = NULL;
     }
-    TRY(store_begin(store));
-    return store_end(store, run_ops(store, ops, count));
+    if (store_is_shared(store)) {
+        TRY(group_plain(store, ops, count, &again));
+    }
+    return again ? group_in_parts(store, ops, count) : NULL;
 }
 
 void

@@ -126,7 +126,7 @@ NODISCARD struct error *store_end(struct store *store, struct error *err);
 void store_notify(struct store *store);
 /// The audit's head, locked until this transaction ends.
 NODISCARD struct error *audit_lock_head(struct store *store);
-/// Writes the head back; before the COMMIT.
+/// Writes the head back, once, if it has moved; before the COMMIT.
 NODISCARD struct error *audit_flush(struct store *store);
 /// ERROR_CONFLICT when `id` is the fenced one and has been taken over. Inside a transaction.
 NODISCARD struct error *store_check_fence(struct store *store, const char *id);

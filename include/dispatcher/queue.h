@@ -18,7 +18,9 @@
 
 // Writes of many requests in one transaction: one fsync for all of them. One that fails undoes only
 // itself; `err` is the caller's. Whatever failed in it but for ERROR_CONFLICT fails it, also when
-// `run` forgets that. When the commit fails, the function fails, and none has happened.
+// `run` forgets that. When the commit fails, the function fails, and none has happened. On a shared
+// database a group with one that fails is undone and run again, so that `run` may be called twice,
+// and must not build on what it told its caller the first time.
 struct store_op {
     struct error *(*run)(struct store *store, void *ctx);
     void *ctx;

@@ -161,10 +161,22 @@ people_teams(struct service *service, const char *login, struct arena *arena, st
     return NULL;
 }
 
+static struct error *
+run_in_vain(struct store *store, void *ctx)
+{
+    const struct store_op *op = ctx;
+    error_free(op->run(store, op->ctx));
+    return error_new(ERROR_USAGE, "once more");
+}
+
+// Each twice, the first time undone, as it may be on a shared database.
 struct error *
 writer_do(struct service *service, struct store_op *op)
 {
+    struct store_op first = {.run = run_in_vain, .ctx = op};
     (void)pthread_mutex_lock(&service->writing);
+    error_free(store_group(service->store, &first, 1));
+    error_free(first.err);
     struct error *err = store_group(service->store, op, 1);
     (void)pthread_mutex_unlock(&service->writing);
     if (err != NULL) {
