@@ -72,8 +72,12 @@ take(struct client *client)
 static void
 come(struct service *service, struct client *client, int64_t after)
 {
+    const char *why = NULL;
+    const struct stream_opening opening = {
+        .deployment = "d-1", .after = after, .caller = "acme/payments", .address = "127.0.0.1"};
     buf_init(&client->got, 1024 * 1024);
-    client->body = stream_body(service, (struct MHD_Connection *)(void *)client, "d-1", after);
+    client->body = stream_body(service, (struct MHD_Connection *)(void *)client, &opening, &why);
+    assert_null(why);
     assert_non_null(client->body);
     take(client);
 }
@@ -169,7 +173,7 @@ __wrap_store_events(struct store *store, const char *id, int64_t after, struct a
 static int
 start(void **state)
 {
-    static struct setting_server settings = {.connections = 100};
+    static struct setting_server settings = {.connections = 100, .streams = 10};
     static struct service service;
     (void)state;
     memset(&service, 0, sizeof(service));
