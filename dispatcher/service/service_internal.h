@@ -16,9 +16,10 @@
 //     wakeups.c                        hints from and to the other replicas
 //     metrics.c, trace.c, health.c     what operators see
 //
-// Threads: libmicrohttpd's (each request on one of them), the writer, workers, one for the feed's
-// chores, couriers. Each has a store handle of its own; nothing else is shared but what stands here
-// with its lock. No thread waits for a network while it holds one.
+// Threads: libmicrohttpd's, the handlers that requests run on, the writer, workers, one for the
+// feed's chores, hints, couriers. Each has a store handle of its own, but for handlers, to whom one
+// is lent; nothing else is shared but what stands here with its lock. No thread waits for a network
+// while it holds one.
 #pragma once
 
 #include "dispatcher/audit.h"
