@@ -66,7 +66,8 @@ courier_secret(const struct delivery *delivery, const char *reference, struct se
     if (err == NULL) {
         return true;
     }
-    courier_blocked(delivery, error_wrap(err, "read '%s'", reference), out);
+    const char *what = reference != NULL ? reference : "no reference";
+    courier_blocked(delivery, error_wrap(err, "read '%s'", what), out);
     return false;
 }
 

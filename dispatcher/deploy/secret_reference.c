@@ -176,8 +176,8 @@ struct error *
 secret_reference_read(struct deploy_context *context, const struct deployment *deployment,
     const char *reference, struct secret **out)
 {
-    const struct source *source = source_of(reference);
-    struct secret *known = find_known(context, reference);
+    const struct source *source = source_of(reference); // NULL: of none, or no reference at all
+    struct secret *known = source != NULL ? find_known(context, reference) : NULL;
     if (known != NULL) {
         *out = secret_ref(known);
         return NULL;
@@ -199,7 +199,8 @@ secret_reference_of_spec(struct deploy_context *context, const struct deployment
 {
     const struct deploy_secret_rule *rule = &context->secret_rule;
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    const char *refusal = rule->refuses != NULL ? rule->refuses(rule->ctx, reference, arena) : NULL;
+    bool asked = rule->refuses != NULL && reference != NULL;
+    const char *refusal = asked ? rule->refuses(rule->ctx, reference, arena) : NULL;
     if (refusal != NULL) {
         struct error *err = error_new(ERROR_CREDENTIALS, "%s", refusal);
         return error_hint(err, "To have it told: " SPEC_SECRET_ALLOWED_BY ".");

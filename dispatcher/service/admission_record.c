@@ -17,8 +17,8 @@ digest_in(const struct pair_list *digests, const char *service)
     return NULL;
 }
 
-// Whoever names images means those that were there: what is under the version at the registry now may
-// be another one, and only a job of the app's repository brings a new one.
+// Whoever names images means those that were there: what is under the version at the registry now
+// may be another one, and only a job of the app's repository brings a new one.
 static bool
 names_others(struct admitting *a, const struct pair_list *known, const char *env)
 {

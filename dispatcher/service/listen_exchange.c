@@ -267,18 +267,6 @@ begin(struct exchange *exchange, const char *method)
 
 // --- it is run -----------------------------------------------------------------------------------
 
-// What the caller is told; whose words they are stands in the log alone.
-static enum reason_code
-code_of(enum error_kind kind)
-{
-    if (kind == ERROR_STORAGE || kind == ERROR_CONFLICT) {
-        return REASON_STORAGE;
-    }
-    bool upstream = kind == ERROR_UNAVAILABLE || kind == ERROR_REFUSED ||
-                    kind == ERROR_CREDENTIALS || kind == ERROR_DENIED;
-    return upstream ? REASON_UPSTREAM : REASON_INTERNAL;
-}
-
 static void
 take_error(struct exchange *exchange, struct error *err)
 {
@@ -286,7 +274,7 @@ take_error(struct exchange *exchange, struct error *err)
     char *text CLEANUP(xfreep) = error_text(err);
     log_error(request->service->platform.log, "request failed", F_STR("id", request->id),
         F_STR("method", request->method), F_STR("path", request->path), F_STR("error", text));
-    response_refuse_code(request, &exchange->response, code_of(error_kind(err)));
+    response_refuse_code(request, &exchange->response, response_code_of(error_kind(err)));
     error_free(err);
 }
 

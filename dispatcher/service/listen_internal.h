@@ -140,6 +140,13 @@ struct stream_opening {
 struct MHD_Response *stream_body(struct service *service, struct MHD_Connection *mhd,
     const struct stream_opening *opening, const char **why);
 
+// --- stream_text.c -------------------------------------------------------------------------------
+
+/// Lines of one event: what is between line ends becomes a "data:" each; `id` 0: none.
+void stream_put_event(struct buf *out, const char *event, int64_t id, struct str data);
+/// The kind that the event's JSON names, in the arena; "note" for what is no word.
+const char *stream_kind_of(const struct store_event *event, struct arena *arena);
+
 // --- stream_holders.c: under the lock of stream.c ------------------------------------------------
 
 struct stream_holders;

@@ -157,6 +157,9 @@ void response_refuse_code(
 void response_verdict(
     struct request *request, struct response *response, const struct policy_verdict *verdict);
 
+/// What the caller is told of an error that a handler met; its words stand in the log alone.
+enum reason_code response_code_of(enum error_kind kind);
+
 // --- routes --------------------------------------------------------------------------------------
 
 enum route_who {

@@ -154,3 +154,14 @@ response_verdict(
     };
     response_refuse(request, response, &refusal);
 }
+
+enum reason_code
+response_code_of(enum error_kind kind)
+{
+    if (kind == ERROR_STORAGE || kind == ERROR_CONFLICT) {
+        return REASON_STORAGE;
+    }
+    bool upstream = kind == ERROR_UNAVAILABLE || kind == ERROR_REFUSED ||
+                    kind == ERROR_CREDENTIALS || kind == ERROR_DENIED;
+    return upstream ? REASON_UPSTREAM : REASON_INTERNAL;
+}

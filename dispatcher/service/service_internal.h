@@ -12,7 +12,7 @@
 //     worker*.c, begin*.c              threads that decide lane heads and advance running jobs
 //     feed.c, poll.c, sweep.c          news of runs: webhooks, the shared poll, lost deliveries
 //     drift.c                          looks for what is not as the last release left it
-//     chores.c, untold.c               leader jobs: expiry, retention, poll, sweep, drift, what is told
+//     chores.c, untold.c               leader jobs: expiry, retention, poll, sweep, drift, reports
 //     wakeups.c                        hints from and to the other replicas
 //     metrics.c, trace.c, health.c     what operators see
 //

@@ -238,35 +238,6 @@ struct news {
     int64_t started_ms;
 };
 
-// Lines of one event: what is between line ends becomes a "data:" each.
-static void
-put_event(struct buf *out, const char *event, int64_t id, struct str data)
-{
-    struct str line = {0}, rest = data;
-    if (id > 0) {
-        buf_printf(out, "id: %lld\n", (long long)id);
-    }
-    buf_printf(out, "event: %s\n", event);
-    while (str_cut(rest, '\n', &line, &rest)) {
-        buf_puts(out, "data: ");
-        buf_add(out, line);
-        buf_putc(out, '\n');
-    }
-    buf_putc(out, '\n');
-}
-
-static const char *
-kind_of(const struct store_event *event, struct arena *arena)
-{
-    struct json *object CLEANUP(json_freep) = NULL;
-    struct error *err CLEANUP(error_freep) =
-        json_parse(str_of(event->json), &json_limits_default, &object);
-    const char *kind = err == NULL ? json_str(json_get(object, "event")) : NULL;
-    size_t len = kind != NULL ? strlen(kind) : 0;
-    bool word = len > 0 && strspn(kind, "abcdefghijklmnopqrstuvwxyz-") == len;
-    return word ? arena_dup(arena, kind) : "note";
-}
-
 static struct error *
 read_state(struct streams *streams, const char *deployment, struct news *news)
 {
@@ -285,7 +256,7 @@ read_state(struct streams *streams, const char *deployment, struct news *news)
         struct buf text CLEANUP(buf_done) = BUF_INIT(GIVEN_MAX);
         json_print(object, false, &text);
         sha256_hex(buf_str(&text), news->hash);
-        put_event(&news->state, "state", 0, buf_str(&text));
+        stream_put_event(&news->state, "state", 0, buf_str(&text));
     }
     view_done(&view);
     return err;
@@ -322,7 +293,7 @@ give_events(struct stream *stream, const struct news *news, const char *const *k
             return true;
         }
         size_t before = stream->given.len;
-        put_event(&stream->given, kinds[i], event->sequence, str_of(event->json));
+        stream_put_event(&stream->given, kinds[i], event->sequence, str_of(event->json));
         if (stream->given.failed) { // one event larger than all that may be given: left out
             stream->given.failed = false;
             buf_cut(&stream->given, before);
@@ -396,7 +367,7 @@ serve_topic(struct streams *streams, const char *deployment, int64_t after)
     struct error *err = read_news(streams, deployment, after, &news);
     const char **kinds = arena_array(news.arena, news.count + 1, sizeof(*kinds));
     for (size_t i = 0; i < news.count; i++) {
-        kinds[i] = kind_of(&news.events[i], news.arena);
+        kinds[i] = stream_kind_of(&news.events[i], news.arena);
     }
     (void)pthread_mutex_lock(&streams->lock);
     struct topic *topic = find_topic(streams, deployment);

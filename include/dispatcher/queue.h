@@ -229,8 +229,8 @@ NODISCARD struct error *queue_lock_get(
 /// Those that hold now or will (`past`: also those that held), newest first.
 NODISCARD struct error *queue_locks(struct store *store, bool past, int64_t now_ms,
     struct arena *arena, struct queue_lock **out, size_t *count);
-/// Those that drop what they held and ended after `since_ms`, or expire after it and are not written
-/// down as ended, the newest first.
+/// Those that drop what they held and ended after `since_ms`, or expire after it and are not
+/// written down as ended, the newest first.
 NODISCARD struct error *queue_locks_dropping(struct store *store, int64_t since_ms,
     struct arena *arena, struct queue_lock **locks, size_t *count);
 /// Releases what has expired; how many.

@@ -620,7 +620,8 @@ a_person_brings_nothing_new(void **state)
     static struct pair images[] = {{"web", "sha256:" OTHER_HEX}, {"worker", DIGEST}};
     for (size_t i = 0; i < ARRAY_LENGTH(images); i++) {
         admission.digests = (struct pair_list){&images[i], 1};
-        assert_refused(&world, &admission, REASON_OTHER_DIGEST, " in version 'v7' ran in 'staging' as ");
+        assert_refused(
+            &world, &admission, REASON_OTHER_DIGEST, " in version 'v7' ran in 'staging' as ");
     }
     static struct pair same = {"web", DIGEST};
     admission.digests = (struct pair_list){&same, 1};
