@@ -104,7 +104,8 @@ __wrap_deploy_prepare(struct deploy_context *context, const struct deploy_reques
     d->workflow_repo = "acme/infra";
     d->replaces = request->to != NULL ? "v9" : NULL;
     struct deployment_sink *sinks = arena_array(arena, 2, sizeof(*sinks));
-    sinks[0] = (struct deployment_sink){.name = "deploys", .kind = "slack", .channel = "#deploys"};
+    sinks[0] = (struct deployment_sink){
+        .name = "deploys", .kind = "slack", .channel = "#deploys", .token = "env:SLACK_BOT_TOKEN"};
     sinks[1] = (struct deployment_sink){.name = "hook", .kind = "webhook"};
     d->sinks = (struct object_list){sinks, 2};
     (void)atomic_fetch_add(&engine.prepared, 1);
