@@ -293,11 +293,12 @@ fetch_page(struct github_client *client, const struct github_call *call, struct 
 }
 
 struct error *
-github_runs_page(struct github_client *client, unsigned page, struct arena *arena,
-    struct github_runs_page *out, bool *changed)
+github_runs_page(struct github_client *client, const char *status, unsigned page,
+    struct arena *arena, struct github_runs_page *out, bool *changed)
 {
     char *path CLEANUP(xfreep) = xasprintf(
-        "/actions/runs?event=workflow_dispatch&per_page=%d&page=%u", GITHUB_RUNS_PER_PAGE, page);
+        "/actions/runs?event=workflow_dispatch%s%s&per_page=%d&page=%u",
+        status != NULL ? "&status=" : "", status != NULL ? status : "", GITHUB_RUNS_PER_PAGE, page);
     const struct github_call call = {
         .path = path,
         .in_repository = true,

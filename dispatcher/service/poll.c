@@ -1,7 +1,8 @@
 // The safety net under webhooks: one conditional look at an infra repository's runs, however many
 // deployments wait there, by one replica. A page that has not changed costs no quota; of those that
-// have, a round reads no more than its budget, and the next round goes on where it stopped. A run
-// that moved, or is over while its job still runs, is told to its job, which looks for itself.
+// have, a round reads no more than its budget, and the next round goes on where it stopped
+// (poll_pages.c). A run that moved, or is over while its job still runs, is told to its job, which
+// looks for itself.
 #include "poll_internal.h"
 
 #include <stdlib.h>
@@ -11,11 +12,6 @@
 
 enum {
     EVERY_MS = 60 * 1000, // where the settings do not say
-    BUDGET = 6,           // counted requests of a round
-    PAGES_MAX = 40,
-    SINGLES_MAX = 2,                 // runs of a round that are asked for by themselves
-    UNLISTED_MS = 2 * 60 * 1000,     // on no page for so long
-    SINGLE_AGAIN_MS = 5 * 60 * 1000, // and then no more often than that
     WAITING_MAX = 10 * 1000,
     SLACK_MS = 5 * 60 * 1000, // our clock and GitHub's, and the time from the POST to the row
     PATIENCE_MS = 20 * 1000,  // of all requests of a round
@@ -23,20 +19,12 @@ enum {
     IDLE_MS = 5000,
 };
 
-// What is known of a page while it answers "as it was".
-struct known_page {
-    bool known, more;
-    int64_t oldest_ms;
-};
-
 struct polled {
     char *infra;
     struct github_client *client; // NULL: could not be opened
     struct secret *key;           // that it has
-    struct seen_runs seen;
-    struct known_page pages[PAGES_MAX + 1]; // from 1
-    unsigned cursor;                        // where the last round stopped
-    int64_t next_ms;                        // mono
+    struct poll_lists lists;
+    int64_t next_ms; // mono
     struct polled *next;
 };
 
@@ -53,7 +41,6 @@ struct polling {
     struct polled *polled;
     struct arena *arena;
     int64_t oldest_ms; // wall: older runs are nobody's
-    int64_t counted;   // by the client before the round
     int64_t now_ms;    // mono
 };
 
@@ -70,7 +57,7 @@ polled_free(struct polled *polled)
 {
     github_client_free(polled->client);
     secret_free(polled->key);
-    poll_seen_done(&polled->seen);
+    poll_seen_done(&polled->lists.seen);
     free(polled->infra);
     free(polled);
 }
@@ -103,114 +90,21 @@ every_ms(const struct poller *poller)
 
 // --- one round -----------------------------------------------------------------------------------
 
-static bool
-has_budget(const struct polling *p)
-{
-    return github_client_counters(p->polled->client).counted - p->counted < BUDGET;
-}
-
 static void
-tell(const struct polling *p, const struct seen_run *seen)
+tell(void *ctx, int64_t run_id)
 {
-    feed_news(p->poller->service, p->polled->infra, seen->run_id);
-}
-
-static void
-take_page(const struct polling *p, unsigned number, const struct github_runs_page *page)
-{
-    struct known_page *known = &p->polled->pages[number];
-    *known = (struct known_page){.known = true, .more = page->more, .oldest_ms = INT64_MAX};
-    for (size_t i = 0; i < page->count; i++) {
-        const struct github_run *run = &page->runs[i];
-        struct seen_run *seen = poll_seen_find(&p->polled->seen, run->id);
-        known->oldest_ms = run->created_ms < known->oldest_ms ? run->created_ms : known->oldest_ms;
-        if (seen == NULL) {
-            continue;
-        }
-        seen->page = number;
-        seen->listed_ms = p->now_ms;
-        if (poll_seen_take(seen, run)) {
-            tell(p, seen);
-        }
-    }
-}
-
-static struct error *
-read_page(const struct polling *p, unsigned number)
-{
-    struct github_runs_page page = {0};
-    bool changed = false;
-    TRY(github_runs_page(p->polled->client, number, p->arena, &page, &changed));
-    poll_seen_page(&p->polled->seen, number, changed, p->now_ms);
-    if (changed) {
-        take_page(p, number, &page);
-    }
-    return NULL;
-}
-
-static bool
-is_last(const struct polling *p, unsigned number)
-{
-    const struct known_page *known = &p->polled->pages[number];
-    return number >= PAGES_MAX || !known->more || known->oldest_ms < p->oldest_ms;
-}
-
-// The first page, where new ones show, and then on from where the last round's budget ended.
-static struct error *
-read_pages(const struct polling *p)
-{
-    unsigned number = 1, resume = p->polled->cursor;
-    p->polled->cursor = 0;
-    for (;;) {
-        TRY(read_page(p, number));
-        if (is_last(p, number)) {
-            return NULL;
-        }
-        number = number == 1 && resume > 2 ? resume : number + 1;
-        if (!has_budget(p)) {
-            p->polled->cursor = number;
-            return NULL;
-        }
-    }
-}
-
-// One that no page shows: deleted, or older than what is listed.
-static struct error *
-ask_singly(const struct polling *p, struct seen_run *seen)
-{
-    struct github_run *run = NULL;
-    bool changed = false;
-    seen->asked_ms = p->now_ms;
-    TRY(github_run_get(p->polled->client, seen->run_id, p->arena, &run, &changed));
-    if (changed && run == NULL) { // gone: its job is to find that out
-        tell(p, seen);
-    } else if (changed && poll_seen_take(seen, run)) {
-        tell(p, seen);
-    }
-    return NULL;
-}
-
-static struct error *
-read_singles(const struct polling *p)
-{
-    for (int i = 0; i < SINGLES_MAX && has_budget(p); i++) {
-        struct seen_run *lost =
-            poll_seen_lost(&p->polled->seen, p->now_ms - UNLISTED_MS, p->now_ms - SINGLE_AGAIN_MS);
-        if (lost == NULL) {
-            return NULL;
-        }
-        TRY(ask_singly(p, lost));
-    }
-    return NULL;
+    const struct polling *p = ctx;
+    feed_news(p->poller->service, p->polled->infra, run_id);
 }
 
 // Over, and its job still waits: the hint was lost, or its look failed.
 static void
-tell_of_the_complete(const struct polling *p)
+tell_of_the_complete(struct polling *p)
 {
-    for (size_t i = 0; i < p->polled->seen.count; i++) {
-        if (p->polled->seen.items[i].complete) {
-            tell(p, &p->polled->seen.items[i]);
+    const struct seen_runs *seen = &p->polled->lists.seen;
+    for (size_t i = 0; i < seen->count; i++) {
+        if (seen->items[i].complete) {
+            tell(p, seen->items[i].run_id);
         }
     }
 }
@@ -221,7 +115,7 @@ read_waiting(struct polling *p)
     int64_t *run_ids = NULL;
     size_t count = 0;
     TRY(queue_run_ids(p->poller->store, p->polled->infra, WAITING_MAX, p->arena, &run_ids, &count));
-    poll_seen_set(&p->polled->seen, run_ids, count, p->now_ms);
+    poll_seen_set(&p->polled->lists.seen, run_ids, count, p->now_ms);
     return NULL;
 }
 
@@ -237,10 +131,18 @@ ask_github(struct polling *p)
             p->poller->service, p->poller->http, polled->infra, GITHUB_FOR_RUNS, &polled->client));
     }
     const struct github_counters before = github_client_counters(polled->client);
-    p->counted = before.counted;
+    const struct poll_round round = {
+        .lists = &polled->lists,
+        .client = polled->client,
+        .arena = p->arena,
+        .oldest_ms = p->oldest_ms,
+        .counted = before.counted,
+        .now_ms = p->now_ms,
+        .tell = tell,
+        .ctx = p,
+    };
     github_client_set_deadline(polled->client, p->now_ms + PATIENCE_MS);
-    struct error *err = read_pages(p);
-    err = err == NULL ? read_singles(p) : err;
+    struct error *err = poll_pages_read(&round);
     const struct github_counters after = github_client_counters(polled->client);
     metric_add(p->poller->service, METRIC_GITHUB_COUNTED, after.counted - before.counted);
     metric_add(p->poller->service, METRIC_GITHUB_SENT, after.sent - before.sent);

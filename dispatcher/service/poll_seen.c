@@ -38,7 +38,9 @@ poll_seen_set(struct seen_runs *seen, const int64_t *run_ids, size_t count, int6
     for (size_t i = 0; i < count; i++) {
         const struct seen_run *old = poll_seen_find(seen, run_ids[i]);
         struct seen_run *one = &next.items[next.count++];
-        *one = old != NULL ? *old : (struct seen_run){.run_id = run_ids[i], .listed_ms = now_ms};
+        *one = old != NULL ? *old
+                           : (struct seen_run){
+                                 .run_id = run_ids[i], .since_ms = now_ms, .listed_ms = now_ms};
         one->waiting = true;
     }
     qsort(next.items, next.count, sizeof(*next.items), compare_runs);
@@ -69,14 +71,32 @@ poll_seen_take(struct seen_run *seen, const struct github_run *run)
     return moved && !first;
 }
 
+static struct poll_page *
+place_of(struct seen_run *seen, enum poll_list list)
+{
+    return list == POLL_NEWEST ? &seen->newest : &seen->open;
+}
+
 void
-poll_seen_page(struct seen_runs *seen, unsigned page, bool changed, int64_t now_ms)
+poll_seen_put(struct seen_run *seen, struct poll_page page, int64_t now_ms)
+{
+    *place_of(seen, page.list) = page;
+    seen->listed_ms = now_ms;
+    seen->misses = 0;
+}
+
+void
+poll_seen_page(struct seen_runs *seen, struct poll_page page, bool changed, int64_t now_ms)
 {
     for (size_t i = 0; i < seen->count; i++) {
         struct seen_run *one = &seen->items[i];
-        if (one->page == page && changed) {
-            one->page = 0;
-        } else if (one->page == page) {
+        struct poll_page *place = place_of(one, page.list);
+        if (place->list != page.list || place->number != page.number) {
+            continue;
+        }
+        if (changed) {
+            *place = (struct poll_page){0};
+        } else {
             one->listed_ms = now_ms;
         }
     }

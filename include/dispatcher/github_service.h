@@ -5,6 +5,7 @@
 #include "dispatcher/github.h"
 
 enum { GITHUB_RUNS_PER_PAGE = 100 };
+enum { GITHUB_FILTERED_PAGES = 10 }; // a filtered list ends at 1,000 results
 
 // One page of the repository's workflow_dispatch runs, newest first.
 struct github_runs_page {
@@ -13,9 +14,10 @@ struct github_runs_page {
     bool more; // another page follows
 };
 /// Conditional like github_run_get: *changed false (and *out untouched) on 304, which costs no
-/// quota. `page` from 1. Runs that come meanwhile push others to the next page.
-NODISCARD struct error *github_runs_page(struct github_client *client, unsigned page,
-    struct arena *arena, struct github_runs_page *out, bool *changed);
+/// quota. `page` from 1. Runs that come meanwhile push others to the next page. `status` is one
+/// that all of them have ("in_progress"), or NULL.
+NODISCARD struct error *github_runs_page(struct github_client *client, const char *status,
+    unsigned page, struct arena *arena, struct github_runs_page *out, bool *changed);
 
 // One attempt to deliver an event to the App's webhook.
 struct github_delivery {

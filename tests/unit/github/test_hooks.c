@@ -167,18 +167,18 @@ a_page_costs_nothing_while_it_is_the_same(void **state)
     struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 3);
     struct github_runs_page page = {0};
     bool changed = false;
-    assert_null(github_runs_page(f->client, 1, f->arena, &page, &changed));
+    assert_null(github_runs_page(f->client, NULL, 1, f->arena, &page, &changed));
     assert_true(changed);
     assert_int_equal(page.count, 2);
     assert_int_equal(page.runs[0].id, 9);
     assert_string_equal(page.runs[1].status, "completed");
     assert_true(page.more);
     assert_int_equal(github_client_counters(f->client).counted, 1);
-    assert_null(github_runs_page(f->client, 1, f->arena, &page, &changed));
+    assert_null(github_runs_page(f->client, NULL, 1, f->arena, &page, &changed));
     assert_false(changed);
     assert_int_equal(page.count, 2); // untouched
     assert_int_equal(github_client_counters(f->client).counted, 1);
-    assert_null(github_runs_page(f->client, 2, f->arena, &page, &changed));
+    assert_null(github_runs_page(f->client, NULL, 2, f->arena, &page, &changed));
     assert_true(changed);
     assert_int_equal(page.count, 0);
     assert_false(page.more);
@@ -199,11 +199,11 @@ a_page_that_cannot_be_read_is_asked_for_whole_again(void **state)
     struct github_fixture *f CLEANUP(github_fixture_freep) = github_fixture_token(steps, 3);
     struct github_runs_page page = {0};
     bool changed = false;
-    assert_failure(github_runs_page(f->client, 1, f->arena, &page, &changed), ERROR_UNAVAILABLE,
-        "page 1 of the runs of 'octo/infra'");
-    assert_failure(github_runs_page(f->client, 1, f->arena, &page, &changed), ERROR_UNAVAILABLE,
-        "no list of runs");
-    assert_failure(github_runs_page(f->client, 1, f->arena, &page, &changed), ERROR_REFUSED,
+    assert_failure(github_runs_page(f->client, NULL, 1, f->arena, &page, &changed),
+        ERROR_UNAVAILABLE, "page 1 of the runs of 'octo/infra'");
+    assert_failure(github_runs_page(f->client, NULL, 1, f->arena, &page, &changed),
+        ERROR_UNAVAILABLE, "no list of runs");
+    assert_failure(github_runs_page(f->client, NULL, 1, f->arena, &page, &changed), ERROR_REFUSED,
         "the repository is not there");
     github_fixture_finish(f);
 }

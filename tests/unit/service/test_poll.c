@@ -17,6 +17,8 @@
 #define API "https://api.github.com/repos/acme/infra"
 #define PAGES API "/actions/runs?event=workflow_dispatch&per_page=100&page="
 #define PAGE(number) PAGES #number
+#define OPEN(status)                                                                               \
+    API "/actions/runs?event=workflow_dispatch&status=" status "&per_page=100&page="
 
 static struct {
     int64_t runs[2048];
@@ -123,6 +125,8 @@ round_after(struct world *world, int64_t ms)
 #define RUNS(list) "{\"total_count\":1,\"workflow_runs\":[" list "]}"
 
 static const char *const etag_a[] = {"ETag: \"a\"", NULL};
+static const char *const etag_and_more[] = {
+    "ETag: \"a\"", "Link: <" PAGE(2) ">; rel=\"next\"", NULL};
 static const char *const etag_b[] = {"ETag: \"b\"", NULL};
 static const char *const asks_a[] = {"If-None-Match: \"a\"", NULL};
 static const char *const asks_nothing[] = {
@@ -210,22 +214,204 @@ static void
 a_round_keeps_its_budget_and_the_next_goes_on(void **state)
 {
     (void)state;
-    static const char *const more[] = {"Link: <" PAGE(2) ">; rel=\"next\"", NULL};
-    static const int order[] = {1, 2, 3, 4, 5, 6, 1, 7, 8, 9, 10, 11}; // every page has changed
+    static const int newest[] = {1, 2, 3, 0, 0, 0, 1, 2, 3, 0, 0, 0}; // every page has changed
+    static const int open[] = {0, 0, 0, 1, 2, 3, 0, 0, 0, 4, 5, 6};
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct script_step steps[ARRAY_LENGTH(order)] = {0};
-    for (size_t i = 0; i < ARRAY_LENGTH(order); i++) {
-        steps[i] = (struct script_step){.url = arena_printf(arena, "%s%d", PAGES, order[i]),
-            .reply_headers = more,
-            .reply = RUNS(RUN_AT(9, "queued", "null", "48:00"))};
+    struct script_step steps[ARRAY_LENGTH(newest)] = {0};
+    for (size_t i = 0; i < ARRAY_LENGTH(newest); i++) {
+        steps[i] = (struct script_step){
+            .url = newest[i] != 0 ? arena_printf(arena, "%s%d", PAGES, newest[i])
+                                  : arena_printf(arena, "%s%d", OPEN("in_progress"), open[i]),
+            .reply_headers = etag_and_more,
+            .reply = RUNS(RUN_AT(9, "in_progress", "null", "48:00"))};
     }
     struct world world;
-    world_begin(&world, steps, ARRAY_LENGTH(order));
+    world_begin(&world, steps, ARRAY_LENGTH(newest));
     put_run(&world, 9);
     round_after(&world, 0);
     assert_int_equal(world.service->counters[METRIC_GITHUB_COUNTED], 6);
     round_after(&world, 60 * 1000);
     assert_int_equal(world.service->counters[METRIC_GITHUB_COUNTED], 12);
+    assert_told(0, 0);
+    world_end(&world);
+}
+
+#define NEWEST_AS_THEY_WERE                                                                        \
+    {.url = PAGE(1), .status = 304}, {.url = PAGE(2), .status = 304},                              \
+    {                                                                                              \
+        .url = PAGE(3), .status = 304                                                              \
+    }
+#define EMPTY(name)                                                                                \
+    {                                                                                              \
+        .url = OPEN(name) "1", .reply_headers = etag_a, .reply = RUNS("")                          \
+    }
+#define AS_IT_WAS(name)                                                                            \
+    {                                                                                              \
+        .url = OPEN(name) "1", .headers = asks_a, .status = 304                                    \
+    }
+#define GOES_ON(id) RUN_AT(id, "in_progress", "null", "48:00")
+
+// What ended between the newest and the oldest is found by its absence, where it stood; what only
+// moved to another page is not missed; what no list has at all is told once.
+static void
+a_run_that_left_its_list_is_told(void **state)
+{
+    (void)state;
+    static const struct script_step steps[] = {
+        {.url = PAGE(1), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(99))},
+        {.url = PAGE(2), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(98))},
+        {.url = PAGE(3), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(97))},
+        {.url = OPEN("in_progress") "1",
+            .reply_headers = etag_and_more,
+            .reply = RUNS(GOES_ON(40) "," GOES_ON(30))},
+        {.url = OPEN("in_progress") "2",
+            .reply_headers = etag_a,
+            .reply = RUNS(GOES_ON(20) "," GOES_ON(10))},
+        EMPTY("queued"), // six
+        NEWEST_AS_THEY_WERE,
+        EMPTY("waiting"),
+        EMPTY("pending"),
+        EMPTY("requested"), // all were read, and it begins anew
+        {.url = OPEN("in_progress") "1",
+            .headers = asks_a,
+            .reply_headers = etag_and_more,
+            .reply = RUNS(GOES_ON(40) "," GOES_ON(20))},
+        {.url = OPEN("in_progress") "2",
+            .headers = asks_a,
+            .reply_headers = etag_a,
+            .reply = RUNS(GOES_ON(10))},
+        AS_IT_WAS("queued"),
+        AS_IT_WAS("waiting"),
+        AS_IT_WAS("pending"),
+        AS_IT_WAS("requested"),
+        NEWEST_AS_THEY_WERE,
+        {.url = OPEN("in_progress") "1", .headers = asks_a, .status = 304},
+        {.url = OPEN("in_progress") "2", .headers = asks_a, .status = 304},
+        AS_IT_WAS("queued"),
+        AS_IT_WAS("waiting"),
+        AS_IT_WAS("pending"),
+        AS_IT_WAS("requested"),
+        NEWEST_AS_THEY_WERE,
+        {.url = OPEN("in_progress") "1", .headers = asks_a, .status = 304},
+        {.url = OPEN("in_progress") "2", .headers = asks_a, .status = 304},
+        AS_IT_WAS("queued"),
+        AS_IT_WAS("waiting"),
+        AS_IT_WAS("pending"),
+        AS_IT_WAS("requested"),
+        {.url = API "/actions/runs/15", .reply = GOES_ON(15)},
+        {.url = API "/actions/runs/30", .reply = GOES_ON(30)},
+    };
+    struct world world;
+    world_begin(&world, steps, ARRAY_LENGTH(steps));
+    for (int64_t id = 10; id <= 40; id += 10) {
+        put_run(&world, id);
+    }
+    put_run(&world, 15);
+    round_after(&world, 0);
+    assert_told(0, 0);
+    round_after(&world, 60 * 1000);
+    assert_int_equal(told.runs[1], 15); // on no list while all were read
+    assert_told(2, 30);
+    round_after(&world, 60 * 1000);
+    assert_told(0, 0);
+    assert_int_equal(world.service->counters[METRIC_GITHUB_COUNTED], 11);
+    round_after(&world, 60 * 1000);
+    assert_told(2, 15); // two minutes later, since their jobs still wait
+    world_end(&world);
+}
+
+// However much changes: what is on no list is asked for by itself.
+static void
+changing_pages_leave_something_for_the_lost(void **state)
+{
+    (void)state;
+#define NEWEST_CHANGED                                                                             \
+    {.url = PAGE(1), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(99))},                  \
+        {.url = PAGE(2), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(98))},              \
+    {                                                                                              \
+        .url = PAGE(3), .reply_headers = etag_and_more, .reply = RUNS(GOES_ON(97))                 \
+    }
+    static const struct script_step steps[] = {
+        NEWEST_CHANGED,
+        EMPTY("in_progress"),
+        EMPTY("queued"),
+        EMPTY("waiting"),
+        NEWEST_CHANGED,
+        EMPTY("pending"),
+        EMPTY("requested"), // the end of the first sweep
+        EMPTY("in_progress"),
+        NEWEST_CHANGED,
+        EMPTY("queued"),
+        EMPTY("waiting"),
+        EMPTY("pending"),
+        NEWEST_CHANGED,
+        EMPTY("requested"), // of the second
+        EMPTY("in_progress"),
+        EMPTY("queued"),
+        NEWEST_CHANGED,
+        EMPTY("waiting"),
+        {.url = API "/actions/runs/5", .reply = GOES_ON(5)},
+    };
+    struct world world;
+    world_begin(&world, steps, ARRAY_LENGTH(steps));
+    put_run(&world, 5);
+    for (int round = 0; round < 3; round++) {
+        round_after(&world, round == 0 ? 0 : 60 * 1000);
+        assert_told(0, 0);
+    }
+    round_after(&world, 60 * 1000);
+    assert_told(1, 5);
+    round_after(&world, 60 * 1000);
+    assert_int_equal(world.service->counters[METRIC_GITHUB_COUNTED], 6 + 6 + 6 + 6 + 5);
+    world_end(&world);
+}
+
+// A list by state ends at 1,000: that an older run is not on it says nothing.
+static void
+what_a_list_has_no_room_for_is_not_missed(void **state)
+{
+    (void)state;
+    static const int order[] = {1, 2, 3, 101, 102, 103, 1, 2, 3, 104, 105, 106, 107, 108, 109, 1, 2,
+        3, 110, 200, 300, 400, 500, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 200, 300, 400,
+        500};
+    static const char *const states[] = {"queued", "waiting", "pending", "requested"};
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    struct script_step steps[ARRAY_LENGTH(order)] = {0};
+    struct buf full CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    for (int i = 0; i < 100; i++) {
+        buf_printf(&full,
+            "%s{\"id\":%d,\"status\":\"in_progress\",\"html_url\":\"u\",\"path\":\"p\",\"event\":"
+            "\"e\",\"head_sha\":\"s\",\"created_at\":\"2026-11-21T07:48:00Z\"}",
+            i > 0 ? "," : "", 200 - i);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(order); i++) {
+        int at = order[i];
+        steps[i] = (struct script_step){
+            .url = at < 100   ? arena_printf(arena, "%s%d", PAGES, at)
+                   : at < 200 ? arena_printf(arena, "%s%d", OPEN("in_progress"), at - 100)
+                              : arena_printf(arena, OPEN("%s") "1", states[at / 100 - 2]),
+            .reply_headers = at == 110 || at >= 200 ? etag_a : etag_and_more,
+            .reply = at == 110  ? arena_printf(arena, "{\"workflow_runs\":[%s]}", buf_cstr(&full))
+                     : at < 100 ? RUNS(GOES_ON(50))
+                     : at < 200 ? RUNS(GOES_ON(900))
+                                : RUNS("")};
+        for (size_t before = 0; before < i; before++) { // nothing ever changes
+            if (order[before] == at) {
+                steps[i].status = 304;
+                steps[i].reply = NULL;
+            }
+        }
+    }
+    struct world world;
+    world_begin(&world, steps, ARRAY_LENGTH(steps));
+    put_run(&world, 150);
+    put_run(&world, 50); // among the newest, whatever that may mean
+    put_run(&world, 40); // nowhere
+    round_after(&world, 0);
+    round_after(&world, 60 * 1000);
+    round_after(&world, 60 * 1000);
+    assert_told(0, 0);
+    assert_int_equal(world.service->counters[METRIC_GITHUB_COUNTED], 6 + 6 + 5);
     world_end(&world);
 }
 
@@ -291,48 +477,75 @@ only_the_leader_polls(void **state)
     world_end(&world);
 }
 
+// Page `page` of a thousand runs in progress, the newest a minute old, each as old as the next but
+// for 200 ms.
+static const char *
+page_of_thousand(struct arena *arena, int page)
+{
+    struct buf runs CLEANUP(buf_done) = BUF_INIT(64 * 1024);
+    for (int i = 0; i < 100; i++) {
+        int age = (page - 1) * 20 + i / 5;
+        buf_printf(&runs,
+            "%s{\"id\":%d,\"status\":\"in_progress\",\"html_url\":\"u\",\"path\":\"p\",\"event\":"
+            "\"e\",\"head_sha\":\"s\",\"created_at\":\"2026-11-21T07:%02d:%02dZ\"}",
+            i > 0 ? "," : "", 2000 - (page - 1) * 100 - i, 47 - age / 60, 59 - age % 60);
+    }
+    return arena_printf(arena, "{\"workflow_runs\":[%s]}", buf_cstr(&runs));
+}
+
 // 1,000 deployments wait: what does a minute cost while nothing happens?
 static void
 a_thousand_waiting_runs_cost_nothing_while_nothing_happens(void **state)
 {
     (void)state;
-    enum { PAGE_COUNT = 10, MINUTES = 5 };
+    enum { PAGE_COUNT = 10, MINUTES = 5, STEPS_MAX = 200 };
+    static const char *const states[] = {"queued", "waiting", "pending", "requested"};
+    static const int from[] = {1, 4, 10}, to[] = {3, 9, 10}; // of the first rounds' budgets
     struct arena *arena CLEANUP(arena_freep) = arena_new();
-    struct script_step *steps = arena_array(arena, PAGE_COUNT * (MINUTES + 2), sizeof(*steps));
+    struct script_step steps[STEPS_MAX] = {0};
     struct world world;
     size_t count = 0;
-    for (int round = 0; round < MINUTES + 2; round++) {
-        // The first two rounds read all pages within their budgets: 1 to 6, then 1 and 7 to 10.
-        for (int page = 1; page <= PAGE_COUNT; page++) {
-            bool first = (round == 0 && page <= 6) || (round == 1 && page > 6);
-            if ((round == 0 && page > 6) || (round == 1 && page > 1 && page < 7)) {
-                continue;
-            }
-            const char **headers = arena_array(arena, 3, sizeof(*headers));
-            headers[0] = arena_printf(arena, "ETag: \"%d\"", page);
-            headers[1] = page < PAGE_COUNT ? "Link: <" PAGE(2) ">; rel=\"next\"" : NULL;
-            struct buf runs CLEANUP(buf_done) = BUF_INIT(64 * 1024);
-            for (int i = 0; i < 100; i++) {
-                buf_printf(&runs,
-                    "%s{\"id\":%d,\"status\":\"in_progress\",\"html_url\":\"u\",\"path\":\"p\","
-                    "\"event\":\"e\",\"head_sha\":\"s\",\"created_at\":\"2026-11-21T07:48:00Z\"}",
-                    i > 0 ? "," : "", 2000 - (page - 1) * 100 - i);
-            }
+    for (int round = 0; round < 3; round++) {
+        for (int page = 1; page <= (round == 0 ? 3 : 1); page++) {
             steps[count++] = (struct script_step){.url = arena_printf(arena, "%s%d", PAGES, page),
-                .status = first ? 200 : 304,
-                .reply_headers = headers,
-                .reply = first ? arena_printf(arena, "{\"workflow_runs\":[%s]}", buf_cstr(&runs))
-                               : NULL};
+                .status = round == 0 ? 200 : 304,
+                .reply_headers = etag_and_more,
+                .reply = round == 0 ? page_of_thousand(arena, page) : NULL};
+        }
+        for (int page = from[round]; page <= to[round]; page++) {
+            steps[count++] =
+                (struct script_step){.url = arena_printf(arena, "%s%d", OPEN("in_progress"), page),
+                    .reply_headers = page < PAGE_COUNT ? etag_and_more : etag_a,
+                    .reply = page_of_thousand(arena, page)};
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
+        steps[count++] = (struct script_step){.url = arena_printf(arena, OPEN("%s") "1", states[i]),
+            .reply_headers = etag_a,
+            .reply = RUNS("")};
+    }
+    for (int minute = 0; minute <= MINUTES; minute++) { // the first with what is left of the round
+        if (minute > 0) {
+            steps[count++] = (struct script_step){.url = PAGE(1), .status = 304};
+        }
+        for (int page = 1; page <= PAGE_COUNT; page++) {
+            steps[count++] = (struct script_step){
+                .url = arena_printf(arena, "%s%d", OPEN("in_progress"), page), .status = 304};
+        }
+        for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
+            steps[count++] = (struct script_step){
+                .url = arena_printf(arena, OPEN("%s") "1", states[i]), .status = 304};
         }
     }
     world_begin(&world, steps, count);
     for (int i = 0; i < 1000; i++) {
         put_run(&world, 2000 - i);
     }
-    round_after(&world, 0);
-    round_after(&world, 60 * 1000);
+    for (int round = 0; round < 3; round++) {
+        round_after(&world, round == 0 ? 0 : 60 * 1000);
+    }
     int64_t before = world.service->counters[METRIC_GITHUB_COUNTED];
-    assert_int_equal(before, 10);
+    assert_int_equal(before, 6 + 6 + 5);
     for (int i = 0; i < MINUTES; i++) {
         round_after(&world, 60 * 1000);
     }
@@ -378,6 +591,9 @@ main(void)
         cmocka_unit_test(a_run_that_is_over_is_told_until_its_job_has_seen_it),
         cmocka_unit_test(pages_are_read_back_to_the_oldest_that_is_waited_for),
         cmocka_unit_test(a_round_keeps_its_budget_and_the_next_goes_on),
+        cmocka_unit_test(a_run_that_left_its_list_is_told),
+        cmocka_unit_test(changing_pages_leave_something_for_the_lost),
+        cmocka_unit_test(what_a_list_has_no_room_for_is_not_missed),
         cmocka_unit_test(a_run_on_no_page_is_asked_for_rarely),
         cmocka_unit_test(github_that_is_away_is_no_failure_of_ours),
         cmocka_unit_test(only_the_leader_polls),
