@@ -337,6 +337,7 @@ fill_job(struct admitting *a)
         .repository = a->ask.repository,
         .repository_id =
             claims != NULL ? claims->repository_id : a->settings->identity.repository_id,
+        .asked_run = claims != NULL ? claims->run_id : 0,
         .trace = trace_of(a, hex + 2 * (size_t)ID_BYTES),
         .created_ms = a->now_ms,
     };

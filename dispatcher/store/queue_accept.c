@@ -11,6 +11,8 @@ struct earlier {
 struct standing {
     bool lane; // false: there is none yet
     int64_t queued, dropped;
+    int64_t
+        later_run; // the latest run of those that wait and are not to be dropped for it; 0: none
     struct earlier earlier[2]; // by key, by token
 };
 
@@ -118,21 +120,44 @@ make_lane(struct store *store, const struct queue_job *job)
     return query_run(&query);
 }
 
+#define WAITS "app = ?1 AND env = ?2 AND state = 'queued' AND verb = 'deploy'"
+#define OF_A_LATER_RUN "(asked_run > ?4 AND ?4 > 0)"
 // What a newer one of the lane may drop: an emergency stays for anything less.
-#define DROPPABLE                                                                                  \
-    "app = ?1 AND env = ?2 AND state = 'queued' AND verb = 'deploy' AND emergency <= ?3"
+#define DROPPABLE "emergency <= ?3 AND NOT " OF_A_LATER_RUN
+// What takes the place of this one.
+#define PASSES_IT "emergency >= ?3 AND " OF_A_LATER_RUN
 
-// How many of the lane go when this one comes: none unless it, or one that waits, wants the latest.
 static void
-ask_droppable(struct query *query, struct store *store, const struct queue_job *job)
+bind_rank(struct query *query, const struct queue_job *job)
 {
-    query_init(query, store,
-        "SELECT count(*) FROM jobs WHERE " DROPPABLE " AND (?4 = 1 OR EXISTS (SELECT 1 FROM jobs l"
-        " WHERE l.app = ?1 AND l.env = ?2 AND l.state = 'queued' AND l.latest = 1))");
     query_text(query, job->app);
     query_text(query, job->env);
     query_int(query, job->emergency ? 1 : 0);
+    query_int(query, job->asked_run);
+}
+
+// How many of the lane go when this one comes, and for which it goes itself: none unless it, or one
+// that waits, wants the latest.
+static void
+ask_rank(struct query *query, struct store *store, const struct queue_job *job)
+{
+    query_init(query, store,
+        "SELECT count(CASE WHEN " DROPPABLE " THEN 1 END),"
+        " coalesce(max(CASE WHEN " PASSES_IT " THEN asked_run END), 0) FROM jobs WHERE " WAITS
+        " AND (?5 = 1 OR EXISTS (SELECT 1 FROM jobs l"
+        " WHERE l.app = ?1 AND l.env = ?2 AND l.state = 'queued' AND l.latest = 1))");
+    bind_rank(query, job);
     query_int(query, job->latest ? 1 : 0);
+}
+
+static struct error *
+read_rank(struct query *query, struct standing *out)
+{
+    if (query_row(query)) {
+        out->dropped = query_get_int(query, 0);
+        out->later_run = query_get_int(query, 1);
+    }
+    return query_finish(query);
 }
 
 static struct error *
@@ -149,20 +174,19 @@ static struct error *
 look(struct store *store, const struct queue_acceptance *acceptance, struct arena *arena,
     struct standing *out)
 {
-    bool counted = false;
     *out = (struct standing){0};
     struct query lane CLEANUP(query_done);
     struct query earlier CLEANUP(query_done);
-    struct query droppable CLEANUP(query_done);
+    struct query rank CLEANUP(query_done);
     ask_lane(&lane, store, acceptance->job);
     ask_earlier(&earlier, store, &acceptance->idempotency, acceptance->jti);
-    ask_droppable(&droppable, store, acceptance->job);
+    ask_rank(&rank, store, acceptance->job);
     query_send(&lane);
     query_send(&earlier);
-    query_send(&droppable);
+    query_send(&rank);
     TRY(read_number(&lane, &out->queued, &out->lane));
     TRY(read_earlier(&earlier, arena, out->earlier));
-    return out->queued > 0 ? read_number(&droppable, &out->dropped, &counted) : NULL;
+    return out->queued > 0 ? read_rank(&rank, out) : NULL;
 }
 
 // The lane is made where it is missing.
@@ -191,12 +215,10 @@ drop_older(struct store *store, const struct queue_job *job, const struct queue_
     // Its fence as well: somebody may be deciding about it at this moment.
     query_init(&query, store,
         "UPDATE jobs SET state = 'final', result = 'superseded', exit_code = 11,"
-        " code = 'superseded', reason = ?5, who = NULL, until_ms = 0, superseded_by = ?6,"
-        " ended_ms = ?7, owner = NULL, lease_until_ms = 0, fence = fence + 1 WHERE " DROPPABLE
-        " AND number < ?4 RETURNING " QUEUE_COLUMNS);
-    query_text(&query, job->app);
-    query_text(&query, job->env);
-    query_int(&query, job->emergency ? 1 : 0);
+        " code = 'superseded', reason = ?6, who = NULL, until_ms = 0, superseded_by = ?7,"
+        " ended_ms = ?8, owner = NULL, lease_until_ms = 0, fence = fence + 1 WHERE " WAITS
+        " AND " DROPPABLE " AND number < ?5 RETURNING " QUEUE_COLUMNS);
+    bind_rank(&query, job);
     query_int(&query, ending->number);
     query_text(&query, ending->reason);
     query_text(&query, job->id);
@@ -218,8 +240,9 @@ ask_insert(struct query *query, struct store *store, const struct queue_acceptan
     query_init(query, store,
         "INSERT INTO jobs (id, app, env, verb, version, request, state, code, reason, who,"
         " until_ms, latest, emergency, urgent, requester, repository, repository_id, infra, trace,"
-        " created_ms, due_ms, scope, key, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7, ?8,"
-        " ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21, ?22)"
+        " created_ms, due_ms, scope, key, hash, asked_run) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+        " 'queued', ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?19, ?20, ?21,"
+        " ?22, ?23)"
         " ON CONFLICT (scope, key) WHERE key IS NOT NULL DO NOTHING RETURNING number");
     query_text(query, job->id);
     query_text(query, job->app);
@@ -243,6 +266,32 @@ ask_insert(struct query *query, struct store *store, const struct queue_acceptan
     query_text(query, idempotency->scope);
     query_text(query, idempotency->key);
     query_text(query, idempotency->hash);
+    query_int(query, job->asked_run);
+}
+
+// One of a later run waits already: this one's build only took longer, so it is what is older.
+static struct error *
+give_way(struct store *store, const struct queue_job *job, int64_t number, int64_t later_run,
+    int64_t now_ms, struct arena *arena)
+{
+    struct query query CLEANUP(query_done);
+    query_init(&query, store,
+        "UPDATE jobs SET state = 'final', result = 'superseded', exit_code = 11,"
+        " code = 'superseded', superseded_by = by_id, ended_ms = ?2,"
+        " reason = '#' || by_number || ', of a later run of its workflow, waits already'"
+        " FROM (SELECT id AS by_id, number AS by_number FROM jobs WHERE app = ?3 AND env = ?4 AND "
+        "state = 'queued'"
+        " AND asked_run = ?5 ORDER BY number DESC LIMIT 1) AS n"
+        " WHERE jobs.number = ?1 RETURNING " QUEUE_COLUMNS);
+    query_int(&query, number);
+    query_int(&query, now_ms);
+    query_text(&query, job->app);
+    query_text(&query, job->env);
+    query_int(&query, later_run);
+    bool found = query_row(&query);
+    struct queue_job ended = found ? queue_read_job(&query, arena) : (struct queue_job){0};
+    TRY(query_run(&query));
+    return found ? queue_audit_end(store, &ended, now_ms) : NULL;
 }
 
 static struct error *
@@ -308,19 +357,23 @@ write_job(struct store *store, const struct queue_acceptance *acceptance, int64_
 
 static struct error *
 write_all(struct store *store, const struct queue_acceptance *acceptance, int64_t now_ms,
-    struct arena *arena, int64_t dropped)
+    struct arena *arena, const struct standing *standing)
 {
     const struct queue_job *job = acceptance->job;
-    int64_t number = 0;
+    int64_t number = 0, dropped = standing->dropped;
+    bool stays = standing->later_run == 0, alone = dropped == 0 && stays;
     struct query settle CLEANUP(query_done);
-    queue_lane_settle_ask(&settle, store, job->app, job->env, 1 - dropped);
-    TRY(write_job(store, acceptance, now_ms, dropped == 0 ? &settle : NULL, &number));
+    queue_lane_settle_ask(&settle, store, job->app, job->env, (stays ? 1 : 0) - dropped);
+    TRY(write_job(store, acceptance, now_ms, alone ? &settle : NULL, &number));
     if (number == 0) {
         store->part_failed = true; // its token may be spent by now
         return raced(job);
     }
     if (dropped > 0) {
         TRY(supersede(store, job, number, now_ms, arena));
+    }
+    if (!stays) {
+        TRY(give_way(store, job, number, standing->later_run, now_ms, arena));
     }
     bool due = query_row(&settle) && query_get_int(&settle, 0) <= now_ms;
     TRY(query_run(&settle));
@@ -348,7 +401,7 @@ accept(struct store *store, const struct queue_acceptance *acceptance, int64_t n
         *outcome = QUEUE_FULL;
         return NULL;
     }
-    TRY(write_all(store, acceptance, now_ms, arena, standing.dropped));
+    TRY(write_all(store, acceptance, now_ms, arena, &standing));
     *id = arena_dup(arena, acceptance->job->id);
     return NULL;
 }

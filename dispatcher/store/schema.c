@@ -160,7 +160,8 @@ static const char *const migrations[] = {
     " '0000000000000000000000000000000000000000000000000000000000000000');"
     "CREATE INDEX events_by_time ON events (at_ms);"
     "PRAGMA user_version = 4;",
-    // 5: drift
+    // 5: drift; of which run of the app's workflow a job is
+    "ALTER TABLE jobs ADD COLUMN asked_run INTEGER NOT NULL DEFAULT 0;"
     "CREATE TABLE drift_lanes ("
     " app TEXT NOT NULL, env TEXT NOT NULL,"
     " deployment TEXT," // NULL: not looked at yet

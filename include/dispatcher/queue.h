@@ -52,6 +52,9 @@ struct queue_job {
     const char *requester;     // login
     const char *repository;    // "owner/name" as the token said
     int64_t repository_id;
+    // Given to queue_accept, not read back: run of the app's workflow whose job asks, 0: a person.
+    // GitHub numbers runs as they are made, so that of two pushes the later one has the higher.
+    int64_t asked_run;
     const char *infra; // "owner/name" of the infra repository, once dispatched
     int64_t run_id;    // of the infra workflow, once known
     const char *trace; // W3C trace id, 32 hexadecimal digits, or NULL
@@ -85,7 +88,8 @@ struct queue_acceptance {
 };
 /// Writes the job at the end of its lane. With job->latest, or where a queued job has it, the
 /// queued deploys before it end as superseded by this one (an emergency only by an emergency), each
-/// with its entry in the audit log. Same key and hash: nothing is written.
+/// with its entry in the audit log; where one that waits is of a later run, this one ends so by it:
+/// its build only took longer. Same key and hash: nothing is written.
 NODISCARD struct error *queue_accept(struct store *store, const struct queue_acceptance *acceptance,
     int64_t now_ms, struct arena *arena, enum queue_accepted *outcome, const char **id);
 

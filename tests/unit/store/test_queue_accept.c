@@ -239,6 +239,51 @@ the_latest_takes_the_place_of_older_ones(void **state)
 }
 
 static void
+accept_of_run(struct queue_fixture *fixture, const char *id, int64_t run)
+{
+    struct queue_job job = queue_fixture_job(id, "payments", "production");
+    job.version = id;
+    job.latest = true;
+    job.asked_run = run;
+    (void)queue_fixture_accept(fixture, &job, 2000);
+}
+
+// Two pushes: the build of the first took longer, so that it asks after the second.
+static void
+the_latest_is_of_the_latest_run(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    accept_of_run(fixture, "second", 29020317002);
+    accept_of_run(fixture, "first", 29020317001);
+    assert_state(fixture, "second", "queued");
+    assert_state(fixture, "first", "superseded");
+    const struct queue_job *old = queue_fixture_get(fixture, "first");
+    assert_string_equal(old->superseded_by, "second");
+    assert_string_equal(old->reason, "#1, of a later run of its workflow, waits already");
+    assert_string_equal(old->code, "superseded");
+    assert_int_equal(old->exit_code, 11);
+    assert_int_equal(old->ended_ms, 2000);
+    assert_audited(fixture, "first", "superseded", 1);
+    assert_jobs(fixture, 2, 0, 1);
+    // The same run once more, a later one, and a person, who has no run, are newer.
+    accept_of_run(fixture, "again", 29020317002);
+    assert_state(fixture, "second", "superseded");
+    accept_of_run(fixture, "third", 29020317003);
+    assert_state(fixture, "again", "superseded");
+    accept_of_run(fixture, "by hand", 0);
+    assert_state(fixture, "third", "superseded");
+    accept_of_run(fixture, "fourth", 29020317000); // nothing of a later run waits
+    assert_state(fixture, "by hand", "superseded");
+    assert_jobs(fixture, 6, 0, 1);
+    // An emergency gives way to no push.
+    struct queue_job job = queue_fixture_job("fire", "payments", "production");
+    job.latest = job.emergency = true;
+    job.asked_run = 29020316999;
+    (void)queue_fixture_accept(fixture, &job, 2000);
+    assert_state(fixture, "fire", "queued");
+}
+
+static void
 an_emergency_is_dropped_only_by_another(void **state)
 {
     struct queue_fixture *fixture = *state;
@@ -577,6 +622,7 @@ main(void)
         QUEUE_TEST(a_token_is_spent_once),
         QUEUE_TEST(a_full_lane_takes_no_more_and_keeps_nothing),
         QUEUE_TEST(the_latest_takes_the_place_of_older_ones),
+        QUEUE_TEST(the_latest_is_of_the_latest_run),
         QUEUE_TEST(an_emergency_is_dropped_only_by_another),
         QUEUE_TEST(what_is_superseded_makes_room),
         QUEUE_TEST(a_decision_about_what_was_superseded_counts_no_more),
