@@ -223,7 +223,8 @@ static const struct field environment_fields[] = {
         .table = &promote_table, .doc = "Only versions that were somewhere else before."),
     FIELD(struct spec_environment, queue, "queue", FIELD_STR,
         .values = (const char *const[]){"all", "latest", NULL}, .fallback = "all",
-        .doc = "Whether waiting deployments all run, or only the latest."),
+        .doc = "Whether waiting deployments all run, or only the latest: the last one that was "
+               "asked for, and of two pushes the one whose workflow run is the later."),
     FIELD(struct spec_environment, stale, "stale", FIELD_STR,
         .values = (const char *const[]){"reject", "warn", "allow", NULL}, .fallback = "reject",
         .doc = "What happens to a commit older than the one deployed."),
