@@ -26,6 +26,7 @@ struct worker {
     struct cancel *wake;
     struct http_client *http;
     struct deploy_context *context;
+    unsigned forgotten; // what of the courier's `forget` it did
     pthread_t thread;
     bool runs;
 };
@@ -34,6 +35,7 @@ struct deploy_courier {
     struct deploy_context *owner;
     struct cancel *stop; // of all requests under way
     atomic_bool stopped;
+    atomic_uint forget; // how often its contexts are to
     struct worker workers[WORKERS_MAX];
     size_t count, sinks;
 };
@@ -49,6 +51,16 @@ nap_ms(const struct worker *worker, int64_t next_ms)
     return wait < nap ? nap : wait > SLEEP_MAX_MS ? SLEEP_MAX_MS : wait;
 }
 
+static void
+forget_what_is_old(struct worker *worker)
+{
+    unsigned now = atomic_load(&worker->courier->forget);
+    if (worker->forgotten != now) {
+        worker->forgotten = now;
+        deploy_context_forget(worker->context);
+    }
+}
+
 // A journal that fails is the deployment's own trouble, and said there.
 static void *
 work(void *ctx)
@@ -58,6 +70,7 @@ work(void *ctx)
     while (!atomic_load(&worker->courier->stopped)) {
         int64_t next_ms = INT64_MAX;
         cancel_clear(worker->wake);
+        forget_what_is_old(worker);
         struct error *err = courier_round(worker->context, &next_ms);
         if (err != NULL) {
             log_warn(worker->platform.log, "reports are not delivered",
@@ -124,6 +137,13 @@ deploy_courier_wake(struct deploy_courier *courier)
     for (size_t i = 0; courier != NULL && i < courier->count; i++) {
         cancel_raise(courier->workers[i].wake, 1);
     }
+}
+
+void
+deploy_courier_forget(struct deploy_courier *courier)
+{
+    (void)atomic_fetch_add(&courier->forget, 1);
+    deploy_courier_wake(courier);
 }
 
 // Would this notice be tried again before `until_wall`?

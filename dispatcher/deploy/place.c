@@ -6,6 +6,7 @@
 #include "deploy_internal.h"
 #include "dispatcher/ecr.h"
 #include "dispatcher/memory.h"
+#include "notice_internal.h"
 
 static void
 forget_aws(struct deploy_context *context)
@@ -25,6 +26,14 @@ forget_github(struct deploy_context *context)
     context->github = NULL;
     github_client_free(context->history);
     context->history = NULL;
+}
+
+void
+deploy_context_forget(struct deploy_context *context)
+{
+    forget_aws(context);
+    forget_github(context);
+    courier_forget(context);
 }
 
 // True when `*scope` was another one: it is this one now.

@@ -27,8 +27,9 @@ struct drifter {
     struct service *service;
     struct store *store;
     struct deploy_context *context;
-    int64_t next_ms; // mono
-    int64_t rest_ms; // of the last look in which nothing at all could be read
+    const struct setting_server *settings; // with whose secrets the context works
+    int64_t next_ms;                       // mono
+    int64_t rest_ms;                       // of the last look in which nothing at all could be read
     int64_t settle_ms;
     char **suspects; // what was seen to run once: is_suspect
     size_t suspect_count;
@@ -62,6 +63,7 @@ drift_new(struct service *service, struct http_client *http, struct store *store
     *drifter = (struct drifter){.service = service,
         .store = store,
         .context = deploy_context_new(&context),
+        .settings = service_settings(service),
         .settle_ms = told ? settle : SETTLE_MS};
     return drifter;
 }
@@ -376,6 +378,17 @@ write_down(struct looking *looking, size_t index)
     return record(looking, &look);
 }
 
+// What was read before SIGHUP may be worth nothing any more.
+static void
+heed_settings(struct drifter *drifter)
+{
+    const struct setting_server *now = service_settings(drifter->service);
+    if (drifter->settings != now) {
+        drifter->settings = now;
+        deploy_context_forget(drifter->context);
+    }
+}
+
 // Lanes whose deployment the journal does not know are said to be unknown without a look.
 static struct error *
 look(struct looking *looking)
@@ -392,6 +405,7 @@ look(struct looking *looking)
         places[count] = i;
         lanes[count++] = looking->lanes[i];
     }
+    heed_settings(looking->drifter);
     TRY(deploy_drift(looking->drifter->context, lanes, count, looking->arena));
     for (size_t i = 0; i < count; i++) {
         looking->lanes[places[i]] = lanes[i];

@@ -133,6 +133,19 @@ worker_give_back(struct worker *worker, struct queue_job *job)
     return worker_forgive(worker, job, err);
 }
 
+// What was read before SIGHUP may be worth nothing any more: the App's key, and every secret that
+// specs name.
+static void
+heed_settings(struct worker *worker)
+{
+    const struct setting_server *now = service_settings(worker->service);
+    if (worker->settings != now) {
+        worker->settings = now;
+        deploy_context_forget(worker->context);
+        deploy_courier_forget(worker->pool->courier);
+    }
+}
+
 static struct error *
 work_on(struct worker *worker, struct queue_job *jobs, size_t count,
     struct error *(*what)(struct worker *, struct queue_job *, struct arena *))
@@ -141,6 +154,7 @@ work_on(struct worker *worker, struct queue_job *jobs, size_t count,
     hold_all(worker, jobs, count);
     for (size_t i = 0; i < count && err == NULL; i++) {
         struct arena *arena CLEANUP(arena_freep) = arena_new();
+        heed_settings(worker);
         err = atomic_load(&worker->pool->stopped) ? worker_give_back(worker, &jobs[i])
                                                   : what(worker, &jobs[i], arena);
         worker_let_go(worker, jobs[i].id);
@@ -154,6 +168,7 @@ round_of(struct worker *worker, size_t *done)
     struct arena *arena CLEANUP(arena_freep) = arena_new();
     struct queue_job *jobs = NULL;
     size_t count = 0;
+    heed_settings(worker); // the courier is told even where no job is
     TRY(queue_lease_running(worker->store, worker->owner, worker_wall(worker),
         worker->pool->lease_ms, WORKER_BATCH_MAX, arena, &jobs, &count));
     *done = count;
@@ -228,6 +243,7 @@ open_worker(struct worker_pool *pool, size_t index)
     (void)pthread_mutex_init(&worker->lock, NULL);
     pool->count = index + 1;
     TRY(http_client_new(&worker->platform, &http, &worker->http));
+    worker->settings = service_settings(service);
     const struct deploy_context_options options = {
         .platform = &worker->platform,
         .http = worker->http,

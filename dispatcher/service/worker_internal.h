@@ -84,7 +84,8 @@ struct worker {
     struct cancel *wake;
     struct http_client *http;
     struct deploy_context *context;
-    struct store *store; // the context's
+    const struct setting_server *settings; // with whose secrets the context works
+    struct store *store;                   // the context's
     struct deploy_observer observer;
     pthread_t thread;
     bool runs;

@@ -108,6 +108,9 @@ struct deploy_context_options {
 struct deploy_context *deploy_context_new(const struct deploy_context_options *options);
 void deploy_context_free(struct deploy_context *context);
 void deploy_context_freep(struct deploy_context **context);
+/// Secrets may have been replaced: all are read again when they are needed next, by new clients.
+/// Between two deployments only.
+void deploy_context_forget(struct deploy_context *context);
 
 struct settings;
 /// What holds for the request's app in its environment, for `spec show`: reads the specs, nothing
@@ -306,6 +309,8 @@ NODISCARD struct error *deploy_courier_start(struct deploy_context *context,
 void deploy_mask_sinks(struct deploy_context *context, const struct deployment *deployment);
 /// Something may be due: NULL does nothing.
 void deploy_courier_wake(struct deploy_courier *courier);
+/// deploy_context_forget for all that it opens from now on.
+void deploy_courier_forget(struct deploy_courier *courier);
 /// Is all told that can be told now of deployment `id` (NULL: of all)? What is told later: a sink
 /// that rests until after `until_ms` (mono).
 NODISCARD struct error *deploy_courier_is_done(

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "deploy_internal.h"
+#include "dispatcher/file.h"
 #include "dispatcher/memory.h"
 #include "fake_platform.h"
 #include "temp_dir.h"
@@ -66,11 +67,55 @@ an_event_is_kept_before_it_is_told(void **state)
     fake_platform_free(fake);
 }
 
+static const char *
+read_key(struct deploy_context *context, const char *reference, struct arena *arena)
+{
+    struct secret *secret CLEANUP(secret_freep) = NULL;
+    assert_null(deploy_secret(context, reference, &secret));
+    return arena_str(arena, secret_expose(secret));
+}
+
+static void
+what_is_forgotten_is_read_again_by_new_clients(void **state)
+{
+    (void)state;
+    struct arena *arena CLEANUP(arena_freep) = arena_new();
+    char *dir CLEANUP(temp_dir_removep) = temp_dir_new();
+    char *path CLEANUP(xfreep) = temp_dir_path(dir, "key");
+    const char *reference = arena_printf(arena, "file:%s", path);
+    static const char *const environment[] = {"GITHUB_TOKEN=a token of the environment", NULL};
+    struct fake_platform *fake = fake_platform_new(environment);
+    struct deploy_context *context =
+        deploy_context_new(&(struct deploy_context_options){.platform = &fake->platform});
+    struct deployment *d = deployment_new(arena);
+    struct github_client *github = NULL, *history = NULL, *reports = NULL;
+    d->github_api = "https://api.github.com";
+    d->workflow_repo = d->repository = "acme/infra";
+    assert_null(provider_github(context, d, &github));
+    assert_null(provider_history(context, d, "acme/shop", &history));
+    assert_null(provider_reports(context, d, NULL, &reports));
+    assert_null(file_write(path, STR("the old key"), 0600));
+    assert_string_equal(read_key(context, reference, arena), "the old key");
+    assert_null(file_write(path, STR("the new key"), 0600));
+    assert_string_equal(read_key(context, reference, arena), "the old key");
+    deploy_context_forget(context);
+    assert_null(context->github);
+    assert_null(context->history);
+    assert_null(context->reports);
+    assert_string_equal(read_key(context, reference, arena), "the new key");
+    assert_null(provider_github(context, d, &github));
+    assert_null(provider_history(context, d, "acme/shop", &history));
+    assert_null(provider_reports(context, d, NULL, &reports));
+    deploy_context_free(context);
+    fake_platform_free(fake);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_event_is_kept_before_it_is_told),
+        cmocka_unit_test(what_is_forgotten_is_read_again_by_new_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

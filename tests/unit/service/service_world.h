@@ -28,7 +28,8 @@
 struct service {
     struct platform platform;
     struct cancel *cancel;
-    struct setting_server settings;
+    struct setting_server settings, again; // `again`: once they were read a second time
+    atomic_bool is_again;
     struct http_client_options http;
     struct service_parts parts;
     struct secret *app_key;
@@ -89,7 +90,15 @@ service_platform(const struct service *service)
 const struct setting_server *
 service_settings(const struct service *service)
 {
-    return &service->settings;
+    return atomic_load(&service->is_again) ? &service->again : &service->settings;
+}
+
+// As SIGHUP has it: the same settings, and every secret may be another one.
+static inline void
+world_read_again(struct service *service)
+{
+    service->again = service->settings;
+    atomic_store(&service->is_again, true);
 }
 
 const char *

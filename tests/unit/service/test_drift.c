@@ -28,6 +28,8 @@ static struct {
     struct queue_drift_thing thing; // of every lane
     char asked[256];                // "payments@d-1,shop@d-2;", one ';' a look
     const char *version;            // that the last lane could show
+    const char *reference;          // that a look reads, ...
+    char secret[64];                // ... and what it was last
 } engine;
 
 struct error *__wrap_deploy_drift(struct deploy_context *context, struct deploy_drift_lane *lanes,
@@ -38,6 +40,11 @@ __wrap_deploy_drift(struct deploy_context *context, struct deploy_drift_lane *la
     struct arena *arena)
 {
     assert_non_null(context);
+    if (engine.reference != NULL) {
+        struct secret *secret CLEANUP(secret_freep) = NULL;
+        assert_null(deploy_secret(context, engine.reference, &secret));
+        (void)snprintf(engine.secret, sizeof(engine.secret), "%s", secret_expose(secret).ptr);
+    }
     for (size_t i = 0; i < count; i++) {
         const struct deploy_given *given = lanes[i].request->given;
         assert_non_null(given->config);
@@ -187,6 +194,29 @@ looks_at_all_that_was_deployed(void **state)
 }
 
 static void
+secrets_that_were_read_again_reach_the_next_look(void **state)
+{
+    (void)state;
+    struct world w;
+    world_begin(&w);
+    char *path CLEANUP(xfreep) = temp_dir_path(w.service->directory, "key");
+    char *reference CLEANUP(xfreep) = xasprintf("file:%s", path);
+    world_write(w.service, "key", "the old key");
+    engine.reference = reference;
+    release(&w, "shop", "d-2", true);
+    (void)round_of(&w);
+    assert_string_equal(engine.secret, "the old key");
+    world_write(w.service, "key", "the new key");
+    world_read_again(w.service);
+    assert_null(queue_drift_wait(w.store, "shop", "staging", 0));
+    pause_ms(5);
+    (void)round_of(&w);
+    assert_string_equal(engine.asked, "shop@d-2;shop@d-2;");
+    assert_string_equal(engine.secret, "the new key");
+    world_end(&w);
+}
+
+static void
 what_is_not_there_any_more_is_not_looked_at(void **state)
 {
     (void)state;
@@ -326,6 +356,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(looks_at_all_that_was_deployed),
+        cmocka_unit_test(secrets_that_were_read_again_reach_the_next_look),
         cmocka_unit_test(what_is_not_there_any_more_is_not_looked_at),
         cmocka_unit_test(nobody_looks_when_it_is_off_or_another_leads),
         cmocka_unit_test(a_deployment_is_given_time_to_settle),

@@ -32,6 +32,16 @@ go_with(struct world *world, const struct look *looks, size_t count)
     assert_null(workers_start(world->service));
 }
 
+// The secret that the engine read last.
+static bool
+has_read(const char *value)
+{
+    (void)pthread_mutex_lock(&engine.lock);
+    bool has = strcmp(engine.secret, value) == 0;
+    (void)pthread_mutex_unlock(&engine.lock);
+    return has;
+}
+
 // --- when it is looked at ------------------------------------------------------------------------
 
 static void
@@ -57,6 +67,32 @@ a_job_is_looked_at_when_it_is_due(void **state)
         queue_release_at(world.service->store, "payments", "staging", 0, world.arena, &release));
     assert_null(release); // nothing new runs
     assert_int_equal(world.service->counters[METRIC_FINISHED_BAD], 1);
+    world_end(&world);
+}
+
+// The App's key above all: what was replaced is worth nothing any more.
+static void
+secrets_that_were_read_again_reach_the_next_look(void **state)
+{
+    (void)state;
+    static const struct look looks[] = {{.wait_ms = 20}};
+    struct world world;
+    world_begin(&world, SPEC(""));
+    engine_script(looks, 1);
+    char *path CLEANUP(xfreep) = temp_dir_path(world.service->directory, "key");
+    char *reference CLEANUP(xfreep) = xasprintf("file:%s", path);
+    world_write(world.service, "key", "the old key of the App");
+    engine.reference = reference;
+    world.service->settings.workers = 1; // all looks are by one context
+    world_go(&world);
+    (void)enqueue_deploy(&world, "staging", "v1");
+    world_until(world.service, has_read("the old key of the App"));
+    world_write(world.service, "key", "the new key of the App");
+    int seen = engine.looks;
+    world_until(world.service, engine.looks >= seen + 2);
+    assert_true(has_read("the old key of the App")); // until somebody says so
+    world_read_again(world.service);
+    world_until(world.service, has_read("the new key of the App"));
     world_end(&world);
 }
 
@@ -554,6 +590,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_looked_at_when_it_is_due),
+        cmocka_unit_test(secrets_that_were_read_again_reach_the_next_look),
         cmocka_unit_test(a_job_that_waits_for_news_is_left_alone),
         cmocka_unit_test(a_webhook_that_is_faster_than_the_row_is_kept),
         cmocka_unit_test(deliveries_are_told_to_their_jobs_once),

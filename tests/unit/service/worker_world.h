@@ -38,6 +38,8 @@ static struct {
     atomic_size_t look_next;
     const struct deploy_run_feed *feed; // of the last context
     atomic_int news, no_news;
+    const char *reference; // that each look reads, ...
+    char secret[64];       // ... and what it was last
 } engine = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static inline void
@@ -192,6 +194,20 @@ do_look(
     return store_save(store, &row, NULL);
 }
 
+static struct error *
+read_reference(struct deploy_context *context)
+{
+    struct secret *secret CLEANUP(secret_freep) = NULL;
+    if (engine.reference == NULL) {
+        return NULL;
+    }
+    TRY(deploy_secret(context, engine.reference, &secret));
+    (void)pthread_mutex_lock(&engine.lock);
+    keep(engine.secret, sizeof(engine.secret), secret_expose(secret).ptr);
+    (void)pthread_mutex_unlock(&engine.lock);
+    return NULL;
+}
+
 struct error *
 __wrap_deploy_advance(struct deploy_context *context, const char *id, struct deploy_pace *pace,
     struct arena *arena, struct deploy_advanced *out)
@@ -207,6 +223,7 @@ __wrap_deploy_advance(struct deploy_context *context, const char *id, struct dep
         return error_new(ERROR_CONFLICT, "somebody else works on it");
     }
     TRY(deploy_load(context, id, arena, &d));
+    TRY(read_reference(context));
     int now = atomic_fetch_add(&engine.running, 1) + 1;
     if (now > engine.most_running) {
         engine.most_running = now;
