@@ -111,16 +111,17 @@ check_words(struct admitting *a)
 
 // --- may it ever ---------------------------------------------------------------------------------
 
-static struct error *
+// False: GitHub would have to be asked, and is asked about too many already.
+static bool
 actor_of(struct admitting *a, struct policy_actor *out)
 {
     const char *login = a->given->claims->actor;
     *out = (struct policy_actor){.is_bot = str_ends(str_of(login), STR("[bot]"))};
     bool asked = policy_needs_teams(a->settings) || a->given->emergency;
     if (login == NULL || out->is_bot || !asked) {
-        return NULL;
+        return true;
     }
-    return people_teams(a->service, login, a->arena, &out->teams, &out->teams_known);
+    return people_teams_now(a->service, login, a->arena, out);
 }
 
 static void
@@ -138,14 +139,16 @@ refuse_emergency(struct admitting *a, const char *login)
         who.failed ? NULL : arena_dup(a->arena, buf_cstr(&who)));
 }
 
-static struct error *
+static void
 decide_job(struct admitting *a)
 {
     struct policy_actor actor = {0};
     struct policy_verdict *verdict = &a->out->verdict;
     // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
-    if (a->settings != NULL && policy_may_read(a->given->claims, a->settings)) {
-        TRY(actor_of(a, &actor));
+    bool known = a->settings != NULL && policy_may_read(a->given->claims, a->settings);
+    if (known && !actor_of(a, &actor)) {
+        admission_refuse(a, REASON_PEOPLE_UNAVAILABLE, PEOPLE_TOO_MANY, NULL);
+        return;
     }
     policy_decide(a->given->claims, a->settings, &actor, a->arena, verdict);
     const struct policy_person person = {
@@ -153,7 +156,6 @@ decide_job(struct admitting *a)
     if (verdict->allowed && a->given->emergency && !policy_may_hurry(a->settings, &person)) {
         refuse_emergency(a, person.login);
     }
-    return NULL;
 }
 
 static void
@@ -198,28 +200,26 @@ name_environment(struct admitting *a, const struct spec_set *set)
     }
 }
 
-static struct error *
+static void
 decide(struct admitting *a)
 {
     const char *why = NULL;
     const struct spec_set *set = specs_hold(a->service, &why);
     if (set == NULL) {
         admission_refuse(a, REASON_SPECS_UNAVAILABLE, arena_dup(a->arena, why), NULL);
-        return NULL;
+        return;
     }
     a->set = set; // released with `a`: the settings are the set's
     a->ask.specs = arena_dup(a->arena, spec_set_commit(set));
     a->settings = spec_set_settings(set, a->ask.app, a->ask.env, &a->problem);
-    struct error *err = NULL;
     if (a->given->claims != NULL) {
-        err = decide_job(a);
+        decide_job(a);
     } else {
         decide_person(a);
     }
-    if (err == NULL && a->settings == NULL && a->problem == NULL) {
+    if (a->settings == NULL && a->problem == NULL) {
         name_environment(a, set);
     }
-    return err;
 }
 
 // --- what is asked, as the queue keeps it --------------------------------------------------------
@@ -502,7 +502,7 @@ admission_prepare(struct admitting *a)
     bool allowed = check_words(a);
     if (allowed) {
         a->key = idempotency_of(a);
-        TRY(decide(a));
+        decide(a);
     }
     a->unnoted = a->out->verdict.code == REASON_NOT_AUTHORIZED && a->given->claims != NULL &&
                  !auth_may_note(a->service, a->given->claims);

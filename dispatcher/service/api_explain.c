@@ -34,21 +34,21 @@ shape(const struct policy_verdict *verdict, const char *commit)
     return object;
 }
 
-static struct error *
+static void
 decide(struct request *request, const struct policy_claims *claims, const struct settings *settings,
     struct policy_verdict *verdict)
 {
     struct policy_actor actor = {0};
     // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
     bool known = settings != NULL && policy_may_read(claims, settings);
-    if (known && claims->actor != NULL && policy_needs_teams(settings)) {
-        TRY(people_teams(
-            request->service, claims->actor, request->arena, &actor.teams, &actor.teams_known));
+    bool asked = known && claims->actor != NULL && policy_needs_teams(settings);
+    if (asked && !people_teams_now(request->service, claims->actor, request->arena, &actor)) {
+        *verdict =
+            (struct policy_verdict){.code = REASON_PEOPLE_UNAVAILABLE, .sentence = PEOPLE_TOO_MANY};
+        return;
     }
-    const char *actor_name = claims->actor;
-    actor.is_bot = actor_name != NULL && str_ends(str_of(actor_name), STR("[bot]"));
+    actor.is_bot = str_ends(str_of(claims->actor), STR("[bot]"));
     policy_decide(claims, settings, &actor, request->arena, verdict);
-    return NULL;
 }
 
 // The claims that it is about: a job's own, or those that a person wrote down.
@@ -82,12 +82,13 @@ claims_of(struct request *request, struct response *response, const struct json 
 }
 
 // A person brings nothing new, but may deploy again wherever the app is deployed at all.
-static struct error *
+static void
 decide_any(struct request *request, const struct policy_claims *claims,
     const struct settings *settings, struct policy_verdict *verdict)
 {
     if (claims != NULL) {
-        return decide(request, claims, settings, verdict);
+        decide(request, claims, settings, verdict);
+        return;
     }
     bool known = settings != NULL, may = known && settings->enabled;
     *verdict = (struct policy_verdict){
@@ -97,30 +98,34 @@ decide_any(struct request *request, const struct policy_claims *claims,
                         : REASON_NOT_AUTHORIZED,
         .sentence = may ? "allowed" : "the spec says 'enabled: false'",
     };
-    return NULL;
 }
 
 // In the order of promotion. One that it does not have, or that is somebody else's, is not in it.
-static struct error *
-decide_all(struct request *request, const struct spec_set *set, const char *app,
-    const struct policy_claims *claims, struct json *list)
+// False: *verdict says why there is no answer.
+static bool
+decide_all(struct request *request, const struct spec_set *set, const struct question *question,
+    struct json *list, struct policy_verdict *verdict)
 {
     const struct str_list *all = spec_set_environments(set);
     for (size_t i = 0; i < all->count; i++) {
         const char *problem = NULL;
-        struct policy_verdict verdict = {0};
-        const struct settings *settings = spec_set_settings(set, app, all->items[i], &problem);
-        TRY(decide_any(request, claims, settings, &verdict));
-        if (verdict.code != REASON_NOT_AUTHORIZED) {
-            struct json *one = shape(&verdict, spec_set_commit(set));
+        *verdict = (struct policy_verdict){0};
+        const struct settings *settings =
+            spec_set_settings(set, question->app, all->items[i], &problem);
+        decide_any(request, question->claims, settings, verdict);
+        if (verdict->code == REASON_PEOPLE_UNAVAILABLE) {
+            return false;
+        }
+        if (verdict->code != REASON_NOT_AUTHORIZED) {
+            struct json *one = shape(verdict, spec_set_commit(set));
             json_set_str(one, "env", all->items[i]);
             json_append(list, one);
         }
     }
-    return NULL;
+    return true;
 }
 
-static struct error *
+static void
 explain(struct request *request, struct response *response, const struct spec_set *set,
     const struct question *question)
 {
@@ -130,16 +135,22 @@ explain(struct request *request, struct response *response, const struct spec_se
         struct json *object CLEANUP(json_freep) = json_make_object();
         struct json *list = json_make_array();
         json_set(object, "environments", list);
-        TRY(decide_all(request, set, question->app, question->claims, list));
-        response_json(response, 200, object);
-        return NULL;
+        if (decide_all(request, set, question, list, &verdict)) {
+            response_json(response, 200, object);
+        } else {
+            response_verdict(request, response, &verdict);
+        }
+        return;
     }
     const struct settings *settings =
         spec_set_settings(set, question->app, question->env, &problem);
-    TRY(decide(request, question->claims, settings, &verdict));
+    decide(request, question->claims, settings, &verdict);
+    if (verdict.code == REASON_PEOPLE_UNAVAILABLE) {
+        response_verdict(request, response, &verdict);
+        return;
+    }
     struct json *object CLEANUP(json_freep) = shape(&verdict, spec_set_commit(set));
     response_json(response, 200, object);
-    return NULL;
 }
 
 struct error *
@@ -171,7 +182,7 @@ api_explain(struct request *request, struct response *response)
         response_refuse(request, response, &refusal);
         return NULL;
     }
-    struct error *err = explain(request, response, set, &question);
+    explain(request, response, set, &question);
     specs_release(set);
-    return err;
+    return NULL;
 }

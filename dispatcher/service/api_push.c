@@ -22,7 +22,7 @@ struct pushing {
 
 // --- may it --------------------------------------------------------------------------------------
 
-static struct error *
+static void
 decide(struct pushing *pushing, const struct spec_set *set, struct policy_verdict *verdict)
 {
     struct request *request = pushing->request;
@@ -34,15 +34,16 @@ decide(struct pushing *pushing, const struct spec_set *set, struct policy_verdic
     const struct settings *settings = spec_set_settings(set, pushing->app, pushing->env, &problem);
     // Of a stranger nothing is asked: it would cost GitHub's patience, and time that tells.
     bool known = settings != NULL && policy_may_read(claims, settings) && !actor.is_bot;
-    if (known && claims->actor != NULL && policy_needs_teams(settings)) {
-        TRY(people_teams(
-            request->service, claims->actor, request->arena, &actor.teams, &actor.teams_known));
+    bool asked = known && claims->actor != NULL && policy_needs_teams(settings);
+    if (asked && !people_teams_now(request->service, claims->actor, request->arena, &actor)) {
+        *verdict =
+            (struct policy_verdict){.code = REASON_PEOPLE_UNAVAILABLE, .sentence = PEOPLE_TOO_MANY};
+        return;
     }
     policy_decide(claims, settings, &actor, request->arena, verdict);
     if (pushing->version == NULL && settings != NULL) {
         pushing->version = admission_version(claims, settings, request->arena);
     }
-    return NULL;
 }
 
 // --- where to ------------------------------------------------------------------------------------
@@ -272,7 +273,7 @@ static struct error *
 serve(struct pushing *pushing, const struct spec_set *set)
 {
     struct policy_verdict verdict = {0};
-    TRY(decide(pushing, set, &verdict));
+    decide(pushing, set, &verdict);
     TRY(note(pushing, &verdict));
     if (!verdict.allowed) {
         response_verdict(pushing->request, pushing->response, &verdict);

@@ -232,6 +232,15 @@ become(struct request *request, const struct policy_person *person)
 }
 
 static bool
+refuse_busy(struct request *request, struct response *response)
+{
+    const struct refusal busy = {
+        .code = REASON_PEOPLE_UNAVAILABLE, .sentence = PEOPLE_TOO_MANY, .retry_after_s = 1};
+    response_refuse(request, response, &busy);
+    return false;
+}
+
+static bool
 take_user_token(struct request *request, struct response *response, struct str token)
 {
     struct policy_person person = {0};
@@ -248,11 +257,8 @@ take_user_token(struct request *request, struct response *response, struct str t
         return refuse_rate(request, response, retry_s);
     case PEOPLE_UNKNOWN:
         return refuse_code(request, response, REASON_PERSON_UNKNOWN);
-    case PEOPLE_BUSY: {
-        const struct refusal busy = {.code = REASON_PEOPLE_UNAVAILABLE, .retry_after_s = 1};
-        response_refuse(request, response, &busy);
-        return false;
-    }
+    case PEOPLE_BUSY:
+        return refuse_busy(request, response);
     case PEOPLE_UNAVAILABLE:
     default:
         response_refuse_code(request, response, REASON_PEOPLE_UNAVAILABLE);
@@ -296,6 +302,9 @@ take_session(struct request *request, struct response *response)
         error_free(err);
         response_refuse_code(request, response, REASON_STORAGE);
         return false;
+    }
+    if (found.busy) {
+        return refuse_busy(request, response);
     }
     if (found.kind != CALLER_PERSON) {
         return true;

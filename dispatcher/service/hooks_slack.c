@@ -115,27 +115,26 @@ page_of(struct request *request, const struct pressed *pressed)
 
 // --- doing it ------------------------------------------------------------------------------------
 
-// Who pressed, as a caller like any other; false: nobody that we know.
-static bool
+// Who pressed, as a caller like any other when it is somebody that we know.
+static enum people_found
 become(struct request *request, const struct slack_interaction *press)
 {
     struct caller *caller = &request->caller;
     const char *login = people_of_slack(request->service, press->user_id, request->arena);
-    bool known = false;
     if (login == NULL) {
-        return false;
+        return PEOPLE_UNKNOWN;
     }
-    struct error *err CLEANUP(error_freep) =
-        people_of_login(request->service, login, request->arena, &caller->person, &known);
-    if (err != NULL || !known) {
-        return false;
+    enum people_found found =
+        people_of_login(request->service, login, request->arena, &caller->person);
+    if (found != PEOPLE_KNOWN) {
+        return found;
     }
     caller->kind = CALLER_PERSON;
     caller->admin = people_is_admin(service_settings(request->service), &caller->person);
     caller->scope = arena_printf(request->arena, "user/%s", login);
     caller->actor = login;
     caller->actor_id = caller->person.id;
-    return true;
+    return PEOPLE_KNOWN;
 }
 
 // The answer that the API gives to the same person, in a response of its own.
@@ -240,12 +239,15 @@ hooks_slack(struct request *request, struct response *response)
         }
         return NULL;
     }
-    if (!become(request, given)) {
+    enum people_found found = become(request, given);
+    if (found != PEOPLE_KNOWN) {
+        const char *why =
+            found == PEOPLE_UNKNOWN
+                ? "Your Slack account is not tied to a GitHub login here, so please do that on the "
+                  "dashboard:"
+                : "Not done: GitHub could not be asked who you are. Please try again in a minute:";
         tell(request, &pressed,
-            arena_printf(request->arena,
-                "Your Slack account is not tied to a GitHub login here, so please do that on the "
-                "dashboard: %s",
-                page_of(request, &pressed)));
+            arena_printf(request->arena, "%s %s", why, page_of(request, &pressed)));
         return NULL;
     }
     return press_button(request, &pressed);

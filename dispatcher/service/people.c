@@ -127,8 +127,8 @@ remember(struct service *service, const unsigned char hash[SHA256_SIZE], int64_t
     (void)pthread_mutex_unlock(&people->lock);
 }
 
-static bool
-begin_asking(struct people *people)
+bool
+people_begin_asking(struct people *people)
 {
     (void)pthread_mutex_lock(&people->lock);
     bool may = people->asking < ASKING_MAX;
@@ -137,8 +137,8 @@ begin_asking(struct people *people)
     return may;
 }
 
-static void
-end_asking(struct people *people)
+void
+people_end_asking(struct people *people)
 {
     (void)pthread_mutex_lock(&people->lock);
     people->asking--;
@@ -286,11 +286,11 @@ people_of_token(struct service *service, struct str token, bool ask, struct aren
         if (!ask) {
             return PEOPLE_NOT_ASKED;
         }
-        if (!begin_asking(people)) {
+        if (!people_begin_asking(people)) {
             return PEOPLE_BUSY;
         }
         struct error *err = ask_whose(service, token, arena, &said);
-        end_asking(people);
+        people_end_asking(people);
         if (err != NULL) {
             tell(service, err);
             return PEOPLE_UNAVAILABLE;
@@ -376,50 +376,86 @@ ask_as_app(
                     : NULL;
 }
 
-static struct error *
-find_login(
-    struct service *service, const char *login, bool member, struct arena *arena, struct entry *out)
+// What is asked about a login, and by whom: a request's thread takes one of the few places.
+struct login_question {
+    const char *login;
+    bool member, waits_for_nobody;
+};
+
+static enum people_found
+ask_login(struct service *service, const struct login_question *question, struct arena *arena,
+    struct entry *out)
 {
     struct people *people = service->people;
-    const struct clock *clock = service_request_platform(service)->clock;
-    const struct setting_server *settings = service_settings(service);
-    unsigned char hash[SHA256_SIZE];
-    sha256_of(str_of(arena_printf(arena, "%s\n%s", member ? "member" : "login", login)), hash);
-    if (settings->organization == NULL || settings->workflow_repo == NULL) {
-        return NULL;
+    if (!question->waits_for_nobody && !people_begin_asking(people)) {
+        return PEOPLE_BUSY;
     }
-    if (!recall(people, hash, clock_mono(clock), arena, out)) {
-        struct error *err = ask_as_app(service, login, member, arena, out);
-        if (err != NULL) {
-            tell(service, err);
-            out->known = false;
-            return NULL;
-        }
-        remember(service, hash, clock_mono(clock), out);
+    struct error *err = ask_as_app(service, question->login, question->member, arena, out);
+    if (!question->waits_for_nobody) {
+        people_end_asking(people);
     }
-    return NULL;
+    if (err != NULL) {
+        tell(service, err);
+        *out = (struct entry){.known = false};
+        return PEOPLE_UNAVAILABLE;
+    }
+    return out->known ? PEOPLE_KNOWN : PEOPLE_UNKNOWN;
 }
 
-struct error *
-people_of_login(struct service *service, const char *login, struct arena *arena,
-    struct policy_person *out, bool *known)
+static enum people_found
+find_login(struct service *service, const struct login_question *question, struct arena *arena,
+    struct entry *out)
 {
+    const struct clock *clock = service_request_platform(service)->clock;
+    const struct setting_server *settings = service_settings(service);
+    const char *kind = question->member ? "member" : "login";
+    unsigned char hash[SHA256_SIZE];
+    if (settings->organization == NULL || settings->workflow_repo == NULL) {
+        return PEOPLE_UNKNOWN;
+    }
+    sha256_of(str_of(arena_printf(arena, "%s\n%s", kind, question->login)), hash);
+    if (recall(service->people, hash, clock_mono(clock), arena, out)) {
+        return out->known ? PEOPLE_KNOWN : PEOPLE_UNKNOWN;
+    }
+    enum people_found found = ask_login(service, question, arena, out);
+    if (found == PEOPLE_KNOWN || found == PEOPLE_UNKNOWN) {
+        remember(service, hash, clock_mono(clock), out);
+    }
+    return found;
+}
+
+enum people_found
+people_of_login(
+    struct service *service, const char *login, struct arena *arena, struct policy_person *out)
+{
+    const struct login_question question = {.login = login, .member = true};
     struct entry said = {.known = false};
-    TRY(find_login(service, login, true, arena, &said));
+    enum people_found found = find_login(service, &question, arena, &said);
     *out = said.person;
-    *known = said.known;
-    return NULL;
+    return found;
 }
 
 struct error *
 people_teams(struct service *service, const char *login, struct arena *arena, struct str_list *out,
     bool *known)
 {
+    const struct login_question question = {.login = login, .waits_for_nobody = true};
     struct entry said = {.known = false};
-    TRY(find_login(service, login, false, arena, &said));
+    *known = find_login(service, &question, arena, &said) == PEOPLE_KNOWN;
     *out = said.person.teams;
-    *known = said.known;
     return NULL;
+}
+
+bool
+people_teams_now(
+    struct service *service, const char *login, struct arena *arena, struct policy_actor *out)
+{
+    const struct login_question question = {.login = login};
+    struct entry said = {.known = false};
+    enum people_found found = find_login(service, &question, arena, &said);
+    out->teams = said.person.teams;
+    out->teams_known = found == PEOPLE_KNOWN;
+    return found != PEOPLE_BUSY;
 }
 
 // --- Slack ---------------------------------------------------------------------------------------

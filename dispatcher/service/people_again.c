@@ -11,7 +11,6 @@
 
 enum {
     ENTRIES = 512,
-    ASKING_MAX = 4,
     ASK_MS = 4 * 1000,    // somebody waits for a page
     LATER_MS = 30 * 1000, // after GitHub could not be asked
     GRACES = 3,           // an answer counts for as many times as long as it is not asked again
@@ -29,7 +28,6 @@ struct answer {
 
 struct people_again {
     pthread_mutex_t lock;
-    int asking;
     struct answer answers[ENTRIES];
 };
 
@@ -199,7 +197,7 @@ struct look {
     struct str_list teams;
 };
 
-// `due`: to be asked by this caller, who has one of the places.
+// `due`: to be asked.
 static void
 look_up(struct people_again *again, const unsigned char hash[SHA256_SIZE], int64_t now,
     struct arena *arena, struct look *out)
@@ -216,16 +214,7 @@ look_up(struct people_again *again, const unsigned char hash[SHA256_SIZE], int64
             out->teams = copy_list(&one->teams, arena);
         }
     }
-    out->due = (out->due || !out->found) && again->asking < ASKING_MAX;
-    again->asking += out->due ? 1 : 0;
-    (void)pthread_mutex_unlock(&again->lock);
-}
-
-static void
-give_place_back(struct people_again *again)
-{
-    (void)pthread_mutex_lock(&again->lock);
-    again->asking--;
+    out->due = out->due || !out->found;
     (void)pthread_mutex_unlock(&again->lock);
 }
 
@@ -244,14 +233,11 @@ people_still(struct service *service, const struct policy_person *signed_in, int
     }
     hash_person(signed_in, hash);
     look_up(again, hash, now, arena, &seen);
-    if (seen.due) {
+    if (seen.due && people_begin_asking(service->people)) {
         ask_and_keep(service, signed_in, hash, arena);
-        give_place_back(again);
+        people_end_asking(service->people);
         now = clock_mono(clock);
         look_up(again, hash, now, arena, &seen);
-        if (seen.due) { // not again at once, however short the time is set
-            give_place_back(again);
-        }
     }
     bool newer = seen.good_ms != 0 && now - seen.good_ms < age_ms; // than signing in
     if (newer) {

@@ -30,10 +30,11 @@ struct caller {
     const char *name;                   // PERSON: full name to show, or NULL
     bool admin;                         // PERSON: in a team of server.admins
     bool by_session;                    // PERSON: by cookie; what changes something was checked
-    bool unproven; // PERSON by session: GitHub could not be asked for a while; may look only
-    const char *csrf;                   // PERSON by session: for its forms
-    const char *scope;                  // "repository/123", "user/octocat": keys, rates; or NULL
-    const char *actor;                  // for audits: login
+    bool unproven;     // PERSON by session: GitHub could not be asked for a while; may look only
+    bool busy;         // NOBODY: GitHub would have to be asked, and is asked about too many already
+    const char *csrf;  // PERSON by session: for its forms
+    const char *scope; // "repository/123", "user/octocat": keys, rates; or NULL
+    const char *actor; // for audits: login
     int64_t actor_id;
 };
 

@@ -151,6 +151,7 @@ response_verdict(
         .sentence = verdict->sentence,
         .who = verdict->who,
         .failures = &verdict->failures,
+        .retry_after_s = verdict->code == REASON_PEOPLE_UNAVAILABLE ? 1 : 0,
     };
     response_refuse(request, response, &refusal);
 }

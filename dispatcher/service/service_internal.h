@@ -114,6 +114,11 @@ bool auth_may_note(struct service *service, const struct policy_claims *claims);
 /// Slugs of the login's teams in server.organization, cached; *known false when GitHub cannot say.
 NODISCARD struct error *people_teams(struct service *service, const char *login,
     struct arena *arena, struct str_list *out, bool *known);
+#define PEOPLE_TOO_MANY "GitHub is asked about too many people just now"
+/// The same on a request's thread, into teams and teams_known; false: too many are asked about at
+/// once, so nobody was asked.
+NODISCARD bool people_teams_now(
+    struct service *service, const char *login, struct arena *arena, struct policy_actor *out);
 
 // --- installation.c ------------------------------------------------------------------------------
 
@@ -182,9 +187,9 @@ struct admission {
     void *look_ctx;
 };
 struct admitted {
-    const char *id;  // NULL when refused
-    bool again;      // it was accepted before, by the same key
-    const char *sha; // the commit that it asks for, where that was decided now
+    const char *id;           // NULL when refused
+    bool again;               // it was accepted before, by the same key
+    const char *sha;          // the commit that it asks for, where that was decided now
     struct str_list warnings; // of the acceptance, where that was decided now
     struct policy_verdict verdict;
 };

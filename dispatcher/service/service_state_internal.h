@@ -153,10 +153,13 @@ struct people *people_new(void);
 void people_free(struct people *people);
 /// What is kept was said for other settings.
 void people_forget(struct people *people);
-/// Somebody who is not here, asked about by the App: number and teams; *known false when there is
-/// no such person, or GitHub cannot say.
-NODISCARD struct error *people_of_login(struct service *service, const char *login,
-    struct arena *arena, struct policy_person *out, bool *known);
+/// One of the four places for asking GitHub about people on a request's thread, so that the others
+/// stay free while GitHub hangs; false: all are taken, and nobody waits for one.
+bool people_begin_asking(struct people *people);
+void people_end_asking(struct people *people);
+/// Somebody who is not here, asked about by the App on a request's thread: number and teams.
+enum people_found people_of_login(
+    struct service *service, const char *login, struct arena *arena, struct policy_person *out);
 
 /// Slugs of teams that any spec or the settings speak of.
 void people_teams_that_matter(struct service *service, struct arena *arena, struct str_list *out);

@@ -208,18 +208,23 @@ ask_membership(struct request *request, const char *login, bool *is)
 }
 
 // The proxy says who it is; that they belong here, GitHub does.
-static bool
+static enum people_found
 is_member(struct request *request, const char *login)
 {
+    struct people *people = request->service->people;
     bool is = false;
+    if (!people_begin_asking(people)) {
+        return PEOPLE_BUSY;
+    }
     struct error *err CLEANUP(error_freep) = ask_membership(request, login, &is);
+    people_end_asking(people);
     if (err != NULL) {
         char *text CLEANUP(xfreep) = error_text(err);
         log_warn(service_platform(request->service)->log, "membership cannot be asked for",
             F_STR("login", login), F_STR("error", text));
-        return false;
+        return PEOPLE_UNAVAILABLE;
     }
-    return is;
+    return is ? PEOPLE_KNOWN : PEOPLE_UNKNOWN;
 }
 
 static struct error *
@@ -253,17 +258,20 @@ find_proxied(struct request *request, const char *login, struct caller *caller)
 {
     struct policy_person person = {.login = login};
     struct queue_session *session = NULL;
-    bool known = false;
+    enum people_found found = PEOPLE_KNOWN;
     TRY(read_session(request, arena_printf(request->arena, "proxy/%s", login), &session));
     request_rest(request); // GitHub may be asked
     if (session == NULL || session->created_ms < request->wall_ms - ASK_AGAIN_MS) {
-        if (!is_member(request, login)) {
-            return NULL;
+        found = is_member(request, login);
+        if (found == PEOPLE_KNOWN) {
+            TRY(renew(request, &person, &session));
         }
-        TRY(renew(request, &person, &session));
     }
-    TRY(people_of_login(request->service, login, request->arena, &person, &known));
-    if (known) {
+    if (found == PEOPLE_KNOWN) {
+        found = people_of_login(request->service, login, request->arena, &person);
+    }
+    caller->busy = found == PEOPLE_BUSY;
+    if (found == PEOPLE_KNOWN) {
         become(request, session, caller);
         caller->person = person; // as GitHub says now
     }

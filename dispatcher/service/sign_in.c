@@ -11,6 +11,7 @@
 #include "dispatcher/memory.h"
 #include "dispatcher/secret.h"
 #include "dispatcher/url.h"
+#include "service_state_internal.h"
 
 enum {
     STATE_BYTES = 24,
@@ -241,26 +242,41 @@ tell(struct request *request, struct error *err)
     error_free(err);
 }
 
+// The code was not used, and the flow is still there: the same page again is all it takes.
+static struct error *
+show_busy(struct request *request, struct response *response)
+{
+    http_headers_add(&response->headers, "Retry-After", "1");
+    return show(request, response, 503,
+        "GitHub is asked about too many people just now. Load this page again in a moment.");
+}
+
 static struct error *
 come_back(struct request *request, struct response *response)
 {
     const char *code = request_query(request, "code"), *state = request_query(request, "state");
     struct secret *token CLEANUP(secret_freep) = NULL;
     struct flow flow = {0};
+    struct people *people = request->service->people;
     bool begun = read_flow(request, &flow);
-    session_cookie(request, response, "flow", NULL, 0);
     bool same = begun && state != NULL && strlen(state) == STATE_SIZE - 1 &&
                 digest_equal(state, flow.state, STATE_SIZE - 1);
+    bool agreed = code != NULL && code[0] != '\0' && strlen(code) <= CODE_MAX;
+    if (same && agreed && !people_begin_asking(people)) {
+        return show_busy(request, response);
+    }
+    session_cookie(request, response, "flow", NULL, 0);
     if (!same) {
         return show(request, response, 403,
             "This sign-in was not begun in this browser, or more than ten minutes ago. Begin "
             "anew.");
     }
-    if (code == NULL || code[0] == '\0' || strlen(code) > CODE_MAX) {
+    if (!agreed) {
         return show(request, response, 403, "GitHub did not sign you in: you did not agree.");
     }
     request_rest(request); // GitHub is asked
     struct error *err = exchange(request, code, &flow, &token);
+    people_end_asking(people);
     if (!request_borrow(request)) {
         error_free(err);
         return error_new(ERROR_STORAGE, "the database is not there");

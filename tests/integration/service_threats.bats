@@ -207,6 +207,17 @@ with_sign_in() {
     service_config "s#^  rate: .*#&\n  oauth: {client_id: $DISPATCHER_SANDBOX_OAUTH_CLIENT_ID, client_secret: 'file:$DISPATCHER_SANDBOX_OAUTH_CLIENT_SECRET_FILE'}#; ${1-}"
 }
 
+@test "GitHub hangs: who needs nobody looked up is answered, who does is told to come again" {
+    service_world
+    sed -i 's/^        - {id: main, /&actors: {teams: [devops]}, /' "$world/infra/appspecs/shop.yaml"
+    commit_infra "a rule that names a team"
+    with_sign_in 's#^  rate: .*#&\n  proxy_auth: {header: X-Login, addresses: [127.0.0.1]}#'
+    service_start
+    people hanging
+    service_stop
+    sandbox_stop
+}
+
 @test "who is nobody, a bot or in no team changes nothing" {
     service_world
     service_start

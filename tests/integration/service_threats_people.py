@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sqlite3
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -455,5 +456,60 @@ def limited():
     check(ask("GET", "/api/v1/locks", key).status == 200, "a moment later")
 
 
+class Asked(threading.Thread):
+    """A request of its own thread; `answer` is None while it hangs."""
+
+    def __init__(self, *wanted, **headers):
+        super().__init__(daemon=True)
+        self.wanted, self.headers, self.answer = wanted, headers, None
+        self.start()
+
+    def run(self):
+        self.answer = ask(*self.wanted, **self.headers)
+
+
+def seekers(number):
+    """One of each request that looks somebody up at GitHub."""
+    job = token(actor=f"seeker-{number}")
+    return [("POST", "/api/v1/deployments", job, wanted(version=f"v{number}")),
+            ("POST", "/api/v1/explain", job, {"app": "shop", "env": "staging"}),
+            ("POST", "/api/v1/explain", job, {"app": "shop"}),
+            ("POST", "/api/v1/apps/shop/environments/staging/push", job),
+            ("GET", "/api/v1/locks", None, None, f"seeker-{number}"),
+            ("GET", "/locks", None, None, f"seeker-{number}"),
+            ("GET", "/api/v1/locks", person(f"holder-{number}"))]
+
+
+def hanging():
+    """GitHub hangs: four threads wait for it, and whoever would be the fifth is sent away at once."""
+    reader = token()
+    check(ask("GET", "/api/v1/deployments", reader).status == 200, "somebody reads")
+    browser = Browser()
+    back = browser.begin("octocat")
+    kinds = list(zip(*[seekers(number) for number in range(3)]))
+    urllib.request.urlopen(f"{CONTROL}/faults", b"GET * count=all effect=delay delay=120s").close()
+    seekings = [one for kind in kinds for one in kind]
+    flying = [Asked(*one[:4], **({"X_Login": one[4]} if len(one) > 4 else {})) for one in seekings]
+    until(lambda: sum(one.answer is not None for one in flying) == len(flying) - 4, 15)
+    check(ask("GET", "/readyz").status == 200, "ready")
+    check(ask("GET", "/sign-in").status == 200, "a page")
+    check(ask("GET", "/api/v1/deployments", reader).status == 200, "somebody reads again")
+    late = browser.ask("GET", back)
+    check(late.status == 503 and late.headers["Retry-After"] == "1", "signing in", late)
+    check(sum(one.answer is None for one in flying) == 4, "answered while four hang",
+          [one.answer for one in flying])
+    for one in flying:
+        if one.answer is not None:
+            check(one.answer.status == 503 and one.answer.headers["Retry-After"] == "1", one.wanted, one.answer)
+            page = one.wanted[1] == "/locks"
+            check(page or one.answer.code() == "people-unavailable", one.wanted, one.answer)
+    urllib.request.urlopen(urllib.request.Request(CONTROL + "/reset?what=faults", data=b"")).read()
+    for one in flying:
+        one.join(30)
+    person("seeker-0", member=True, teams=["devops"])
+    check(ask("POST", "/api/v1/deployments", token(actor="seeker-0"), wanted()).status == 202, "a place is free again")
+    check(browser.ask("GET", back).status == 303, "the same page again signs in")
+
+
 if __name__ == "__main__":
-    main(guesses, limited, strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages, counted)
+    main(hanging, guesses, limited, strangers, approvals, emergencies, sessions, redirects, crossed, secure, pages, counted)

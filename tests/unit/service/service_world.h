@@ -170,6 +170,14 @@ people_teams(struct service *service, const char *login, struct arena *arena, st
     return NULL;
 }
 
+bool
+people_teams_now(
+    struct service *service, const char *login, struct arena *arena, struct policy_actor *out)
+{
+    error_free(people_teams(service, login, arena, &out->teams, &out->teams_known));
+    return true;
+}
+
 static struct error *
 run_in_vain(struct store *store, void *ctx)
 {
