@@ -231,12 +231,13 @@ static struct error *
 read_place(struct view *view, struct store *store, int64_t now_ms, struct arena *arena)
 {
     struct queue_job *first = NULL;
-    bool accepting = view->sha != NULL; // thousands a second: whose turn it is, is told afterwards
-    TRY(queue_position(store, view->job, arena, &view->position, accepting ? NULL : &first));
+    // Thousands are accepted a second: whose turn it is, is told afterwards.
+    bool whole = !view->accepting;
+    TRY(queue_position(store, view->job, arena, &view->position, whole ? &first : NULL));
     if (view->position > 0 && (view->job->code == NULL || is_behind(view->job))) {
         view->job = held_by_others(view, first, arena);
     }
-    return accepting ? NULL : read_release(view, store, now_ms, arena);
+    return whole ? read_release(view, store, now_ms, arena) : NULL;
 }
 
 static struct error *
@@ -268,6 +269,7 @@ view_read(struct service *service, struct store *store, const struct queue_job *
     int64_t now_ms = clock_wall(service_platform(service)->clock);
     struct view view = {.job = job,
         .sha = out->sha,
+        .accepting = out->sha != NULL,
         .now_ms = now_ms,
         .accepted = out->accepted,
         .locks = out->locks,

@@ -23,6 +23,7 @@ struct view {
     struct str_list warnings;
     // In: what the caller knows of its request (`sha` not NULL, `accepted`), and of the locks.
     const char *sha;
+    bool accepting; // `sha` came with it
     struct str_list accepted;
     const struct policy_lock *locks; // NULL: not read yet
     size_t lock_count;
