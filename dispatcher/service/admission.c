@@ -469,7 +469,9 @@ accept(struct store *store, struct admitting *a)
         .jti_until_ms = claims != NULL ? claims->expires_s * 1000 + JTI_LEEWAY_MS : 0,
         .limit = limit_of(a),
         .due = &a->due,
+        .superseded = &a->superseded,
     };
+    a->superseded = (struct queue_ids){0};
     TRY(queue_accept(store, &acceptance, a->now_ms, a->arena, &outcome, &id));
     take_outcome(a, outcome, id);
     a->job.request = NULL;
@@ -541,6 +543,9 @@ admission_conclude(struct admitting *a, struct error *err)
     metric_add(a->service, out->id != NULL ? METRIC_ACCEPTED : METRIC_DENIED, out->again ? 0 : 1);
     if (out->id != NULL && !out->again) {
         streams_wake(a->service, out->id);
+        for (size_t i = 0; i < a->superseded.count; i++) {
+            streams_wake(a->service, a->superseded.items[i]);
+        }
     }
     if (a->due) { // behind others there is nothing to be decided yet
         workers_wake(a->service);

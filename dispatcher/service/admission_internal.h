@@ -18,8 +18,9 @@ struct admitting {
     // What was so before a->op ran, which may run twice.
     struct admitted decided;
     struct ask asked;
-    bool unnoted; // one of too many denials of a stranger
-    bool due;     // its lane has something to be decided now
+    bool unnoted;                // one of too many denials of a stranger
+    bool due;                    // its lane has something to be decided now
+    struct queue_ids superseded; // ids: those who look at them are told
     struct store_op op;
     struct admission_done done; // of admission_post
 };

@@ -294,10 +294,25 @@ give_way(struct store *store, const struct queue_job *job, int64_t number, int64
     return found ? queue_audit_end(store, &ended, now_ms) : NULL;
 }
 
-static struct error *
-supersede(struct store *store, const struct queue_job *job, int64_t number, int64_t now_ms,
-    struct arena *arena)
+static void
+tell_dropped(
+    const struct queue_acceptance *acceptance, const struct dropped *dropped, struct arena *arena)
 {
+    struct queue_ids *out = acceptance->superseded;
+    if (out == NULL) {
+        return;
+    }
+    *out = (struct queue_ids){arena_array(arena, dropped->count, sizeof(*out->items)), 0};
+    for (size_t i = 0; i < dropped->count; i++) {
+        out->items[out->count++] = dropped->items[i].id;
+    }
+}
+
+static struct error *
+supersede(struct store *store, const struct queue_acceptance *acceptance, int64_t number,
+    int64_t now_ms, struct arena *arena)
+{
+    const struct queue_job *job = acceptance->job;
     struct dropped dropped = {0};
     const struct queue_job ending = {
         .number = number, // of the one that takes their place
@@ -308,6 +323,7 @@ supersede(struct store *store, const struct queue_job *job, int64_t number, int6
     for (size_t i = 0; i < dropped.count; i++) {
         TRY(queue_audit_end(store, &dropped.items[i], now_ms));
     }
+    tell_dropped(acceptance, &dropped, arena);
     return NULL;
 }
 
@@ -370,7 +386,7 @@ write_all(struct store *store, const struct queue_acceptance *acceptance, int64_
         return raced(job);
     }
     if (dropped > 0) {
-        TRY(supersede(store, job, number, now_ms, arena));
+        TRY(supersede(store, acceptance, number, now_ms, arena));
     }
     if (!stays) {
         TRY(give_way(store, job, number, standing->later_run, now_ms, arena));

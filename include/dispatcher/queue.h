@@ -78,6 +78,10 @@ enum queue_accepted {
     QUEUE_FULL,   // more than `limit` queued in the lane
     QUEUE_REPLAY, // the token's jti was used for another request
 };
+struct queue_ids {
+    const char **items;
+    size_t count;
+};
 struct queue_acceptance {
     const struct queue_job *job;
     struct queue_idempotency idempotency;
@@ -85,6 +89,8 @@ struct queue_acceptance {
     int64_t jti_until_ms;
     int64_t limit; // of the lane; 0: none
     bool *due;     // out, may be NULL: its lane has something to be decided by now
+    struct queue_ids
+        *superseded; // out, may be NULL: ids of those whose place it took, in the arena
 };
 /// Writes the job at the end of its lane. With job->latest, or where a queued job has it, the
 /// queued deploys before it end as superseded by this one (an emergency only by an emergency), each

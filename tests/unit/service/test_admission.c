@@ -143,6 +143,26 @@ assert_refused(
 
 // --- jobs ----------------------------------------------------------------------------------------
 
+// With 'queue: latest': who looks at the one that goes is told at once.
+static void
+who_is_superseded_is_woken(void **state)
+{
+    (void)state;
+    struct world world = {0};
+    world_begin(&world, SPEC(""));
+    const struct policy_claims first = claims_of("j-1");
+    struct policy_claims second = claims_of("j-2");
+    second.run_id = first.run_id + 1;
+    struct admission admission = deploy_by(&first);
+    const char *old = ask_for(&world, &admission).id;
+    assert_int_equal(atomic_load(&world.service->streams), 1);
+    admission = deploy_by(&second);
+    const char *new = ask_for(&world, &admission).id;
+    assert_string_equal(job_of(&world, old)->superseded_by, new);
+    assert_int_equal(atomic_load(&world.service->streams), 3); // the new one's, and the old one's
+    world_end(&world);
+}
+
 static void
 a_jobs_request_is_queued_with_its_facts(void **state)
 {
@@ -773,6 +793,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_jobs_request_is_queued_with_its_facts),
+        cmocka_unit_test(who_is_superseded_is_woken),
         cmocka_unit_test(the_same_attempt_asks_once),
         cmocka_unit_test(a_token_is_good_for_one_request),
         cmocka_unit_test(a_key_that_was_given_goes_before_the_default),

@@ -238,6 +238,27 @@ the_latest_takes_the_place_of_older_ones(void **state)
     assert_state(fixture, "v5", "queued");
 }
 
+// Whoever looks at one of them is to be told now, not at the next look.
+static void
+those_that_go_are_named(void **state)
+{
+    struct queue_fixture *fixture = *state;
+    accept_job(fixture, "v1", "deploy", false);
+    accept_job(fixture, "v2", "deploy", false);
+    struct queue_job job = queue_fixture_job("v3", "payments", "production");
+    job.latest = true;
+    struct queue_ids gone = {0};
+    enum queue_accepted outcome = QUEUE_FULL;
+    const char *id = NULL;
+    const struct queue_acceptance acceptance = {.job = &job, .superseded = &gone};
+    assert_null(queue_accept(fixture->store, &acceptance, 2000, fixture->arena, &outcome, &id));
+    assert_int_equal(outcome, QUEUE_NEW);
+    assert_int_equal(gone.count, 2);
+    bool in_order = strcmp(gone.items[0], "v1") == 0; // which a database need not give
+    assert_string_equal(gone.items[in_order ? 0 : 1], "v1");
+    assert_string_equal(gone.items[in_order ? 1 : 0], "v2");
+}
+
 static void
 accept_of_run(struct queue_fixture *fixture, const char *id, int64_t run)
 {
@@ -623,6 +644,7 @@ main(void)
         QUEUE_TEST(a_full_lane_takes_no_more_and_keeps_nothing),
         QUEUE_TEST(the_latest_takes_the_place_of_older_ones),
         QUEUE_TEST(the_latest_is_of_the_latest_run),
+        QUEUE_TEST(those_that_go_are_named),
         QUEUE_TEST(an_emergency_is_dropped_only_by_another),
         QUEUE_TEST(what_is_superseded_makes_room),
         QUEUE_TEST(a_decision_about_what_was_superseded_counts_no_more),
