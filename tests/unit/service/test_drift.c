@@ -90,10 +90,18 @@ static const struct queue_drift_thing unreadable = {.service = "web",
     .expected = "v1",
     .sentence = "ssm is away"};
 
+static bool
+specs_are_there(struct service *service)
+{
+    const char *why = NULL;
+    const struct spec_set *set = specs_hold(service, &why);
+    specs_release(set);
+    return set != NULL;
+}
+
 static void
 world_begin(struct world *w)
 {
-    const char *why = NULL;
     memset(&engine, 0, sizeof(engine));
     engine.thing = same;
     w->arena = arena_new();
@@ -106,9 +114,7 @@ world_begin(struct world *w)
     w->service->settings.specs_every_ms = 3600 * 1000;
     w->service->settings.drift_interval_ms = 1;
     assert_null(specs_start(w->service));
-    const struct spec_set *set = NULL;
-    world_until(w->service, (set = specs_hold(w->service, &why)) != NULL);
-    specs_release(set);
+    world_until(w->service, specs_are_there(w->service));
     assert_null(service_store_open(w->service, &w->store));
     assert_null(http_client_new(&w->service->platform, &w->service->http, &w->http));
     w->drifter = drift_new(w->service, w->http, w->store);
