@@ -87,15 +87,6 @@ job_deploys() {
     echo "$stderr"
 }
 
-# as LOGIN COMMAND...: as a person with a token of GitHub's.
-as() {
-    local login=$1 token
-    shift
-    token=$(curl -sf "$DISPATCHER_SANDBOX_CONTROL/github/people" -d "{\"people\": [{\"login\": \"$login\"}]}" |
-        jq -er '.people[0].token')
-    env -u GITHUB_TOKEN GH_TOKEN="$token" "$@"
-}
-
 built() {
     cat "$world/made/calls" /dev/null 2>/dev/null | grep -c '^build ' || true
 }

@@ -9,6 +9,7 @@ setup_file() {
 }
 
 setup() {
+    job_lacks=(-u DISPATCHER_REGISTRY_USER -u DISPATCHER_REGISTRY_PASSWORD)
     world_make
     docker=
 }
@@ -87,34 +88,11 @@ written_to_staging() {
     asked '.method != "GET" and .method != "HEAD" and (.path | startswith("/v2/greeter-staging-web/"))'
 }
 
-# in_job COMMAND...: as a job of the app repository, with an OIDC token and no key.
-in_job() (
-    eval "$(grep '^ACTIONS_ID_TOKEN_REQUEST_' "$world/sandbox.env" | sed 's/^/export /')"
-    exec env -u DEPLOYMENT_APP_ID -u DEPLOYMENT_APP_KEY -u GITHUB_TOKEN -u DISPATCHER_SPECS \
-        -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
-        -u DISPATCHER_REGISTRY_USER -u DISPATCHER_REGISTRY_PASSWORD \
-        GITHUB_ACTIONS=true GITHUB_RUN_ID="${run_number:-7001}" GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=deploy \
-        GITHUB_REPOSITORY=demo/greeter "$@"
-)
-
 promote() {
     run --separate-stderr in_job timeout 120 "$DISPATCHER_BIN" promote greeter --from staging --to production \
         --server "$url" "$@"
     echo "$output"
     echo "$stderr"
-}
-
-# killed NAME: as if the power had gone; it is no server of the story any more.
-killed() {
-    local entry left=()
-    for entry in "${servers[@]}"; do
-        if [ "${entry#*:}" = "$1" ]; then
-            kill -9 -- "-${entry%%:*}" 2>/dev/null || kill -9 "${entry%%:*}"
-        else
-            left+=("$entry")
-        fi
-    done
-    servers=("${left[@]}")
 }
 
 @test "the image goes along: mounted, one manifest, the same digest, one dispatch; the timeline says so" {

@@ -76,14 +76,6 @@ except urllib.error.HTTPError as error:
 END
 }
 
-# in_job COMMAND...: as a job of the app repository, with an OIDC token and no key of any kind.
-in_job() (
-    eval "$(grep '^ACTIONS_ID_TOKEN_REQUEST_' "$world/sandbox.env" | sed 's/^/export /')"
-    exec env -u DEPLOYMENT_APP_ID -u DEPLOYMENT_APP_KEY -u GITHUB_TOKEN -u DISPATCHER_SPECS \
-        -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN GITHUB_ACTIONS=true \
-        GITHUB_RUN_ID=7001 GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=deploy GITHUB_REPOSITORY=demo/greeter "$@"
-)
-
 sessions() { # FILTER
     control aws/sessions | jq -r "$1"
 }

@@ -132,3 +132,41 @@ deployed() {
     until_true 60 is "$id" state final
     is "$id" result deployed || { of "$id" reason; return 1; }
 }
+
+# in_job COMMAND...: as a job of the app repository, with an OIDC token and no key; without what
+# `job_lacks` takes away, too.
+job_lacks=()
+in_job() (
+    eval "$(grep '^ACTIONS_ID_TOKEN_REQUEST_' "$world/sandbox.env" | sed 's/^/export /')"
+    exec env -u DEPLOYMENT_APP_ID -u DEPLOYMENT_APP_KEY -u GITHUB_TOKEN -u DISPATCHER_SPECS \
+        -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "${job_lacks[@]}" \
+        GITHUB_ACTIONS=true GITHUB_RUN_ID="${run_number:-7001}" GITHUB_RUN_ATTEMPT=1 GITHUB_JOB=deploy \
+        GITHUB_REPOSITORY=demo/greeter GITHUB_STEP_SUMMARY="$world/summary" \
+        GITHUB_OUTPUT="$world/output" "$@"
+)
+
+# as LOGIN COMMAND...: as a person with a token of GitHub's.
+as() {
+    local login=$1
+    shift
+    env -u ACTIONS_ID_TOKEN_REQUEST_URL -u ACTIONS_ID_TOKEN_REQUEST_TOKEN -u GITHUB_TOKEN \
+        GH_TOKEN="$(person_token "$login")" "$@"
+}
+
+person_token() {
+    curl -sf "$DISPATCHER_SANDBOX_CONTROL/github/people" -d "{\"people\": [{\"login\": \"$1\"}]}" |
+        jq -er '.people[0].token'
+}
+
+# killed NAME: as if the power had gone; it is no server of the story any more.
+killed() {
+    local entry left=()
+    for entry in "${servers[@]}"; do
+        if [ "${entry#*:}" = "$1" ]; then
+            kill -9 -- "-${entry%%:*}" 2>/dev/null || kill -9 "${entry%%:*}"
+        else
+            left+=("$entry")
+        fi
+    done
+    servers=("${left[@]}")
+}
